@@ -1,0 +1,257 @@
+/** The public shapes of the SDK: options, events and statistics. Everything an application needs to know by type. */
+import type { AvError, ErrorCode } from "../wire/errors.ts"
+import type { ReceiverLayerPolicy } from "../wire/types.ts"
+
+/** Where the workers of the library are loaded from; only needed under a strict Content-Security-Policy. */
+export interface WorkerUrls {
+  mesh?: string | URL
+  keys?: string | URL
+  publish?: string | URL
+  receive?: string | URL
+  /** The AudioWorklet modules. */
+  playout?: string | URL
+  capture?: string | URL
+}
+
+export interface JoinOptions {
+  /** Shown to the other members; at most 64 characters. Travels encrypted inside the group, never to the server. */
+  name?: string
+  /** Ends the attempt to join, or leaves the room when it fires later. */
+  signal?: AbortSignal
+  /** `false`: use an identity that lives only in this page. Default: the stored identity of this browser. */
+  persistentIdentity?: boolean
+  /** The application's own ICE servers, beside those the rendezvous server hands out. Default none: nobody is called. */
+  iceServers?: RTCIceServer[]
+  /** Required for a room without an invitation secret; without it such a URL is refused with `InvitationInvalid`. */
+  open?: boolean
+  workers?: WorkerUrls
+  /** Number of video lanes per link, 1..8. Default 2. */
+  videoLanes?: number
+  /** `true`: never transfer data channels to the worker; the page forwards buffers. For tests and old browsers. */
+  forwardMedia?: boolean
+}
+
+export type RoomState = "joining" | "connected" | "reconnecting" | "left"
+export type ConnectionState = "connecting" | "connected" | "lost"
+export type TrackKind = "audio" | "video"
+export type TrackSource = "camera" | "microphone" | "screen" | "other"
+
+export interface PublishOptions {
+  source?: TrackSource
+  /** Upper bound for the encoder, in bits per second. Defaults: video 700 000, audio 32 000. */
+  maxBitrate?: number
+  /** Frames per second for video. Default: what the track says, at most 30. */
+  frameRate?: number
+  signal?: AbortSignal
+}
+
+/** One local track in the room. */
+export interface Publication {
+  readonly id: string
+  readonly kind: TrackKind
+  readonly source: TrackSource
+  readonly track: MediaStreamTrack | undefined
+  readonly muted: boolean
+  mute(): Promise<void>
+  unmute(): Promise<void>
+  /** Puts another device or stream behind the same publication; the others keep their subscription. */
+  replaceTrack(track: MediaStreamTrack): Promise<void>
+  unpublish(): Promise<void>
+}
+
+/** One remote track that this page receives. */
+export interface Subscription {
+  readonly id: string
+  readonly kind: TrackKind
+  readonly source: TrackSource
+  readonly participant: Participant
+  /** A real MediaStreamTrack; attach it to an element or feed it to Web Audio. */
+  readonly track: MediaStreamTrack
+  readonly muted: boolean
+  setPolicy(policy: ReceiverLayerPolicy): void
+}
+
+export interface Participant {
+  /** The peer's key id: commits to its keys. */
+  readonly id: string
+  readonly name: string
+  readonly isLocal: boolean
+  readonly connection: ConnectionState
+  readonly speaking: boolean
+  /** Audio level 0..1 of the last moment. */
+  readonly audioLevel: number
+  readonly subscriptions: readonly Subscription[]
+}
+
+export interface ChatMessage {
+  id: string
+  from: Participant
+  text: string
+  /** Unix milliseconds at which this page received or sent it. */
+  at: number
+}
+
+/** Why the room ended for this page. */
+export type LeaveReason = "left" | "removed" | "aborted" | "failed"
+
+/** Events of a {@link Room}; each carries one plain object. */
+export type RoomEvents = {
+  state: { state: RoomState; detail: string }
+  participantJoined: { participant: Participant }
+  participantLeft: { participant: Participant; reason: "left" | "gone" | "removed" }
+  participantUpdated: { participant: Participant }
+  /** A remote track is ready to be attached. */
+  track: { participant: Participant; subscription: Subscription; track: MediaStreamTrack }
+  trackEnded: { participant: Participant; subscription: Subscription }
+  muted: { participant: Participant; subscription: Subscription; muted: boolean }
+  speaking: { participant: Participant; speaking: boolean }
+  message: ChatMessage
+  data: { from: Participant; topic: string; bytes: Uint8Array }
+  /** The group moved to a new key. */
+  epoch: { epoch: bigint; members: number }
+  /** The rendezvous server was lost or found again; the call goes on either way. */
+  server: { connected: boolean }
+  /** The browser blocked sound; call `room.startAudio()` from a click. */
+  audioBlocked: Record<string, never>
+  /** The device behind a publication went away; the publication waits for `replaceTrack`. */
+  deviceLost: { publication: Publication }
+  /** Something that did not end the call, with a sentence for a person in `message`. */
+  warning: { error: AvError; message: string }
+  left: { reason: LeaveReason; error?: AvError }
+}
+
+export interface LaneStats {
+  id: number
+  role: "control" | "audio" | "video"
+  state: string
+  /** `transferred`: the channel lives in the mesh worker; `forwarded`: the page passes buffers through. */
+  path: "transferred" | "forwarded"
+  sentMessages: number
+  sentBytes: number
+  receivedMessages: number
+  receivedBytes: number
+  /** Messages the peer's sequence numbers say were sent and never arrived. */
+  lostMessages: number
+  bufferedAmount: number
+  /** Messages dropped because the lane was above its gate. */
+  gateRefusals: number
+}
+
+export interface LinkStats {
+  peer: string
+  kind: "direct" | "routed"
+  /** `direct` or through a TURN server; undefined while unknown. */
+  path?: "host" | "srflx" | "prflx" | "relay"
+  rttMs?: number
+  lanes: LaneStats[]
+  /** What was refused on this link, by error name. */
+  drops: Record<string, number>
+}
+
+export interface SendStreamStats {
+  publication: string
+  streamId: string
+  kind: TrackKind
+  codec: string
+  subscribers: string[]
+  frames: number
+  keyframes: number
+  encodedBytes: number
+  chunks: number
+  bitrate: number
+  width?: number
+  height?: number
+  frameRate?: number
+  encodeMs?: number
+  droppedFrames: number
+}
+
+export interface ReceiveStreamStats {
+  subscription: string
+  participant: string
+  streamId: string
+  kind: TrackKind
+  codec: string
+  from: string
+  chunks: number
+  duplicates: number
+  frames: number
+  /** Frames completed with the help of repair symbols. */
+  repairedFrames: number
+  /** Frames given up because too many symbols were missing. */
+  lostFrames: number
+  /** Frames received but not fed to the decoder because a reference was missing. */
+  skippedFrames: number
+  decodedFrames: number
+  renderedFrames: number
+  keyframeRequests: number
+  decoderErrors: number
+  bitrate: number
+  /** Capture to arrival minus the fastest frame of the last minute, plus buffering; clocks are not compared. */
+  jitterMs: number
+  /** Current target of the jitter buffer. */
+  bufferMs: number
+  /** Longest gap between two rendered frames (video) or concealed samples in ms (audio) since the start. */
+  longestGapMs: number
+  layer?: { spatial: number; temporal: number }
+  width?: number
+  height?: number
+}
+
+export interface RoomStats {
+  at: number
+  room: {
+    name: string
+    roomId: string
+    epoch: bigint
+    members: number
+    code: string
+    serverConnected: boolean
+    committer: string
+  }
+  links: LinkStats[]
+  send: SendStreamStats[]
+  receive: ReceiveStreamStats[]
+  /** Per stage: how many items were dropped there, by error name. */
+  stages: Record<"control" | "room" | "group" | "seal" | "fountain" | "media", Record<string, number>>
+  /** Who sends to whom, as far as this page knows. */
+  edges: { from: string; to: string; stream: string }[]
+}
+
+/** A live room. Made by `joinRoom`. */
+export interface Room extends AsyncDisposable {
+  readonly name: string
+  readonly open: boolean
+  /** Link to hand to somebody else, with the secret in its fragment. */
+  readonly invitation: string
+  readonly state: RoomState
+  readonly epoch: bigint
+  /** Eight characters to compare aloud: equal codes mean the same group and nobody in between. */
+  readonly code: string
+  readonly local: Participant
+  /** Everybody else, by id. */
+  readonly participants: ReadonlyMap<string, Participant>
+  readonly publications: readonly Publication[]
+  on<K extends keyof RoomEvents>(event: K, handler: (value: RoomEvents[K]) => void): () => void
+  publish(media: MediaStream | MediaStreamTrack, options?: PublishOptions): Promise<Publication[]>
+  unpublish(publication: Publication): Promise<void>
+  setName(name: string): Promise<void>
+  sendMessage(text: string): Promise<ChatMessage>
+  sendData(topic: string, bytes: Uint8Array): Promise<void>
+  /** Removes a participant; only the room's host may. Rejects with `NotAllowed`. */
+  remove(participant: Participant | string): Promise<void>
+  stats(): Promise<RoomStats>
+  /** Call from a click after `audioBlocked`. */
+  startAudio(): Promise<void>
+  /** Idempotent; resolves when everything is closed. */
+  leave(): Promise<void>
+}
+
+export interface Invitation {
+  /** Room URL for {@link joinRoom}. */
+  url: string
+  /** The fragment alone, without `#`. */
+  fragment: string
+}
+
+export type { AvError, ErrorCode }

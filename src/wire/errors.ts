@@ -1,0 +1,180 @@
+/** The one error class of the project and the closed list of its codes. */
+
+/**
+ * Every code an error of holomesh can carry. The names are stable identifiers: test for them, never for the text.
+ * Grouped by the part of the protocol that raises them.
+ */
+export type ErrorCode =
+  // byte codecs
+  | "WireTooShort"
+  | "WireTooLong"
+  | "WireDecode"
+  | "Malformed"
+  | "NonCanonical"
+  | "LinkFrameInvalid"
+  | "LaneFrameInvalid"
+  | "LaneBlockInvalid"
+  | "FrameInvalid"
+  | "FragmentInvalid"
+  | "PayloadVersion"
+  | "PayloadInvalid"
+  | "ControlMalformed"
+  | "CapacityInvalid"
+  | "HelloInvalid"
+  | "RoutedInvalid"
+  | "DescriptionInvalid"
+  | "AttestationInvalid"
+  | "AddressInvalid"
+  | "RendezvousMalformed"
+  // sealing and hop discipline
+  | "InnerAead"
+  | "OuterAead"
+  | "PlaintextTooLarge"
+  | "OpaqueLayerNotBase"
+  | "ChunkSeqReuse"
+  | "DekExhausted"
+  | "TransitKeyReuse"
+  | "LinkSeqExhausted"
+  | "LinkIdInvalid"
+  | "LinkReplay"
+  | "ReplayWindowWidth"
+  | "UnknownEpoch"
+  | "UnknownStream"
+  | "StreamDescriptorMismatch"
+  // fountain
+  | "PayloadTooLarge"
+  | "PayloadTooSmall"
+  | "InsufficientSymbols"
+  | "SymbolHashMismatch"
+  | "DecodeFailed"
+  | "SymbolSizeUnsupported"
+  | "TooManySymbols"
+  // keys and identity
+  | "KeyInvalid"
+  | "SignatureInvalid"
+  | "SignerLacksPqc"
+  | "SignerError"
+  | "PqcPubkeyMissing"
+  | "ReadOnly"
+  | "EntityRebind"
+  | "HybridRequiredButPeerLacksMlkem"
+  | "StoreError"
+  // sessions and links
+  | "SessionProofFailed"
+  | "SessionSelf"
+  | "SessionTimeout"
+  | "SessionClosed"
+  | "RoutedAuthFailed"
+  | "RoutedReplay"
+  | "KexInvalid"
+  | "KexAuthFailed"
+  | "KexTimeout"
+  | "LaneFingerprint"
+  | "LaneLimit"
+  | "LinkFailed"
+  // group
+  | "PeerLacksMlkem"
+  | "CreateFailed"
+  | "CommitAddFailed"
+  | "CommitRemoveFailed"
+  | "ProcessFailed"
+  | "WelcomeFailed"
+  | "WireDecodeFailed"
+  | "KeyPackageBuildFailed"
+  | "ExportFailed"
+  | "NotACommit"
+  | "MemberNotFound"
+  | "EmptyBatch"
+  | "CiphersuiteNotAvailable"
+  | "CannotRemoveSelf"
+  | "AlreadyMember"
+  | "DuplicateOp"
+  | "CommitConflict"
+  | "CommitPending"
+  | "RemovedFromGroup"
+  | "KeyPackageUnavailable"
+  | "KeyPackageSignatureInvalid"
+  | "KeyPackageExpired"
+  | "KeyPackageMismatch"
+  | "KeyPackageUnknown"
+  | "InviterUnknown"
+  | "WelcomeSignatureRejected"
+  | "WelcomeMalformed"
+  | "AlreadyInitialized"
+  | "LeafIdentityUnverified"
+  | "JoinerSurfaceUnwired"
+  // room
+  | "RoomUrlInvalid"
+  | "RoomNameInvalid"
+  | "InvitationInvalid"
+  | "InvitationRefused"
+  | "PeerNotInvited"
+  | "RoomIdMismatch"
+  | "RoomFull"
+  | "RoomLocked"
+  | "AdmissionDeclined"
+  | "Barred"
+  | "JoinTimeout"
+  | "ProtocolVersion"
+  | "ServerUnreachable"
+  | "ServerRefused"
+  | "ServerIdentityMismatch"
+  | "CommitReasonInvalid"
+  | "NotAllowed"
+  | "Removed"
+  | "SettingsInvalid"
+  | "OrderInvalid"
+  | "StateInvalid"
+  | "TraversalError"
+  | "RoomClosed"
+  | "MessageTooLarge"
+  | "TooManyStreams"
+  | "Aborted"
+  // media
+  | "MediaUnsupported"
+  | "MediaPermission"
+  | "MediaDeviceMissing"
+  | "MediaDeviceBusy"
+  | "MediaConstraints"
+  | "MediaEncodeFailed"
+  | "MediaDecodeFailed"
+  | "TrackEnded"
+  | "TrackUnknown"
+  // runtime
+  | "HandleClosedError"
+  | "WorkerFailed"
+  | "UsageError"
+  | "LimitExceeded"
+
+/** Facts about one failure (sizes, ids, limits). Never secrets. */
+export type ErrorDetails = Readonly<Record<string, string | number | bigint | boolean | null | undefined>>
+
+/**
+ * The error thrown by every function of this project. `name` and `code` are the same {@link ErrorCode};
+ * `details` carries the fields the specification lists for that code.
+ */
+export class AvError extends Error {
+  readonly code: ErrorCode
+  readonly details: ErrorDetails
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options: { message?: string; cause?: unknown } = {}) {
+    super(options.message ?? summarize(code, details), options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = code
+    this.code = code
+    this.details = details
+  }
+}
+
+/** True when `value` is an {@link AvError}, optionally with that code. Also true for one that crossed a worker border. */
+export function isAvError(value: unknown, code?: ErrorCode): value is AvError {
+  if (!(value instanceof Error)) return false
+  const known = "code" in value && typeof value.code === "string" && value.code === value.name
+  return known && (code === undefined || value.name === code)
+}
+
+function summarize(code: ErrorCode, details: ErrorDetails): string {
+  const fields = Object.entries(details)
+    .filter(([, v]) => v !== undefined)
+    .map(([k, v]) => `${k} ${String(v)}`)
+  return fields.length === 0 ? code : `${code} (${fields.join(", ")})`
+}
