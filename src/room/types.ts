@@ -124,14 +124,16 @@ export interface LaneStats {
   id: number
   role: "control" | "audio" | "video"
   state: string
-  /** `transferred`: the channel lives in the mesh worker; `forwarded`: the page passes buffers through. */
-  path: "transferred" | "forwarded"
+  /** `transferred`: the channel lives in the mesh worker; `forwarded`: the page passes buffers through; `page`: control. */
+  path: "transferred" | "forwarded" | "page"
   sentMessages: number
   sentBytes: number
   receivedMessages: number
   receivedBytes: number
   /** Messages the peer's sequence numbers say were sent and never arrived. */
   lostMessages: number
+  /** Share of our messages that the peer's reports miss, 0..1; absent before the first report. */
+  reportedLoss?: number
   bufferedAmount: number
   /** Messages dropped because the lane was above its gate. */
   gateRefusals: number

@@ -41,6 +41,10 @@ export type ErrorCode =
   | "UnknownEpoch"
   | "UnknownStream"
   | "StreamDescriptorMismatch"
+  // subscriptions and fan-out
+  | "StreamNotFound"
+  | "SubscriberNotFound"
+  | "CapacityExceeded"
   // fountain
   | "PayloadTooLarge"
   | "PayloadTooSmall"

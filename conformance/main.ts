@@ -1,0 +1,55 @@
+/** `npm run conformance -- FILE…`: runs vector files through the product's own functions and counts what agrees. */
+import { readFile } from "node:fs/promises"
+import { Command } from "commander"
+import { loadRunners } from "./load.ts"
+import { runVectorFile, type VectorFile } from "./run.ts"
+
+const program = new Command()
+  .name("conformance")
+  .description("Runs conformance vector files against this implementation.")
+  .argument("<files...>", "vector files: JSON with `format` and `sections`")
+  .option("--verbose", "print every failing case with its reason", false)
+  .action(async (files: string[], options: { verbose: boolean }) => {
+    const runners = await loadRunners()
+    const total = { passed: 0, failed: 0, skipped: 0 }
+    const withoutRunner: string[] = []
+    for (const file of files) {
+      const content = parse(file, await readFile(file, "utf8").catch((error: Error) => fail(`${file}: ${error.message}`)))
+      const table = runners[content.format.replace(/-vectors\/\d+$/, "")] ?? {}
+      for (const section of await runVectorFile(content, table)) {
+        total.skipped += section.skipped
+        if (section.skipped > 0) {
+          withoutRunner.push(section.name)
+          continue
+        }
+        total.passed += section.passed
+        total.failed += section.failures.length
+        console.log(`${section.name}: ${section.passed}/${section.passed + section.failures.length}`)
+        const shown = options.verbose ? section.failures : section.failures.slice(0, 3)
+        for (const failure of shown) console.error(`  ${section.name}[${failure.index}]: ${failure.reason}`)
+      }
+    }
+    if (withoutRunner.length > 0) console.log(`no runner: ${withoutRunner.join(", ")}`)
+    console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`)
+    process.exitCode = total.failed > 0 ? 1 : 0
+  })
+
+await program.parseAsync()
+
+function parse(file: string, text: string): VectorFile {
+  let value: Partial<VectorFile> | null
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    return fail(`${file}: not JSON (${(error as Error).message})`)
+  }
+  if (typeof value?.format !== "string" || typeof value.sections !== "object" || value.sections === null) {
+    return fail(`${file}: no vector file (it needs the members "format" and "sections")`)
+  }
+  return { format: value.format, sections: value.sections }
+}
+
+function fail(message: string): never {
+  console.error(message)
+  process.exit(1)
+}

@@ -1,0 +1,39 @@
+/** Runs the sections of one vector file and reports what agreed. */
+import type { CaseRunner } from "./types.ts"
+
+export interface VectorFile {
+  format: string
+  sections: Record<string, unknown>
+}
+
+export interface SectionResult {
+  name: string
+  passed: number
+  failures: { index: number; reason: string }[]
+  /** Cases of a section that nothing here implements. */
+  skipped: number
+}
+
+/** Runs every section of `file` for which `table` has a runner; the others are reported as skipped. */
+export async function runVectorFile(file: VectorFile, table: Record<string, CaseRunner>): Promise<SectionResult[]> {
+  const results: SectionResult[] = []
+  for (const [name, section] of Object.entries(file.sections)) {
+    const cases = Array.isArray(section) ? section : [section]
+    const runner = Object.hasOwn(table, name) ? table[name] : undefined
+    if (runner === undefined) {
+      results.push({ name, passed: 0, failures: [], skipped: cases.length })
+      continue
+    }
+    const result: SectionResult = { name, passed: 0, failures: [], skipped: 0 }
+    for (const [index, testCase] of cases.entries()) {
+      try {
+        await runner(testCase)
+        result.passed++
+      } catch (error) {
+        result.failures.push({ index, reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })
+      }
+    }
+    results.push(result)
+  }
+  return results
+}

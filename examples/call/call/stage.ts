@@ -1,0 +1,148 @@
+/** The tiles of a call: one for each person, one for each shared screen. Follows the room's events. */
+import type { Participant, Room, Subscription } from "holomesh"
+import { h } from "../dom.ts"
+import type { Scope } from "../scope.ts"
+import { keepLaidOut } from "./grid.ts"
+import { remoteTileState, Tile, type TileState } from "./tile.ts"
+
+export interface StageOptions {
+  room: Room
+  scope: Scope
+  /** The browser refused to play sound without a click. */
+  onBlocked: () => void
+}
+
+export class Stage {
+  readonly element = h("section", { class: "stage", "aria-label": "Participants" })
+  readonly self = new Tile("self", "self")
+  readonly #grid = h("div", { class: "grid" })
+  readonly #screens = h("div", { class: "screens", hidden: true })
+  readonly #people = new Map<string, Tile>()
+  readonly #shared = new Map<string, Tile>()
+  readonly #options: StageOptions
+  #speaker = ""
+
+  constructor(options: StageOptions) {
+    this.#options = options
+    const { room, scope } = options
+    this.self.element.id = "self"
+    this.#grid.append(this.self.element)
+    this.element.append(this.#screens, this.#grid)
+    scope.add(keepLaidOut(this.#grid))
+    scope.add(() => this.#close())
+    scope.add(room.on("participantJoined", ({ participant }) => this.#update(participant)))
+    scope.add(room.on("participantUpdated", ({ participant }) => this.#update(participant)))
+    scope.add(room.on("muted", ({ participant }) => this.#update(participant)))
+    scope.add(room.on("speaking", ({ participant }) => this.#update(participant)))
+    scope.add(room.on("participantLeft", ({ participant }) => this.#remove(participant)))
+    scope.add(room.on("track", ({ subscription }) => this.#attach(subscription)))
+    scope.add(room.on("trackEnded", ({ subscription }) => this.#detach(subscription)))
+    for (const participant of room.participants.values()) {
+      this.#update(participant)
+      for (const subscription of participant.subscriptions) this.#attach(subscription)
+    }
+  }
+
+  /** Adds a card beside the tiles, such as the invitation while nobody else is here. */
+  get grid(): HTMLElement {
+    return this.#grid
+  }
+
+  updateSelf(state: TileState): void {
+    this.self.update(state)
+  }
+
+  /** Plays all sound on another device. A browser without the choice keeps its default. */
+  async setSpeaker(id: string): Promise<void> {
+    this.#speaker = id
+    await Promise.all([...this.#people.values(), ...this.#shared.values()].map((tile) => this.#direct(tile)))
+  }
+
+  /** Tries again what a browser refused before the first click. */
+  playAll(): void {
+    for (const tile of [...this.#people.values(), ...this.#shared.values()]) this.#play(tile)
+  }
+
+  #update(participant: Participant): void {
+    if (participant.isLocal) return
+    this.#tileOf(participant).update(remoteTileState(participant))
+    const screen = this.#shared.get(participant.id)
+    screen?.update({ ...remoteTileState(participant), pictureOn: true, speaking: false, connection: "" })
+  }
+
+  #attach(subscription: Subscription): void {
+    const { participant, source } = subscription
+    const tile = source === "screen" ? this.#screenOf(participant) : this.#tileOf(participant)
+    // The sound of a shared screen plays in the screen's own element.
+    if (source === "screen" && subscription.kind === "audio") tile.video.muted = false
+    tile.attach(subscription.track)
+    this.#play(tile)
+    this.#update(participant)
+  }
+
+  #detach(subscription: Subscription): void {
+    const { participant, source, track } = subscription
+    if (source !== "screen") this.#people.get(participant.id)?.detach(track)
+    else {
+      const screen = this.#shared.get(participant.id)
+      screen?.detach(track)
+      if (screen?.stream.getVideoTracks().length === 0) this.#removeScreen(participant.id)
+    }
+    if (this.#people.has(participant.id)) this.#update(participant)
+  }
+
+  #remove(participant: Participant): void {
+    this.#people.get(participant.id)?.close()
+    this.#people.delete(participant.id)
+    this.#removeScreen(participant.id)
+  }
+
+  #tileOf(participant: Participant): Tile {
+    let tile = this.#people.get(participant.id)
+    if (tile === undefined) {
+      tile = new Tile("person", participant.id)
+      this.#people.set(participant.id, tile)
+      this.#grid.insertBefore(tile.element, this.self.element)
+      void this.#direct(tile)
+    }
+    return tile
+  }
+
+  #screenOf(participant: Participant): Tile {
+    let tile = this.#shared.get(participant.id)
+    if (tile === undefined) {
+      tile = new Tile("screen", participant.id)
+      this.#shared.set(participant.id, tile)
+      this.#screens.append(tile.element)
+      this.#showScreens()
+      void this.#direct(tile)
+    }
+    return tile
+  }
+
+  #removeScreen(id: string): void {
+    this.#shared.get(id)?.close()
+    this.#shared.delete(id)
+    this.#showScreens()
+  }
+
+  #showScreens(): void {
+    this.#screens.hidden = this.#shared.size === 0
+    this.element.classList.toggle("with-screen", this.#shared.size > 0)
+  }
+
+  #play(tile: Tile): void {
+    tile.video.play().catch((error: unknown) => {
+      if (error instanceof DOMException && error.name === "NotAllowedError") this.#options.onBlocked()
+    })
+  }
+
+  async #direct(tile: Tile): Promise<void> {
+    if (!("setSinkId" in tile.video) || tile.video.sinkId === this.#speaker) return
+    await tile.video.setSinkId(this.#speaker).catch(() => undefined)
+  }
+
+  #close(): void {
+    for (const tile of [...this.#people.values(), ...this.#shared.values(), this.self]) tile.close()
+  }
+}

@@ -1,0 +1,154 @@
+// Builds everything into dist/: workers, the ES and script-tag libraries, types, the server and the demo site.
+import { spawnSync } from "node:child_process"
+import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { builtinModules } from "node:module"
+import { join } from "node:path"
+import { build } from "vite"
+import { bin, root } from "./lib.mjs"
+
+const dist = join(root, "dist")
+const WORKERS = ["mesh", "keys", "publish", "receive", "playout-worklet", "capture-worklet"]
+const common = {
+  configFile: false,
+  root,
+  logLevel: "warn",
+  define: { "process.env.NODE_ENV": JSON.stringify("production") },
+}
+
+/** The WASM of raptorq is put into the mesh worker as bytes, so its own URL would ship the file a second time. */
+const raptorqWithoutUrl = {
+  name: "raptorq-without-url",
+  enforce: "pre",
+  transform(code, id) {
+    if (!id.includes("node_modules/raptorq/") || !id.endsWith(".js")) return null
+    return { code: code.replace(/new URL\([^)]*import\.meta\.url\)/g, "undefined"), map: null }
+  },
+}
+
+/** Keeps `new Worker(new URL("./workers/…", import.meta.url))` as written: the consumer's bundler resolves it. */
+const keepWorkerUrls = {
+  name: "keep-worker-urls",
+  enforce: "pre",
+  transform(code, id) {
+    if (!id.includes("/src/room/worker-source")) return null
+    return { code: code.replaceAll("import.meta.url", "__HOLOMESH_MODULE_URL__"), map: null }
+  },
+  renderChunk: (code) => ({ code: code.replaceAll("__HOLOMESH_MODULE_URL__", "import.meta.url"), map: null }),
+}
+
+/** `virtual:worker-sources`: the built worker files as strings, for the one-file build. */
+const workerSources = {
+  name: "worker-sources",
+  enforce: "pre",
+  resolveId(id) {
+    if (id === "virtual:worker-sources") return "\0worker-sources"
+    return id.endsWith("/worker-source.ts") ? join(root, "src/room/worker-source.inline.ts") : null
+  },
+  load(id) {
+    if (id !== "\0worker-sources") return null
+    const entries = WORKERS.map((name) => [name, readFileSync(join(dist, "workers", `${name}.js`), "utf8")])
+    return `export default ${JSON.stringify(Object.fromEntries(entries))}`
+  },
+}
+
+async function buildWorkers() {
+  for (const name of WORKERS) {
+    await build({
+      ...common,
+      plugins: [raptorqWithoutUrl],
+      build: {
+        outDir: join(dist, "workers"),
+        emptyOutDir: false,
+        copyPublicDir: false,
+        target: "es2022",
+        assetsInlineLimit: 10_000_000,
+        lib: { entry: join(root, "workers", `${name}.ts`), formats: ["es"], fileName: () => `${name}.js` },
+        rollupOptions: { output: { codeSplitting: false } },
+      },
+    })
+  }
+}
+
+async function buildLibrary() {
+  const entry = join(root, "src/index.ts")
+  await build({
+    ...common,
+    plugins: [keepWorkerUrls],
+    build: {
+      outDir: dist,
+      emptyOutDir: false,
+      copyPublicDir: false,
+      target: "es2022",
+      sourcemap: true,
+      lib: { entry, formats: ["es"], fileName: () => "holomesh.js" },
+      rollupOptions: { output: { codeSplitting: false } },
+    },
+  })
+  await build({
+    ...common,
+    plugins: [workerSources],
+    build: {
+      outDir: dist,
+      emptyOutDir: false,
+      copyPublicDir: false,
+      target: "es2022",
+      lib: { entry, name: "holomesh", formats: ["iife"], fileName: () => "holomesh.iife.js" },
+      rollupOptions: { output: { codeSplitting: false, exports: "named" } },
+    },
+  })
+}
+
+async function buildServer() {
+  const packages = Object.keys(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).dependencies)
+  const isPackage = (id) => packages.some((name) => id === name || id.startsWith(`${name}/`))
+  const builtins = new Set(builtinModules)
+  await build({
+    ...common,
+    build: {
+      ssr: true,
+      outDir: join(dist, "server"),
+      emptyOutDir: false,
+      copyPublicDir: false,
+      target: "node20",
+      rollupOptions: {
+        external: (id) => id.startsWith("node:") || builtins.has(id) || isPackage(id),
+        input: { main: join(root, "server/main.ts"), rendezvous: join(root, "server/rendezvous.ts") },
+        output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
+      },
+    },
+  })
+}
+
+async function buildSite() {
+  const site = join(dist, "site")
+  await build({
+    ...common,
+    root: join(root, "examples/call"),
+    base: "./",
+    resolve: { alias: { holomesh: join(dist, "holomesh.js") } },
+    build: { outDir: site, emptyOutDir: true, target: "es2022" },
+    worker: { format: "es" },
+  })
+  mkdirSync(join(site, "script-tag"), { recursive: true })
+  cpSync(join(root, "examples/script-tag"), join(site, "script-tag"), { recursive: true })
+  cpSync(join(dist, "holomesh.iife.js"), join(site, "script-tag", "holomesh.js"))
+}
+
+function buildTypes() {
+  const result = spawnSync(bin("tsc"), ["-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" })
+  if (result.status !== 0) process.exit(result.status ?? 1)
+}
+
+const steps = { workers: buildWorkers, library: buildLibrary, types: buildTypes, server: buildServer, site: buildSite }
+const only = process.argv
+  .find((argument) => argument.startsWith("--only="))
+  ?.slice("--only=".length)
+  .split(",")
+const skip = process.argv.includes("--no-types") ? ["types"] : []
+if (only === undefined) rmSync(dist, { recursive: true, force: true })
+for (const [name, step] of Object.entries(steps)) {
+  if (skip.includes(name) || (only !== undefined && !only.includes(name))) continue
+  const started = Date.now()
+  await step()
+  console.log(`  ${name} ${((Date.now() - started) / 1000).toFixed(1)} s`)
+}

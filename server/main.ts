@@ -1,0 +1,119 @@
+/** The command line: `holomesh serve`. `npm start` runs it with the demo's files. */
+import { networkInterfaces } from "node:os"
+import { Command, InvalidArgumentError, Option } from "commander"
+import { pino } from "pino"
+import { isAvError } from "../src/wire/errors.ts"
+import { freshSigner, loadSigner } from "./identity-file.ts"
+import { createRendezvousServer, type RendezvousServer, type RendezvousServerOptions } from "./rendezvous.ts"
+
+interface ServeFlags {
+  port: number
+  host: string
+  static?: string
+  identity?: string
+  insecurePermissions?: boolean
+  logLevel: string
+  logAddresses?: boolean
+}
+
+const DEFAULT_PORT = 8080
+/** How many ports after the default one are tried. */
+const PORTS_TRIED = 20
+const EXIT_USAGE = 2
+const EXIT_FAILURE = 1
+
+const program = new Command("holomesh").description(
+  "Rendezvous server for holomesh calls. It introduces browsers and sees no media.",
+)
+
+program
+  .command("serve", { isDefault: true })
+  .description("start the server")
+  .addOption(
+    new Option("-p, --port <number>", "TCP port; 0 takes any free one").env("PORT").default(DEFAULT_PORT).argParser(parsePort),
+  )
+  .option("--host <address>", "address to listen on; 0.0.0.0 for all, behind a TLS proxy", "127.0.0.1")
+  .option("--static <dir>", "serve the files of this directory, such as the built demo")
+  .option("--identity <file>", "keep the server's key in this file; without it every start has a new one")
+  .option("--insecure-permissions", "accept an identity file that others can read")
+  .option("--log-level <level>", "fatal, error, warn, info, debug or trace", "info")
+  .option("--log-addresses", "write IP addresses and room names into the log")
+  .action(async (flags: ServeFlags, command: Command) => {
+    const isDefaultPort = command.getOptionValueSource("port") === "default"
+    await serve(flags, isDefaultPort)
+  })
+
+async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
+  const logger = pino({ level: flags.logLevel })
+  const signer =
+    flags.identity === undefined
+      ? await freshSigner()
+      : await loadSigner(flags.identity, { insecurePermissions: flags.insecurePermissions === true })
+  const options: RendezvousServerOptions = { host: flags.host, signer, logger, logAddresses: flags.logAddresses === true }
+  if (flags.static !== undefined) options.staticDir = flags.static
+  const server = await listen(options, flags.port, mayMove)
+  print(server, flags)
+  let stopping = false
+  const stop = () => {
+    if (stopping) process.exit(EXIT_FAILURE)
+    stopping = true
+    process.stdout.write("\nStopping. Calls go on without the server.\n")
+    void server.close().then(() => process.exit(0))
+  }
+  process.on("SIGINT", stop)
+  process.on("SIGTERM", stop)
+}
+
+/** Listens on the wanted port; only the default one may give way to the next that is free. */
+async function listen(options: RendezvousServerOptions, port: number, mayMove: boolean): Promise<RendezvousServer> {
+  for (let candidate = port; ; candidate++) {
+    try {
+      return await createRendezvousServer({ ...options, port: candidate })
+    } catch (error) {
+      const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE"
+      if (!taken || !mayMove || candidate >= port + PORTS_TRIED) throw error
+      process.stdout.write(`Port ${candidate} is in use; trying ${candidate + 1}.\n`)
+    }
+  }
+}
+
+function print(server: RendezvousServer, flags: ServeFlags): void {
+  const everywhere = flags.host === "0.0.0.0" || flags.host === "::"
+  const hosts = everywhere ? ["localhost", ...lanAddresses()] : [urlHost(flags.host)]
+  for (const host of hosts) process.stdout.write(`holomesh is running: http://${host}:${server.port}/\n`)
+  if (everywhere) process.stdout.write("Browsers give a camera only to https pages and to localhost: put a TLS proxy in front.\n")
+  process.stdout.write("Stop it with Ctrl+C.\n")
+}
+
+/** `localhost` reads better than the address and is a secure context like it. */
+function urlHost(host: string): string {
+  if (host === "127.0.0.1" || host === "::1") return "localhost"
+  return host.includes(":") ? `[${host}]` : host
+}
+
+function lanAddresses(): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? [])
+  return all.filter((entry) => entry.family === "IPv4" && !entry.internal).map((entry) => entry.address)
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError("a port is a number from 0 to 65535.")
+  return port
+}
+
+function explain(error: unknown): { message: string; status: number } {
+  if (isAvError(error)) return { message: error.message, status: EXIT_USAGE }
+  const code = error instanceof Error && "code" in error ? error.code : undefined
+  if (code === "EADDRINUSE") return { message: "That port is in use. Choose another one with --port.", status: EXIT_FAILURE }
+  if (code === "EACCES") return { message: "This user may not listen on that port. Choose one above 1023.", status: EXIT_FAILURE }
+  return { message: error instanceof Error ? error.message : String(error), status: EXIT_FAILURE }
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const { message, status } = explain(error)
+  process.stderr.write(`${message}\n`)
+  process.exitCode = status
+}

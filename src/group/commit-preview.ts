@@ -1,0 +1,48 @@
+/** What a commit would do, said before it is done: the input of the room's decisions (RM-13, RM-14, RM-29). */
+import type { Bytes, PeerKeyId } from "../wire/types.ts"
+import type { MadeCommit, OpenedCommit } from "./commit.ts"
+import { commitNames } from "./commit-input.ts"
+import type { LeafDirectory } from "./leaf-directory.ts"
+import type { GroupState } from "./state.ts"
+import { invalid, leafAt, leafKeyId } from "./tree.ts"
+import type { CommitPreview } from "./types.ts"
+
+/** Of an own commit, which its author cannot decrypt. */
+export function previewOwn(made: MadeCommit, ownKeyId: PeerKeyId, hash: Bytes, authenticatedData: Bytes): CommitPreview {
+  const { adds, removes } = commitNames(made)
+  const { context, privatePath } = made.current
+  return {
+    epoch: context.epoch,
+    hash,
+    author: ownKeyId,
+    authorLeaf: privatePath.leafIndex,
+    removes,
+    adds: adds.map(({ keyId }) => keyId),
+    unverified: [],
+    removesMe: false,
+    authenticatedData,
+    superseded: false,
+  }
+}
+
+/** Of an opened commit. `unverified` names its author too, should it be unknown. */
+export function previewCommit(state: GroupState, opened: OpenedCommit, hash: Bytes, directory: LeafDirectory): CommitPreview {
+  const author = leafAt(state.tree, opened.authorLeaf)
+  if (author === undefined) throw invalid("author is blank")
+  const authorId = leafKeyId(author)
+  const { adds, removes } = commitNames(opened)
+  const needed = [{ keyId: authorId, leafKey: author.signaturePublicKey }, ...adds]
+  const unverified = needed.filter(({ keyId, leafKey }) => !directory.isVerified(keyId, leafKey)).map(({ keyId }) => keyId)
+  return {
+    epoch: state.context.epoch,
+    hash,
+    author: authorId,
+    authorLeaf: opened.authorLeaf,
+    removes,
+    adds: adds.map(({ keyId }) => keyId),
+    unverified: [...new Set(unverified)],
+    removesMe: opened.removesMe,
+    authenticatedData: opened.content.content.authenticatedData.slice(),
+    superseded: false,
+  }
+}

@@ -1,0 +1,15 @@
+/**
+ * holomesh: video calls in the browser without a media server.
+ *
+ * Importing this module does nothing and needs no browser; `joinRoom` does.
+ */
+export { onDeviceChange, openScreen } from "./media/devices.ts"
+export { type DeviceChoice, type DeviceList, listDevices, type OpenedDevices, openDevices } from "./room/devices.ts"
+export { createInvitation } from "./room/invitation.ts"
+export { joinRoom } from "./room/join.ts"
+export { type LevelMeter, levelMeter } from "./room/level-meter.ts"
+export { describeError } from "./room/sentences.ts"
+export type * from "./room/types.ts"
+export { AvError, type ErrorCode, type ErrorDetails, isAvError } from "./wire/errors.ts"
+export { BLINKING_DOT, UNCAPPED } from "./wire/layers.ts"
+export type { ReceiverLayerPolicy } from "./wire/types.ts"

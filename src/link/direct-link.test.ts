@@ -1,0 +1,233 @@
+import { afterEach, beforeAll, describe, expect, it, vi } from "vitest"
+import { createIdentity, PinTable } from "../identity/index.ts"
+import type { IdentitySigner } from "../identity/signer.ts"
+import { encodeLaneControl, LINK_LANE_NAME } from "../wire/lane-control.ts"
+import { type LaneChannel, openLaneChannel } from "./lane-port.ts"
+import { answerLink, offerLink } from "./peer-link.ts"
+import { FakeConnection, installFakeWebRtc } from "./test-webrtc.ts"
+import type { ClosedInfo, ControlSession, LaneSink, LinkDescription, PeerLink, PeerLinkOptions } from "./types.ts"
+
+const [alice, bob, carol] = await Promise.all([createIdentity(), createIdentity(), createIdentity()])
+beforeAll(installFakeWebRtc)
+
+/** The worker's end: every lane that was added, and what arrived on it. */
+class Worker implements LaneSink {
+  readonly lanes = new Map<number, LaneChannel>()
+  readonly removed: number[] = []
+  readonly heard: [laneId: number, length: number][] = []
+  add({ laneId, source }: Parameters<LaneSink["add"]>[0]): void {
+    this.lanes.set(laneId, openLaneChannel(source, { onMessage: (bytes) => this.heard.push([laneId, bytes.length]) }))
+  }
+  remove({ laneId }: { laneId: number }): void {
+    this.removed.push(laneId)
+  }
+}
+
+let links: PeerLink[] = []
+afterEach(async () => {
+  for (const link of links) link.close()
+  links = []
+  // Nothing may survive its link: neither connection nor timer.
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  expect(
+    FakeConnection.made.filter((connection) => connection.connectionState !== "closed" && connection.channels.length > 0),
+  ).toEqual(
+    FakeConnection.made.filter(
+      (connection) => connection.channels[0]?.label === "probe" && connection.connectionState !== "closed",
+    ),
+  )
+  FakeConnection.made = []
+})
+
+const ready = (link: PeerLink) =>
+  new Promise<{ session: ControlSession; sessionKey: Uint8Array }>((resolve, reject) => {
+    link.on("ready", resolve)
+    link.on("closed", (info) => reject(info.error ?? new Error(info.reason)))
+  })
+const ended = (link: PeerLink) => new Promise<ClosedInfo>((resolve) => void link.on("closed", resolve))
+
+interface Setup {
+  a?: Partial<PeerLinkOptions>
+  b?: Partial<PeerLinkOptions>
+  offer?: (offer: LinkDescription) => LinkDescription
+  answer?: (answer: LinkDescription) => LinkDescription
+  signers?: [IdentitySigner, IdentitySigner]
+}
+
+async function introduce(setup: Setup = {}) {
+  const [signerA, signerB] = setup.signers ?? [alice, bob]
+  const workers = [new Worker(), new Worker()] as const
+  const offered = await offerLink({ id: "a", signer: signerA, peerNode: signerB.nodeId, laneSink: workers[0], ...setup.a })
+  links.push(offered.link)
+  const offer = setup.offer?.(offered.offer) ?? offered.offer
+  const answered = await answerLink(
+    { id: "b", signer: signerB, peerNode: signerA.nodeId, laneSink: workers[1], ...setup.b },
+    offer,
+  )
+  links.push(answered.link)
+  const answer = setup.answer?.(answered.answer) ?? answered.answer
+  return { a: offered.link, b: answered.link, offer, answer, workers }
+}
+
+async function connect(setup: Setup = {}) {
+  const made = await introduce(setup)
+  const both = Promise.all([ready(made.a), ready(made.b)])
+  await made.a.acceptAnswer(made.answer)
+  const [readyA, readyB] = await both
+  return { ...made, readyA, readyB }
+}
+
+const lanesOf = async (link: PeerLink) =>
+  (await link.stats()).lanes.filter((lane) => lane.state === "open").map((lane) => lane.laneId)
+
+describe("a direct link", () => {
+  it("opens control, audio and video lanes with one exchange of descriptions", async () => {
+    const { a, b, readyA, readyB, offer, answer } = await connect()
+    expect(readyA.sessionKey).toEqual(readyB.sessionKey)
+    expect(readyA.session.bind).toEqual(readyB.session.bind)
+    expect([readyA.session.peer.keyId, readyB.session.peer.keyId]).toEqual([bob.keyId, alice.keyId])
+    expect([a.session, b.session]).toEqual([readyA.session, readyB.session])
+    expect(await lanesOf(a)).toEqual([0, 1, 2, 3])
+    expect(await lanesOf(b)).toEqual([0, 1, 2, 3])
+    expect((offer.key8?.length ?? 0) + (answer.key8?.length ?? 0)).toBeGreaterThan(200)
+    expect(await a.stats()).toMatchObject({ path: "host", rttMs: 4, drops: {} })
+  })
+
+  it("opens as many video lanes as asked for", async () => {
+    const { a, b } = await connect({ a: { videoLanes: 5 } })
+    expect(await lanesOf(a)).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect(await lanesOf(b)).toEqual([0, 1, 2, 3, 4, 5, 6])
+  })
+
+  it("carries media between the workers, through the page where channels cannot be transferred", async () => {
+    const { workers } = await connect()
+    await vi.waitFor(() => expect(workers[0].lanes.get(2)?.state).toBe("open"))
+    const lane = workers[0].lanes.get(2)!
+    expect(lane.path).toBe("forwarded")
+    expect(lane.send(new Uint8Array(1_135))).toBe(true)
+    expect(lane.bufferedAmount).toBe(1_135)
+    await vi.waitFor(() => expect(workers[1].heard).toEqual([[2, 1_135]]))
+    await vi.waitFor(() => expect(lane.bufferedAmount).toBe(0))
+  })
+
+  it("opens lanes in-band when key 8 was damaged or missing", async () => {
+    const damaged = (offer: LinkDescription) => ({
+      ...offer,
+      key8: offer.key8!.map((byte, index) => (index === 9 ? byte ^ 1 : byte)),
+    })
+    for (const offer of [damaged, ({ description }: LinkDescription) => ({ description })]) {
+      const { a, b } = await connect({ offer })
+      expect(await lanesOf(a)).toEqual([0])
+      a.allowLaneControl()
+      b.allowLaneControl()
+      await vi.waitFor(async () => expect((await lanesOf(b)).length).toBe(4))
+      expect(await lanesOf(a)).toEqual(await lanesOf(b))
+    }
+  })
+
+  it("adds and removes lanes while it is open, never with an id used before", async () => {
+    const { a, b, workers } = await connect()
+    for (const link of [a, b]) link.allowLaneControl()
+    for (const link of [a, b]) link.addVideoLane()
+    await vi.waitFor(async () => expect(await lanesOf(a)).toEqual([0, 1, 2, 3, 4]))
+    b.closeLane(3)
+    await vi.waitFor(async () => expect(await lanesOf(a)).toEqual([0, 1, 2, 4]))
+    expect(workers[0].removed).toEqual([3])
+    for (const link of [a, b]) link.addVideoLane()
+    await vi.waitFor(async () => expect(await lanesOf(b)).toContain(5))
+    expect(await lanesOf(b)).not.toContain(3)
+  })
+
+  it("ends on both sides and releases everything", async () => {
+    const { a, b, workers } = await connect()
+    const ends = Promise.all([ended(a), ended(b)])
+    a.close(6, "out")
+    a.close()
+    expect(await ends).toMatchObject([
+      { reason: "local", code: 6 },
+      { reason: "goaway", code: 6, text: "out" },
+    ])
+    for (const worker of workers) expect(worker.removed.toSorted()).toEqual([1, 2, 3])
+  })
+
+  it("ends when its control connection fails", async () => {
+    const { a } = await connect()
+    const end = ended(a)
+    FakeConnection.made.find((connection) => connection.channels.some((channel) => channel.label === "ctl"))?.enter("failed")
+    expect(await end).toMatchObject({ reason: "ice-failed", error: { code: "LinkFailed" } })
+  })
+})
+
+describe("a link that must not come about", () => {
+  it("refuses forged, foreign and repeated answers without giving up the attempt", async () => {
+    const { a, b, answer } = await introduce()
+    const other = await introduce()
+    const forged = { ...answer, description: answer.description.map((byte, index) => (index === 100 ? byte ^ 1 : byte)) }
+    await expect(a.acceptAnswer(forged)).rejects.toMatchObject({ code: "DescriptionInvalid" })
+    await expect(a.acceptAnswer(other.answer)).rejects.toMatchObject({ details: { why: "another attempt" } })
+    const both = Promise.all([ready(a), ready(b)])
+    await a.acceptAnswer(answer)
+    await both
+    await expect(a.acceptAnswer(answer)).rejects.toMatchObject({ details: { why: "answered already" } })
+  })
+
+  it("does not answer an offer from somebody else", async () => {
+    const { link, offer } = await offerLink({ id: "a", signer: carol, peerNode: bob.nodeId, laneSink: new Worker() })
+    links.push(link)
+    const options = { id: "b", signer: bob, peerNode: alice.nodeId, laneSink: new Worker() }
+    await expect(answerLink(options, offer)).rejects.toMatchObject({ details: { why: "from another node" } })
+  })
+
+  it("does not let a certificate in that was not described", async () => {
+    // The description is honest, the connection behind it is another one: DTLS sees a different certificate.
+    const { a, b, answer } = await introduce()
+    const end = ended(b)
+    const control = FakeConnection.made.filter((connection) => connection.channels.some((channel) => channel.label === "ctl"))
+    for (const connection of control) connection.remote?.fingerprint.fill(7)
+    const made = FakeConnection.made.find((connection) => connection.remote !== undefined && connection.channels.length === 0)
+    made?.remote?.fingerprint.fill(7)
+    await a.acceptAnswer(answer)
+    expect(await end).toMatchObject({ reason: "ice-failed" })
+  })
+
+  it("refuses a peer whose HELLO is not by the entity that signed the description", async () => {
+    const mixed = { ...bob, entityId: carol.entityId }
+    const { a, b } = await introduce()
+    expect(mixed.nodeId).toBe(b.peerNode === alice.nodeId ? bob.nodeId : "")
+    const pins = new PinTable()
+    pins.pin(bob.nodeId, carol.entityId)
+    const second = await introduce({ a: { pins } })
+    await expect(second.a.acceptAnswer(second.answer)).rejects.toMatchObject({ details: { why: "contradicts a pin" } })
+    expect(a.session).toBeUndefined()
+  })
+
+  it("refuses later candidates under another fingerprint or attempt", async () => {
+    const { a } = await connect()
+    const { answer } = await introduce()
+    await expect(a.addCandidates(answer)).rejects.toMatchObject({ code: "DescriptionInvalid" })
+  })
+
+  it("drops lane control it does not expect", async () => {
+    const { a, b, readyA } = await connect()
+    b.allowLaneControl()
+    const send = (bytes: Uint8Array) => readyA.session.sendBinary(LINK_LANE_NAME, bytes)
+    send(Uint8Array.of(9, 9))
+    send(encodeLaneControl({ op: "close", laneId: 77 }))
+    const block = { laneId: 2, ufrag: "abcd", pwd: "0123456789abcdefghijkl", candidates: [{ index: 0, port: 5_000 }] }
+    send(encodeLaneControl({ op: "offer", block, addresses: [] }))
+    send(encodeLaneControl({ op: "answer", block, addresses: [] }))
+    await vi.waitFor(async () => expect((await b.stats()).drops).toEqual({ LaneBlockInvalid: 3 }))
+    expect(await lanesOf(a)).toEqual([0, 1, 2, 3])
+  })
+
+  it("is given up when nobody answers, and when it is aborted", async () => {
+    const options = { id: "a", signer: alice, peerNode: bob.nodeId, laneSink: new Worker() }
+    const { link } = await offerLink({ ...options, connectTimeoutMs: 30 })
+    expect(await ended(link)).toMatchObject({ reason: "connect-timeout" })
+    const stop = new AbortController()
+    const offering = offerLink({ ...options, signal: stop.signal })
+    stop.abort()
+    await expect(offering).rejects.toMatchObject({ code: "Aborted" })
+    await expect(offerLink({ ...options, signal: stop.signal })).rejects.toMatchObject({ code: "Aborted" })
+  })
+})

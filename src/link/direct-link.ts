@@ -1,0 +1,386 @@
+/** A direct link to one peer: the control connection, its proof and session, and the lanes beside it (link-lanes 2, 3). */
+import { secureRandom } from "../crypto/random.ts"
+import { SessionProof } from "../identity/session-proof.ts"
+import type { CandidateEntry } from "../wire/address.ts"
+import { compareUtf8, equalBytes } from "../wire/bytes.ts"
+import type { SessionDescription } from "../wire/description.ts"
+import { AvError } from "../wire/errors.ts"
+import type { LaneBlock } from "../wire/lane-block.ts"
+import { decodeLaneControl, encodeLaneControl, LINK_LANE_NAME } from "../wire/lane-control.ts"
+import type { Bytes } from "../wire/types.ts"
+import { selectCandidates } from "./candidates.ts"
+import { ControlChannels } from "./control-channels.ts"
+import { checkDescription, type DescriptionExpectation, signDescription } from "./descriptions.ts"
+import { Emitter } from "./emitter.ts"
+import { asAvError } from "./errors.ts"
+import { openLaneKey, signLaneKey } from "./lane-key.ts"
+import { LanePeer } from "./lane-peer.ts"
+import { LaneSet } from "./lane-set.ts"
+import type { TransportFields } from "./sdp.ts"
+import { SessionCore } from "./session-core.ts"
+import { transportStats } from "./transport-stats.ts"
+import type {
+  ClosedInfo,
+  CloseReason,
+  ControlSession,
+  LinkDescription,
+  LinkEvents,
+  LinkTransportStats,
+  PeerLink,
+  PeerLinkOptions,
+} from "./types.ts"
+
+const GATHER_MS = 300
+const CONNECT_MS = 20_000
+const VIDEO_LANES = 2
+/** `disconnected` on the control connection for this long ends the link, ms. */
+const DISCONNECTED_MS = 15_000
+/** A GOAWAY gets this long to leave before the connections are closed, ms. */
+const LINGER_MS = 150
+/** New candidates are collected this long before they are sent, ms. */
+const TRICKLE_MS = 100
+/** `link.lane` frames kept until the peer may send them: one offer per lane. */
+const MAX_HELD_CONTROL = 9
+
+export class DirectLink implements PeerLink {
+  readonly id: string
+  readonly role: "offerer" | "answerer"
+  readonly peerNode: string
+  readonly attemptId: bigint
+  readonly #options: PeerLinkOptions
+  readonly #events = new Emitter<LinkEvents>()
+  readonly on = this.#events.on
+  readonly #control: LanePeer
+  readonly #channels: ControlChannels
+  readonly #lanes: LaneSet
+  readonly #core: SessionCore
+  readonly #drops = new Map<string, number>()
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>()
+  readonly #onAbort = () => this.close()
+  #session: ControlSession | undefined
+  #local: TransportFields | undefined
+  #remote: SessionDescription | undefined
+  #remoteUsed = 0
+  #laneControl = false
+  #heldControl: Bytes[] = []
+  #laneWork: Promise<void> = Promise.resolve()
+  #answered: Promise<void> = Promise.resolve()
+  #fresh: CandidateEntry[] = []
+  #trickleTimer: ReturnType<typeof setTimeout> | undefined
+  #disconnected: ReturnType<typeof setTimeout> | undefined
+  #closed: ClosedInfo | undefined
+
+  constructor(role: "offerer" | "answerer", options: PeerLinkOptions, certificate: RTCCertificate) {
+    if (options.signal?.aborted) throw new AvError("Aborted")
+    this.id = options.id
+    this.role = role
+    this.peerNode = options.peerNode
+    this.#options = options
+    this.attemptId = options.attemptId ?? randomAttempt(options.random ?? secureRandom)
+    const iceServers = options.iceServers ?? []
+    this.#control = new LanePeer({
+      laneId: 0,
+      certificate,
+      iceServers,
+      onCandidate: (candidate) => this.#trickle(candidate),
+      onState: (state) => this.#connection(state),
+    })
+    this.#channels = new ControlChannels(this.#control.connection, role, {
+      onOpen: () => this.#prove(),
+      onControl: (frame) => this.#core.receive(frame),
+      onRpc: (frame) => this.#core.receiveRpc(frame),
+      onDrain: () => this.#core.flush(),
+      onClosed: () => this.#end({ reason: "channel-closed" }),
+    })
+    this.#core = new SessionCore({
+      id: options.id,
+      kind: "direct",
+      signer: options.signer,
+      control: this.#channels.control,
+      rpc: this.#channels.rpc,
+      random: options.random ?? secureRandom,
+      clock: () => performance.now(),
+      wallClock: () => this.#now(),
+      onReady: (session, sessionKey) => this.#ready(session, sessionKey),
+      onSessionKey: (sessionKey) => this.#events.emit("sessionKey", { sessionKey }),
+      onLaneControl: (bytes) => this.#receiveLaneControl(bytes),
+      onClosed: (info) => this.#end(info),
+    })
+    this.#core.on("dropped", ({ error }) => this.#drop(error))
+    this.#lanes = new LaneSet({
+      link: options.id,
+      certificate,
+      iceServers,
+      sink: options.laneSink,
+      forward: options.forwardMedia ?? false,
+      videoLanes: options.videoLanes ?? VIDEO_LANES,
+      gatherMs: options.gatherMs ?? GATHER_MS,
+      passive: options.passive ?? false,
+      onState: (lane, state) => this.#events.emit("lane", { laneId: lane.laneId, role: lane.role, state }),
+      sendControl: (message) => {
+        if (!this.#core.closed) this.#core.sendBinary(LINK_LANE_NAME, encodeLaneControl(message))
+      },
+    })
+    options.signal?.addEventListener("abort", this.#onAbort, { once: true })
+    this.#after(options.connectTimeoutMs ?? CONNECT_MS, () => {
+      if (this.#session === undefined)
+        this.#end({ reason: "connect-timeout", error: new AvError("LinkFailed", { why: "timeout" }) })
+    })
+  }
+
+  get session(): ControlSession | undefined {
+    return this.#session
+  }
+
+  /** Runs the first steps; on any failure nothing stays open. */
+  async attempt<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work()
+      if (this.#closed === undefined) return result
+      throw this.#closed.error ?? new AvError("Aborted")
+    } catch (cause) {
+      this.#end({ reason: "local" })
+      throw asAvError(cause)
+    }
+  }
+
+  async makeOffer(): Promise<LinkDescription> {
+    const [fields] = await Promise.all([
+      this.#control.offer(),
+      this.#lanes.offerFirst(LaneSet.firstIds(this.#options.videoLanes ?? VIDEO_LANES)),
+    ])
+    return this.#describe(fields, false)
+  }
+
+  async makeAnswer(offer: LinkDescription, description: SessionDescription): Promise<LinkDescription> {
+    this.#remote = description
+    const blocks = await this.#blocksOf(offer, description)
+    const trust = { fingerprint: description.dtlsFingerprint, listed: description.candidates }
+    const [fields] = await Promise.all([this.#control.answer(fieldsOf(description)), this.#lanes.answerFirst(blocks, trust)])
+    await this.#addRemote(description.candidates)
+    return this.#describe(fields, true)
+  }
+
+  async acceptAnswer(answer: LinkDescription): Promise<void> {
+    if (this.role !== "offerer") throw new AvError("UsageError", {}, { message: "only an offerer accepts an answer" })
+    const work = this.#applyAnswer(answer)
+    this.#answered = work.catch(() => undefined)
+    await work
+  }
+
+  async #applyAnswer(answer: LinkDescription): Promise<void> {
+    const description = await checkDescription(answer.description, this.#expect("answer"))
+    const blocks = await this.#blocksOf(answer, description)
+    if (this.#closed !== undefined) throw new AvError("SessionClosed")
+    if (this.#remote !== undefined) throw new AvError("DescriptionInvalid", { why: "answered already" })
+    this.#remote = description
+    const trust = { fingerprint: description.dtlsFingerprint, listed: description.candidates }
+    try {
+      await Promise.all([this.#control.acceptAnswer(fieldsOf(description)), this.#lanes.acceptFirst(blocks, trust)])
+      await this.#addRemote(description.candidates)
+    } catch (cause) {
+      const error = asAvError(cause)
+      this.#end({ reason: "ice-failed", error })
+      throw error
+    }
+  }
+
+  async addCandidates(more: LinkDescription): Promise<void> {
+    const description = await checkDescription(more.description, this.#expect("trickle"))
+    // Candidates of the answerer may overtake the check of its answer.
+    await this.#answered
+    const remote = this.#remote
+    if (remote === undefined || this.#closed !== undefined) throw new AvError("DescriptionInvalid", { why: "no attempt" })
+    if (!equalBytes(description.dtlsFingerprint, remote.dtlsFingerprint)) throw new AvError("LaneFingerprint")
+    if (description.ufrag !== remote.ufrag) throw new AvError("DescriptionInvalid", { why: "other credentials" })
+    await this.#addRemote(description.candidates)
+  }
+
+  addVideoLane(): void {
+    this.#lanes.addVideoLane()
+  }
+
+  allowLaneControl(): void {
+    this.#laneControl = true
+    this.#lanes.allow()
+    for (const bytes of this.#heldControl.splice(0)) this.#receiveLaneControl(bytes)
+  }
+
+  closeLane(laneId: number): void {
+    this.#lanes.closeLane(laneId)
+  }
+
+  async stats(): Promise<LinkTransportStats> {
+    const control = { laneId: 0, role: "control" as const, path: "page" as const, state: this.#channels.state }
+    const transport = this.#closed === undefined ? await transportStats(this.#control.connection) : {}
+    return { ...transport, lanes: [control, ...this.#lanes.infos], drops: Object.fromEntries(this.#drops) }
+  }
+
+  close(code?: number, text?: string): void {
+    if (this.#closed === undefined) this.#core.close(code, text)
+  }
+
+  #now(): number {
+    return this.#options.wallClock?.() ?? Date.now()
+  }
+
+  #expect(kind: "answer" | "trickle"): DescriptionExpectation {
+    const { signer, peerNode, pins } = this.#options
+    const { attemptId } = this
+    return { selfNode: signer.nodeId, fromNode: peerNode, kind, attemptId, now: this.#now(), ...(pins && { pins }) }
+  }
+
+  /** Key 8 that does not verify drops the blocks and never the description. */
+  async #blocksOf(from: LinkDescription, description: SessionDescription): Promise<LaneBlock[]> {
+    if (from.key8 === undefined) return []
+    try {
+      return await openLaneKey(from.key8, from.description, description.fromEntity, description.candidates.length)
+    } catch (error) {
+      this.#drop(asAvError(error, "LaneBlockInvalid"))
+      return []
+    }
+  }
+
+  async #addRemote(candidates: readonly CandidateEntry[]): Promise<void> {
+    if (this.#options.passive) return
+    const usable = selectCandidates(candidates, this.#remoteUsed)
+    this.#remoteUsed += usable.length
+    await this.#control.addRemoteCandidates(usable)
+  }
+
+  async #describe(fields: TransportFields, answer: boolean): Promise<LinkDescription> {
+    this.#local = fields
+    const gatherMs = this.#options.gatherMs ?? GATHER_MS
+    const gathered = this.#lanes.gathered(gatherMs)
+    await this.#control.settle(gatherMs)
+    const listed = [...this.#control.candidates]
+    await gathered
+    const description = await this.#sign(fields, listed, { answer, trickle: false })
+    const key8 = await signLaneKey(description, this.#lanes.blocks(listed), this.#options.signer)
+    return key8 === undefined ? { description } : { description, key8 }
+  }
+
+  #sign(fields: TransportFields, candidates: CandidateEntry[], flags: { answer: boolean; trickle: boolean }): Promise<Bytes> {
+    const { signer, peerNode } = this.#options
+    return signDescription(
+      {
+        ...flags,
+        iceRestart: false,
+        endOfCandidates: false,
+        fromEntity: signer.entityId,
+        toNode: peerNode,
+        attemptId: this.attemptId,
+        issuedMs: BigInt(Math.floor(this.#now())),
+        dtlsFingerprint: fields.fingerprint,
+        ufrag: fields.ufrag,
+        pwd: fields.pwd,
+        candidates,
+      },
+      signer,
+    )
+  }
+
+  #trickle(candidate: CandidateEntry): void {
+    const fields = this.#local
+    if (this.#options.trickle === false || fields === undefined || this.#closed !== undefined) return
+    this.#fresh.push(candidate)
+    this.#trickleTimer ??= this.#after(TRICKLE_MS, () => {
+      this.#trickleTimer = undefined
+      const candidates = this.#fresh
+      this.#fresh = []
+      this.#sign(fields, candidates, { answer: this.role === "answerer", trickle: true }).then(
+        (description) => this.#closed === undefined && this.#events.emit("candidates", { description }),
+        () => this.#drop(new AvError("SignerError")),
+      )
+    })
+  }
+
+  #prove(): void {
+    const local = this.#local
+    const remote = this.#remote
+    if (local === undefined || remote === undefined || this.#core.closed) return
+    const { signer, pins, random } = this.#options
+    this.#core.prove(
+      new SessionProof({
+        signer,
+        localFingerprint: local.fingerprint,
+        remoteFingerprint: remote.dtlsFingerprint,
+        wallMs: this.#now(),
+        now: performance.now(),
+        expectedEntity: remote.fromEntity,
+        ...(pins && { pins }),
+        ...(random && { random }),
+      }),
+    )
+  }
+
+  #ready(session: ControlSession, sessionKey: Bytes): void {
+    this.#session = session
+    this.#events.emit("ready", { session, sessionKey })
+    if (this.#closed === undefined) this.#lanes.start(compareUtf8(this.#options.signer.keyId, session.peer.keyId) < 0)
+  }
+
+  #receiveLaneControl(bytes: Bytes): void {
+    if (!this.#laneControl) {
+      // The peer may learn that we are members a moment before we learn it of the peer.
+      if (this.#heldControl.length < MAX_HELD_CONTROL) this.#heldControl.push(bytes)
+      else this.#drop(new AvError("LaneLimit", { max: MAX_HELD_CONTROL }))
+      return
+    }
+    const work = async () => {
+      try {
+        await this.#lanes.receive(decodeLaneControl(bytes, this.#remote?.candidates.length ?? 0))
+      } catch (error) {
+        this.#drop(asAvError(error, "LaneBlockInvalid"))
+      }
+    }
+    this.#laneWork = this.#laneWork.then(work)
+  }
+
+  #connection(state: RTCPeerConnectionState): void {
+    clearTimeout(this.#disconnected)
+    const failed = () => this.#end({ reason: "ice-failed", error: new AvError("LinkFailed", { why: state }) })
+    if (state === "failed" || state === "closed") failed()
+    else if (state === "disconnected") this.#disconnected = this.#after(DISCONNECTED_MS, failed)
+  }
+
+  #drop(error: AvError): void {
+    this.#drops.set(error.code, (this.#drops.get(error.code) ?? 0) + 1)
+  }
+
+  #after(ms: number, run: () => void): ReturnType<typeof setTimeout> {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer)
+      run()
+    }, ms)
+    this.#timers.add(timer)
+    return timer
+  }
+
+  #end(info: ClosedInfo): void {
+    if (this.#closed !== undefined) return
+    this.#closed = info
+    for (const timer of this.#timers) clearTimeout(timer)
+    this.#timers.clear()
+    this.#options.signal?.removeEventListener("abort", this.#onAbort)
+    this.#core.abandon(info.reason as CloseReason, info.error)
+    this.#lanes.close()
+    const release = () => {
+      this.#channels.close()
+      this.#control.close()
+    }
+    // What was queued last, a GOAWAY as a rule, gets a moment to leave.
+    if (this.#channels.state === "open") setTimeout(release, LINGER_MS)
+    else release()
+    this.#events.emit("closed", info)
+    this.#events.clear()
+  }
+}
+
+function fieldsOf(description: SessionDescription): TransportFields {
+  return { ufrag: description.ufrag, pwd: description.pwd, fingerprint: description.dtlsFingerprint }
+}
+
+function randomAttempt(random: (length: number) => Bytes): bigint {
+  return new DataView(random(8).slice().buffer).getBigUint64(0)
+}

@@ -1,0 +1,284 @@
+/** The media lanes of one link: those of the descriptions, and later ones in-band through `link.lane` (link-lanes LL-4..LL-6, LL-18). */
+import type { CandidateEntry } from "../wire/address.ts"
+import { AvError } from "../wire/errors.ts"
+import type { LaneBlock } from "../wire/lane-block.ts"
+import type { LaneControl, LaneOffer, LaneRefusal } from "../wire/lane-control.ts"
+import type { Bytes } from "../wire/types.ts"
+import { selectCandidates } from "./candidates.ts"
+import { MAX_VIDEO_LANES } from "./lane-capacity.ts"
+import { laneCandidates, makeLaneBlock } from "./lane-key.ts"
+import type { LaneState } from "./lane-port.ts"
+import { AUDIO_LANE, laneRole, MediaLane } from "./media-lane.ts"
+import type { TransportFields } from "./sdp.ts"
+import type { LaneInfo, LaneSink } from "./types.ts"
+
+/** A lane that is not open this long after its offer is closed, ms. */
+const OPEN_MS = 8_000
+const RETRY_FIRST_MS = 2_000
+const RETRY_LAST_MS = 60_000
+const MAX_LANE_ID = 255
+
+export interface LaneSetOptions {
+  link: string
+  certificate: RTCCertificate
+  iceServers: RTCIceServer[]
+  sink: LaneSink
+  forward: boolean
+  videoLanes: number
+  gatherMs: number
+  /** No remote candidate is added (control-plane 6.6). */
+  passive: boolean
+  onState(lane: MediaLane, state: LaneState): void
+  /** Sends a `link.lane` message; called only after {@link LaneSet.start}. */
+  sendControl(message: LaneControl): void
+}
+
+/** What the proof of lane 0 fixed for every other lane. */
+export interface LaneSetTrust {
+  /** The peer's DTLS fingerprint (LL-3). */
+  fingerprint: Bytes
+  /** The candidates of the peer's description, into which its lane blocks point. */
+  listed: readonly CandidateEntry[]
+}
+
+export class LaneSet {
+  readonly #options: LaneSetOptions
+  readonly #lanes = new Map<number, MediaLane>()
+  readonly #fields = new Map<number, TransportFields>()
+  readonly #deadlines = new Map<number, ReturnType<typeof setTimeout>>()
+  #highestId = 0
+  #trust: LaneSetTrust | undefined
+  #ownList: readonly CandidateEntry[] = []
+  #offers = false
+  #started = false
+  #allowed = false
+  #closed = false
+  #wanted: number
+  #audioOpened = false
+  #retryMs = RETRY_FIRST_MS
+  #retry: ReturnType<typeof setTimeout> | undefined
+
+  constructor(options: LaneSetOptions) {
+    this.#options = options
+    this.#wanted = options.videoLanes
+  }
+
+  get infos(): LaneInfo[] {
+    return [...this.#lanes.values()].map((lane) => lane.info)
+  }
+
+  /** Ids of the lanes that our first description offers. */
+  static firstIds(videoLanes: number): number[] {
+    return Array.from({ length: 1 + videoLanes }, (_, index) => AUDIO_LANE + index)
+  }
+
+  /** Offers these lanes beside lane 0. */
+  async offerFirst(laneIds: readonly number[]): Promise<void> {
+    await Promise.all(laneIds.map((id) => this.#offer(this.#create(id))))
+  }
+
+  /** Answers the lanes of the peer's key 8, at most one audio and eight video lanes. */
+  async answerFirst(blocks: readonly LaneBlock[], trust: LaneSetTrust): Promise<void> {
+    this.#trust = trust
+    const fitting = blocks.filter((block, index) => laneRole(block.laneId) === "audio" || index <= MAX_VIDEO_LANES)
+    await Promise.all(fitting.map((block) => this.#answer(this.#create(block.laneId), block, trust.listed)))
+  }
+
+  /** Applies the peer's answer; lanes it left out are closed. */
+  async acceptFirst(blocks: readonly LaneBlock[], trust: LaneSetTrust): Promise<void> {
+    this.#trust = trust
+    const answered = new Map(blocks.map((block) => [block.laneId, block]))
+    await Promise.all(
+      [...this.#lanes.values()].map(async (lane) => {
+        const block = answered.get(lane.laneId)
+        if (block === undefined) lane.close()
+        else await this.#accept(lane, block, trust.listed)
+      }),
+    )
+  }
+
+  /** Resolves when every lane has gathered its candidates, after `ms` at the latest. */
+  async gathered(ms: number): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.peer.settle(ms)))
+  }
+
+  /** The blocks beside our description, whose candidate list is `listed`. A lane without a usable candidate is closed. */
+  blocks(listed: readonly CandidateEntry[]): LaneBlock[] {
+    this.#ownList = listed
+    const lanes = [...this.#lanes.values()].sort((a, b) => a.laneId - b.laneId)
+    return lanes.flatMap((lane) => {
+      const block = makeLaneBlock(lane.laneId, this.#fields.get(lane.laneId)!, lane.peer.candidates, listed)
+      if (block === undefined) lane.close()
+      return block ?? []
+    })
+  }
+
+  /** The link is proven; `offers`: our key id is the lower one. */
+  start(offers: boolean): void {
+    this.#offers = offers
+    this.#started = true
+    for (const lane of this.#lanes.values()) this.#expectOpen(lane)
+  }
+
+  /** From here on lanes are added in-band, missing ones at once. */
+  allow(): void {
+    this.#allowed = true
+    this.#maintain()
+  }
+
+  /** One more video lane is wanted. */
+  addVideoLane(): void {
+    this.#wanted = Math.min(this.#wanted + 1, MAX_VIDEO_LANES)
+    this.#maintain()
+  }
+
+  /** Closes a lane on both ends. */
+  closeLane(laneId: number): void {
+    const lane = this.#lanes.get(laneId)
+    if (lane === undefined) return
+    if (lane.role === "video") this.#wanted = Math.max(1, this.#wanted - 1)
+    if (this.#started) this.#options.sendControl({ op: "close", laneId })
+    lane.close()
+  }
+
+  /** A `link.lane` message of the peer. Throws `LaneBlockInvalid` or `LaneLimit` when it was refused. */
+  async receive(message: LaneControl): Promise<void> {
+    if ("block" in message) return message.op === "offer" ? this.#receiveOffer(message) : this.#receiveAnswer(message)
+    this.#lanes.get(message.laneId)?.close()
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    for (const timer of this.#deadlines.values()) clearTimeout(timer)
+    this.#deadlines.clear()
+    for (const lane of [...this.#lanes.values()]) lane.close()
+  }
+
+  async #receiveOffer(message: LaneOffer): Promise<void> {
+    const { laneId } = message.block
+    const refuse = (reason: LaneRefusal, error: AvError) => {
+      this.#options.sendControl({ op: "refuse", laneId, reason })
+      throw error
+    }
+    // Only the lower key id offers, and no id is ever used twice (LL-18).
+    const used = laneId <= this.#highestId && !(laneId === AUDIO_LANE && !this.#audioOpened && !this.#lanes.has(laneId))
+    if (this.#offers || used || this.#trust === undefined)
+      refuse("malformed", new AvError("LaneBlockInvalid", { laneId, why: "not expected" }))
+    if (laneRole(laneId) === "video" && this.#videoLanes() >= MAX_VIDEO_LANES)
+      refuse("limit", new AvError("LaneLimit", { max: MAX_VIDEO_LANES }))
+    const listed = message.addresses.length > 0 ? message.addresses : this.#trust!.listed
+    const lane = this.#create(laneId)
+    await this.#answer(lane, message.block, listed)
+    await this.#sendBlock(lane, "answer")
+    this.#expectOpen(lane)
+  }
+
+  async #receiveAnswer(message: LaneOffer): Promise<void> {
+    const lane = this.#lanes.get(message.block.laneId)
+    if (lane === undefined) return
+    if (!this.#offers || lane.peer.remoteFingerprint !== undefined) throw new AvError("LaneBlockInvalid", { why: "not expected" })
+    await this.#accept(lane, message.block, message.addresses.length > 0 ? message.addresses : this.#trust!.listed)
+  }
+
+  #create(laneId: number): MediaLane {
+    this.#highestId = Math.max(this.#highestId, laneId)
+    const { certificate, iceServers, link, sink, forward } = this.#options
+    const onState = (lane: MediaLane, state: LaneState) => this.#changed(lane, state)
+    const lane = new MediaLane({ laneId, certificate, iceServers, link, sink, forward, onState })
+    this.#lanes.set(laneId, lane)
+    return lane
+  }
+
+  async #offer(lane: MediaLane): Promise<void> {
+    this.#fields.set(lane.laneId, await lane.peer.offer())
+  }
+
+  async #answer(lane: MediaLane, block: LaneBlock, listed: readonly CandidateEntry[]): Promise<void> {
+    this.#fields.set(lane.laneId, await lane.peer.answer(this.#remote(block)))
+    await this.#addCandidates(lane, block, listed)
+  }
+
+  async #accept(lane: MediaLane, block: LaneBlock, listed: readonly CandidateEntry[]): Promise<void> {
+    await lane.peer.acceptAnswer(this.#remote(block))
+    await this.#addCandidates(lane, block, listed)
+  }
+
+  /** LL-3 by construction: a lane never names a fingerprint, it gets the one that the proof named. */
+  #remote(block: LaneBlock): TransportFields {
+    return { ufrag: block.ufrag, pwd: block.pwd, fingerprint: this.#trust!.fingerprint }
+  }
+
+  async #addCandidates(lane: MediaLane, block: LaneBlock, listed: readonly CandidateEntry[]): Promise<void> {
+    if (!this.#options.passive) await lane.peer.addRemoteCandidates(selectCandidates(laneCandidates(block, listed)))
+  }
+
+  async #sendBlock(lane: MediaLane, op: "offer" | "answer"): Promise<void> {
+    await lane.peer.settle(this.#options.gatherMs)
+    const fields = this.#fields.get(lane.laneId)
+    if (this.#closed || lane.state === "closed" || fields === undefined) return
+    const known = makeLaneBlock(lane.laneId, fields, lane.peer.candidates, this.#ownList)
+    // After a network change the hosts of lane 0 say nothing: the addresses travel with the block then.
+    const block = known ?? makeLaneBlock(lane.laneId, fields, lane.peer.candidates, lane.peer.candidates)
+    if (block === undefined) lane.close()
+    else this.#options.sendControl({ op, block, addresses: known === undefined ? lane.peer.candidates : [] })
+  }
+
+  #changed(lane: MediaLane, state: LaneState): void {
+    if (state !== "connecting") {
+      clearTimeout(this.#deadlines.get(lane.laneId))
+      this.#deadlines.delete(lane.laneId)
+    }
+    if (state === "open") {
+      this.#retryMs = RETRY_FIRST_MS
+      if (lane.role === "audio") this.#audioOpened = true
+    }
+    if (state === "closed") {
+      this.#lanes.delete(lane.laneId)
+      this.#fields.delete(lane.laneId)
+    }
+    this.#options.onState(lane, state)
+    if (state === "closed") this.#retryLater()
+  }
+
+  #expectOpen(lane: MediaLane): void {
+    if (lane.state !== "connecting" || this.#deadlines.has(lane.laneId)) return
+    const late = () => {
+      this.#options.sendControl({ op: "close", laneId: lane.laneId })
+      lane.close()
+    }
+    this.#deadlines.set(lane.laneId, setTimeout(late, OPEN_MS))
+  }
+
+  #videoLanes(): number {
+    return [...this.#lanes.values()].filter((lane) => lane.role === "video").length
+  }
+
+  /** The side with the lower key id opens what is missing. */
+  #maintain(): void {
+    if (!this.#started || !this.#allowed || !this.#offers || this.#closed) return
+    const missing: number[] = []
+    // An id is never used twice (LL-18); until it was open once, the audio lane has not used its own.
+    if (!this.#lanes.has(AUDIO_LANE) && !this.#audioOpened) missing.push(AUDIO_LANE)
+    for (let count = this.#videoLanes(); count < this.#wanted; count++) {
+      missing.push(Math.max(this.#highestId, AUDIO_LANE, ...missing) + 1)
+    }
+    for (const laneId of missing) {
+      if (laneId > MAX_LANE_ID) return
+      const lane = this.#create(laneId)
+      this.#expectOpen(lane)
+      this.#offer(lane)
+        .then(() => this.#sendBlock(lane, "offer"))
+        .catch(() => lane.close())
+    }
+  }
+
+  #retryLater(): void {
+    if (!this.#started || this.#closed || this.#retry !== undefined) return
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined
+      this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LAST_MS)
+      this.#maintain()
+    }, this.#retryMs)
+  }
+}

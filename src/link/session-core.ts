@@ -1,0 +1,390 @@
+/** One authenticated control conversation, direct or routed: frames, `av.keys`, `av.kex`, PING and the end (control-plane 0.5). */
+import { linkBind } from "../crypto/room-keys.ts"
+import type { SessionProof, SessionProofAction } from "../identity/session-proof.ts"
+import type { IdentitySigner } from "../identity/signer.ts"
+import {
+  type AssembledFrame,
+  decodeBinaryPayload,
+  decodePing,
+  encodeBinaryPayload,
+  FRAME_BINARY,
+  FRAME_GOAWAY,
+  FRAME_JSON,
+  FRAME_PING,
+  FRAME_PONG,
+  FRAME_RPC,
+  FrameAssembler,
+  PING_LENGTH,
+} from "../wire/control-frame.ts"
+import {
+  type ControlMessage,
+  decodeControlMessage,
+  encodeControlMessage,
+  type KnownControlMessage,
+} from "../wire/control-json.ts"
+import { AvError, isAvError } from "../wire/errors.ts"
+import { decodeGoaway, encodeGoaway, GOAWAY_REASONS } from "../wire/goaway.ts"
+import { LINK_LANE_NAME } from "../wire/lane-control.ts"
+import type { Bytes, RandomBytes } from "../wire/types.ts"
+import { Emitter } from "./emitter.ts"
+import { asAvError, GOAWAY, goawayCodeOf, isHandshakeTimeout } from "./errors.ts"
+import { FrameOutbox, type FramePipe } from "./frame-outbox.ts"
+import { KEX_TIMEOUT_MS, type KexAction, KexMachine } from "./kex.ts"
+import { checkPeerKeys, type ProvenPeer } from "./peer-keys.ts"
+import type { AuthenticatedPeer, ClosedInfo, CloseReason, ControlSession, SessionEvents } from "./types.ts"
+
+/** A PING follows this long after the last outgoing frame, ms. */
+const PING_AFTER_MS = 2_000
+const TICK_MS = 500
+/** `heard` at most this often, ms. */
+const HEARD_MS = 250
+/** Frames waiting while a signature is being checked; an honest peer never has that many. */
+const MAX_INBOX = 512
+/** Faulty messages after which the session ends: one bug should not end a call, a flood of garbage should. */
+const MAX_FAULTS = 256
+export interface SessionCoreOptions {
+  id: string
+  kind: "direct" | "routed"
+  signer: IdentitySigner
+  control: FramePipe
+  rpc?: FramePipe
+  random: RandomBytes
+  /** Monotonic ms. */
+  clock(): number
+  /** Unix time, ms. */
+  wallClock(): number
+  onReady(session: SessionCore, sessionKey: Bytes): void
+  onSessionKey?(sessionKey: Bytes): void
+  /** A `link.lane` frame; only on direct sessions. */
+  onLaneControl?(bytes: Bytes): void
+  /** Once. The transport is to be released after what is queued has had a moment to leave. */
+  onClosed(info: ClosedInfo): void
+}
+
+type Job = () => Promise<void>
+
+export class SessionCore implements ControlSession {
+  readonly id: string
+  readonly kind: "direct" | "routed"
+  readonly #options: SessionCoreOptions
+  readonly #events = new Emitter<SessionEvents>()
+  readonly on = this.#events.on
+  readonly #control: FrameOutbox
+  readonly #rpc: FrameOutbox | undefined
+  readonly #assembler = new FrameAssembler()
+  readonly #rpcAssembler = new FrameAssembler()
+  readonly #inbox: (AssembledFrame | Job)[] = []
+  readonly #timer: ReturnType<typeof setInterval>
+  #pumping = false
+  #proof: SessionProof | undefined
+  #proven: ProvenPeer | undefined
+  #peer: AuthenticatedPeer | undefined
+  #kex: KexMachine | undefined
+  #bind: Bytes | undefined
+  #keysDeadline: number | undefined
+  #closed = false
+  #faults = 0
+  #lastSent: number
+  #lastHeard = Number.NEGATIVE_INFINITY
+  #pingSent: { at: number; token: Bytes } | undefined
+  #rttMs: number | undefined
+
+  constructor(options: SessionCoreOptions) {
+    this.id = options.id
+    this.kind = options.kind
+    this.#options = options
+    this.#control = new FrameOutbox(options.control)
+    this.#rpc = options.rpc && new FrameOutbox(options.rpc)
+    this.#lastSent = options.clock()
+    this.#timer = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  get peer(): AuthenticatedPeer {
+    return this.#peer ?? neverReady()
+  }
+
+  get bind(): Bytes {
+    return this.#bind ?? neverReady()
+  }
+
+  get ready(): boolean {
+    return this.#bind !== undefined
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** Round trip of the last PING, ms. */
+  get rttMs(): number | undefined {
+    return this.#rttMs
+  }
+
+  /** Begins a direct session: HELLO goes out, and frames go to the proof until it names the peer. */
+  prove(proof: SessionProof): void {
+    this.#proof = proof
+    this.#carryOut(proof.start())
+  }
+
+  /** Begins with a peer that is proven already: `av.keys`, then `av.kex`. */
+  begin(peer: ProvenPeer): void {
+    this.#exchangeKeys(peer)
+  }
+
+  /** One frame as it came from the channel. */
+  receive(frame: Bytes): void {
+    this.#receive(frame, this.#assembler)
+  }
+
+  /** One frame of the `rpc` channel, which carries nothing but calls. */
+  receiveRpc(frame: Bytes): void {
+    if (this.ready) this.#receive(frame, this.#rpcAssembler, FRAME_RPC)
+  }
+
+  /** A channel drained. */
+  flush(): void {
+    if (this.#closed) return
+    this.#control.flush()
+    this.#rpc?.flush()
+  }
+
+  send(message: KnownControlMessage): void {
+    this.sendFrame(FRAME_JSON, encodeControlMessage(message))
+  }
+
+  sendBinary(name: string, bytes: Bytes): void {
+    this.sendFrame(FRAME_BINARY, encodeBinaryPayload(name, bytes))
+  }
+
+  sendFrame(type: number, payload: Bytes): void {
+    if (this.#closed) throw new AvError("SessionClosed")
+    this.#lastSent = this.#options.clock()
+    const box = type === FRAME_RPC ? (this.#rpc ?? this.#control) : this.#control
+    try {
+      box.push(type, payload)
+    } catch (error) {
+      if (isAvError(error, "LimitExceeded")) this.#end("overflow", { code: GOAWAY.limit, error })
+      throw error
+    }
+  }
+
+  close(code: number = GOAWAY.leaving, text = ""): void {
+    this.#end("local", { code, text })
+  }
+
+  /** The transport is gone or something above failed: the end without a word to the peer. */
+  abandon(reason: CloseReason, error?: AvError): void {
+    this.#finish({ reason, ...(error && { error }) })
+  }
+
+  #fail(error: AvError, code = goawayCodeOf(error)): void {
+    const reason: CloseReason = this.ready ? "protocol" : isHandshakeTimeout(error) ? "handshake-timeout" : "handshake-failed"
+    this.#end(reason, { code, error })
+  }
+
+  #receive(frame: Bytes, assembler: FrameAssembler, only?: number): void {
+    if (this.#closed) return
+    try {
+      const message = assembler.push(frame, this.#options.clock())
+      if (message === undefined) return
+      if (only !== undefined && message.type !== only) throw new AvError("FrameInvalid", { type: message.type })
+      this.#enqueue(message)
+    } catch (error) {
+      this.#fault(asAvError(error))
+    }
+  }
+
+  #enqueue(item: AssembledFrame | Job): void {
+    if (this.#inbox.length >= MAX_INBOX) {
+      this.#end("overflow", { code: GOAWAY.limit, error: new AvError("LimitExceeded", { what: "inbox", max: MAX_INBOX }) })
+      return
+    }
+    this.#inbox.push(item)
+    if (!this.#pumping) void this.#pump()
+  }
+
+  /** One item at a time and in order, although checking a signature takes a while. */
+  async #pump(): Promise<void> {
+    this.#pumping = true
+    for (;;) {
+      const item = this.#inbox.shift()
+      if (item === undefined || this.#closed) break
+      try {
+        const work = typeof item === "function" ? item() : this.#dispatch(item)
+        if (work !== undefined) await work
+      } catch (error) {
+        this.#fail(asAvError(error))
+      }
+    }
+    this.#pumping = false
+  }
+
+  #dispatch(frame: AssembledFrame): Promise<void> | undefined {
+    if (this.#proof !== undefined && this.#proven === undefined) return this.#advanceProof(this.#proof, frame)
+    this.#heard()
+    const { type, payload } = frame
+    try {
+      if (type === FRAME_PING) this.sendFrame(FRAME_PONG, decodePing(payload))
+      else if (type === FRAME_PONG) this.#pong(decodePing(payload))
+      else if (type === FRAME_GOAWAY) this.#goaway(payload)
+      else if (type === FRAME_JSON) return this.#json(decodeControlMessage(payload))
+      else if (!this.ready) throw new AvError("FrameInvalid", { type, why: "before the key exchange" })
+      else if (type === FRAME_BINARY) this.#binary(payload)
+      else this.#events.emit("frame", { type, payload })
+    } catch (error) {
+      this.#fault(asAvError(error))
+    }
+    return undefined
+  }
+
+  async #advanceProof(proof: SessionProof, frame: AssembledFrame): Promise<void> {
+    this.#carryOut(await proof.receive(frame.type, frame.payload))
+  }
+
+  #carryOut(actions: SessionProofAction[]): void {
+    for (const action of actions) {
+      if (this.#closed) return
+      if (action.kind === "send") this.sendFrame(action.type, action.payload)
+      else if (action.kind === "ready") {
+        const { peer } = action
+        this.#exchangeKeys({ ...peer, clockSkewMs: Number(peer.wallMs) - this.#options.wallClock() })
+      } else if (action.goaway === undefined && action.error.code === "SessionClosed") {
+        this.#finish({ reason: "goaway", error: action.error })
+      } else this.#fail(action.error, GOAWAY_REASONS.indexOf(action.goaway ?? "unspecified"))
+    }
+  }
+
+  #exchangeKeys(peer: ProvenPeer): void {
+    this.#proven = peer
+    this.#keysDeadline = this.#options.clock() + KEX_TIMEOUT_MS
+    const { entityId, mlDsaPublicKey } = this.#options.signer
+    if (mlDsaPublicKey.length === 0) throw new AvError("SignerLacksPqc")
+    this.send({ t: "av.keys", entityId, mlDsa65: mlDsaPublicKey })
+  }
+
+  #json(message: ControlMessage): Promise<void> | undefined {
+    if (message.t === "av.keys") return this.#keys(message.entityId, message.mlDsa65)
+    if (message.t === "av.kex") return this.#kexMessage(message.step, message.body)
+    if (!this.ready) throw new AvError("ControlMalformed", { t: message.t, why: "before the key exchange" })
+    this.#events.emit("message", message)
+    return undefined
+  }
+
+  async #keys(entityId: Bytes, mlDsaPublicKey: Bytes): Promise<void> {
+    if (this.#peer !== undefined || this.#proven === undefined)
+      return this.#fault(new AvError("ControlMalformed", { t: "av.keys" }))
+    const keyId = checkPeerKeys(this.#proven, entityId, mlDsaPublicKey)
+    this.#peer = { ...this.#proven, keyId, mlDsaPublicKey }
+    const { signer, random, clock } = this.#options
+    this.#kex = new KexMachine(
+      { keyId: signer.keyId, peer: this.#peer, sign: (message) => signer.signHybrid(message), random },
+      clock(),
+    )
+    this.#keysDeadline = undefined
+    if (this.#kex.initiator) this.#run(await this.#kex.start(clock()))
+  }
+
+  async #kexMessage(step: number, body: Bytes): Promise<void> {
+    if (this.#kex === undefined) throw new AvError("KexInvalid", { why: "before av.keys" })
+    this.#run(await this.#kex.receive(step, body, this.#options.clock()))
+  }
+
+  #run(actions: KexAction[]): void {
+    if (this.#closed) return
+    for (const action of actions) {
+      if (action.kind === "send") this.send({ t: "av.kex", step: action.step, body: action.body })
+      else if (this.ready) this.#options.onSessionKey?.(action.sessionKey)
+      else {
+        this.#bind = linkBind(action.sessionKey)
+        this.#options.onReady(this, action.sessionKey)
+      }
+    }
+  }
+
+  #binary(payload: Bytes): void {
+    const { name, bytes } = decodeBinaryPayload(payload)
+    if (name !== LINK_LANE_NAME) this.#events.emit("binary", { name, bytes })
+    else this.#options.onLaneControl?.(bytes)
+  }
+
+  #goaway(payload: Bytes): void {
+    const { reason, text } = decodeGoaway(payload)
+    const code = GOAWAY_REASONS.indexOf(reason)
+    this.#events.emit("goaway", { code, text })
+    this.#finish({ reason: "goaway", code, text })
+  }
+
+  #pong(token: Bytes): void {
+    const ping = this.#pingSent
+    if (ping === undefined || !token.every((byte, index) => byte === ping.token[index])) return
+    this.#rttMs = this.#options.clock() - ping.at
+    this.#pingSent = undefined
+  }
+
+  #heard(): void {
+    const now = this.#options.clock()
+    if (now - this.#lastHeard < HEARD_MS) return
+    this.#lastHeard = now
+    this.#events.emit("heard", {})
+  }
+
+  /** A message that broke its rules is dropped and counted; too many end the session. */
+  #fault(error: AvError): void {
+    this.#faults++
+    this.#events.emit("dropped", { error })
+    if (this.#proven === undefined || this.#faults > MAX_FAULTS) this.#end("protocol", { code: GOAWAY.protocol, error })
+  }
+
+  #tick(): void {
+    const now = this.#options.clock()
+    try {
+      if (this.#proven === undefined && this.#proof !== undefined) this.#carryOut(this.#proof.tick(now))
+      if (this.#keysDeadline !== undefined && now >= this.#keysDeadline) throw new AvError("KexTimeout", { waiting: "av.keys" })
+      this.#kex?.checkTimeout(now)
+    } catch (error) {
+      this.#fail(asAvError(error))
+      return
+    }
+    this.#assembler.expire(now)
+    this.#rpcAssembler.expire(now)
+    const kex = this.#kex
+    if (kex?.renewalDue(now)) this.#enqueue(async () => this.#run(await kex.start(now)))
+    if (this.ready && now - this.#lastSent >= PING_AFTER_MS) this.#ping(now)
+  }
+
+  #ping(now: number): void {
+    const token = this.#options.random(PING_LENGTH)
+    this.#pingSent = { at: now, token }
+    try {
+      this.sendFrame(FRAME_PING, token)
+    } catch {
+      // sendFrame has ended the session already.
+    }
+  }
+
+  #end(reason: CloseReason, detail: Omit<ClosedInfo, "reason">): void {
+    if (this.#closed) return
+    try {
+      const goaway = { reason: GOAWAY_REASONS[detail.code ?? 0] ?? "unspecified", text: (detail.text ?? "").slice(0, 16) }
+      if (reason !== "overflow") this.#control.push(FRAME_GOAWAY, encodeGoaway(goaway))
+    } catch {
+      // The transport is gone; the peer will see that by itself.
+    }
+    this.#finish({ reason, ...detail })
+  }
+
+  #finish(info: ClosedInfo): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#kex?.close()
+    this.#inbox.length = 0
+    this.#options.onClosed(info)
+    this.#events.emit("closed", info)
+    this.#events.clear()
+  }
+}
+
+function neverReady(): never {
+  throw new AvError("UsageError", {}, { message: "the session is not ready" })
+}

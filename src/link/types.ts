@@ -1,0 +1,231 @@
+/** The public shapes of a link: control sessions, direct links, where media lanes go, and what ends them. */
+import type { PinTable } from "../identity/pins.ts"
+import type { IdentitySigner } from "../identity/signer.ts"
+import type { ControlMessage, KnownControlMessage } from "../wire/control-json.ts"
+import type { AvError } from "../wire/errors.ts"
+import type { Bytes, NodeId, PeerKeyId, RandomBytes } from "../wire/types.ts"
+import type { LanePath, LaneSource, LaneState, MediaLaneRole } from "./lane-port.ts"
+
+export type LaneRole = "control" | MediaLaneRole
+
+/** Who is at the other end, after HELLO_AUTH and `av.keys`. Every field was proven, none is only claimed. */
+export interface AuthenticatedPeer {
+  nodeId: NodeId
+  entityId: Bytes
+  pqHash: Bytes
+  keyId: PeerKeyId
+  mlDsaPublicKey: Bytes
+  /** Peer's wall clock minus ours when HELLO came, in ms. For gauges, never for decisions. */
+  clockSkewMs: number
+}
+
+/** Why a session or link ended. `goaway` carries the peer's code in {@link ClosedInfo.code}. */
+export type CloseReason =
+  | "local"
+  | "goaway"
+  | "handshake-failed"
+  | "handshake-timeout"
+  | "connect-timeout"
+  | "ice-failed"
+  | "channel-closed"
+  | "protocol"
+  | "overflow"
+
+export interface ClosedInfo {
+  reason: CloseReason
+  /** GOAWAY code (control-plane 0.5), when the peer sent one or we did. */
+  code?: number
+  text?: string
+  error?: AvError
+}
+
+export type SessionEvents = {
+  /** A JSON message of another part; `av.keys` and `av.kex` are consumed by the session itself. */
+  message: ControlMessage
+  /** A BINARY frame other than `link.lane`. */
+  binary: { name: string; bytes: Bytes }
+  /** A frame of any other known type: ROUTED, ROUTED_HELLO, RENDEZVOUS, ANNOUNCE, RPC … with its payload. */
+  frame: { type: number; payload: Bytes }
+  /** Something authentic came from the peer; at most every 250 ms. */
+  heard: Record<string, never>
+  /** A message that broke its rules was dropped. */
+  dropped: { error: AvError }
+  /** GOAWAY of the peer, just before `closed`. */
+  goaway: { code: number; text: string }
+  closed: ClosedInfo
+}
+
+/** Subscribes; the returned function unsubscribes. */
+export type Listen<Events> = <K extends keyof Events>(event: K, listener: (value: Events[K]) => void) => () => void
+
+/** An authenticated control conversation with one peer: frames of control-plane 0.5 in both directions. */
+export interface ControlSession {
+  /** Local id, unique in this page. Of a direct session: the id of its link. */
+  readonly id: string
+  readonly kind: "direct" | "routed"
+  readonly peer: AuthenticatedPeer
+  /** LINKBIND of the session's first `av.kex` (room.md RM-3). */
+  readonly bind: Bytes
+  readonly closed: boolean
+  /**
+   * Queues a message. Throws `SessionClosed` after the end and `LimitExceeded` when more than 8 MiB wait (the session is
+   * then closed as well: a peer that does not read is gone).
+   */
+  send(message: KnownControlMessage): void
+  /** Queues a frame of any type; fragmented where it is longer than one frame. Throws as {@link ControlSession.send}. */
+  sendFrame(type: number, payload: Bytes): void
+  sendBinary(name: string, bytes: Bytes): void
+  /** GOAWAY with this code (control-plane 0.5), then the end. Idempotent. */
+  close(code?: number, text?: string): void
+  readonly on: Listen<SessionEvents>
+}
+
+/** A description as it travels through the rendezvous: MSD1 bytes, and key 8 (lane blocks ‖ signature) beside it. */
+export interface LinkDescription {
+  description: Bytes
+  key8?: Bytes
+}
+
+export type LinkEvents = {
+  /** Handshake and first `av.kex` are done. Media may flow as soon as lanes open. */
+  ready: { session: ControlSession; sessionKey: Bytes }
+  /** The hourly renewal made a new link session key. New subscriptions use it; the old key is erased by its holder. */
+  sessionKey: { sessionKey: Bytes }
+  /** A lane opened or went away (the media counters of a lane live in the mesh worker). */
+  lane: { laneId: number; role: LaneRole; state: LaneState }
+  /** Only with `trickle`: send this to the peer as CANDIDATES. */
+  candidates: LinkDescription
+  /** The end; everything is released. Fires once, also when the link never became ready. */
+  closed: ClosedInfo
+}
+
+/** Where new media lanes go; the mesh worker's mailbox. */
+export interface LaneSink {
+  /**
+   * A lane was made. It belongs to link `link` (the local id: the peer is not proven yet, so ignore what comes in until
+   * the link is `ready`). MUST post `source` before it returns, see `LaneSource`. A throw makes the link fall back to
+   * forwarding for this lane.
+   */
+  add(lane: { link: string; laneId: number; role: MediaLaneRole; source: LaneSource }): void
+  /** The lane is gone for good; its id is never used again on this link. */
+  remove(lane: { link: string; laneId: number }): void
+}
+
+export interface PeerLinkOptions {
+  /** Local id of this link; unique in the page. */
+  id: string
+  signer: IdentitySigner
+  /** Whom we want (offerer) or who was introduced to us (answerer). */
+  peerNode: NodeId
+  /** Random for an offer; the answerer takes it from the offer. */
+  attemptId?: bigint
+  laneSink: LaneSink
+  iceServers?: RTCIceServer[]
+  /** Video lanes opened from the start, 1..7. Default 2. */
+  videoLanes?: number
+  /** `true`: never transfer channels to the worker. */
+  forwardMedia?: boolean
+  /** How long to gather candidates before the description goes out, in ms. Default 300. */
+  gatherMs?: number
+  /** Send what was found later as further descriptions (`candidates` event). Default true. */
+  trickle?: boolean
+  /** Time for ICE, DTLS and both handshakes together, in ms. Default 20 000. */
+  connectTimeoutMs?: number
+  /** Answerer without address evidence: add no remote candidates, only answer (control-plane 6.6). */
+  passive?: boolean
+  /** Pins on first use (control-plane 1.7): a peer whose entity contradicts an earlier one is refused with `EntityRebind`. */
+  pins?: PinTable
+  /** Source of random bytes. Default `crypto.getRandomValues`. */
+  random?: RandomBytes
+  /** Unix time in ms. Default `Date.now`. */
+  wallClock?(): number
+  signal?: AbortSignal
+}
+
+export interface LaneInfo {
+  laneId: number
+  role: LaneRole
+  state: LaneState
+  path: LanePath | "page"
+  /** From creation to open, in ms; undefined while it is not open. */
+  openMs?: number
+}
+
+/** What the page knows about a link's transport; the counters per lane come from the mesh worker. */
+export interface LinkTransportStats {
+  path?: "host" | "srflx" | "prflx" | "relay"
+  rttMs?: number
+  lanes: LaneInfo[]
+  /** Refusals by error name. */
+  drops: Record<string, number>
+}
+
+/** One direct link: several peer connections under one proof. */
+export interface PeerLink {
+  readonly id: string
+  readonly role: "offerer" | "answerer"
+  readonly peerNode: NodeId
+  readonly attemptId: bigint
+  /** Set with `ready`. */
+  readonly session: ControlSession | undefined
+  /** Offerer only: the answer to our offer. Rejects with `DescriptionInvalid` and leaves the attempt pending. */
+  acceptAnswer(answer: LinkDescription): Promise<void>
+  /** A later description with only new candidates (TRICKLE). */
+  addCandidates(more: LinkDescription): Promise<void>
+  /** Opens one more video lane (the lower key id offers; on the other side this does nothing). */
+  addVideoLane(): void
+  /**
+   * Lets `link.lane` frames of this peer in and begins to open lanes that are missing. Call it once the peer is a joiner,
+   * relay or member (room.md RM-26); frames that came before wait. The lanes of the description are not concerned.
+   */
+  allowLaneControl(): void
+  /** Closes a media lane on both ends. */
+  closeLane(laneId: number): void
+  stats(): Promise<LinkTransportStats>
+  /** GOAWAY, then release of everything. Idempotent. */
+  close(code?: number, text?: string): void
+  readonly on: Listen<LinkEvents>
+}
+
+/** Starts a link: gathers candidates and signs the offer. Rejects with `Aborted` or `LinkFailed`; nothing is left open then. */
+export type OfferLink = (options: PeerLinkOptions) => Promise<{ link: PeerLink; offer: LinkDescription }>
+
+/**
+ * Answers an offer (INTRODUCE). Rejects with `DescriptionInvalid` when the offer does not parse or verify, is stale, is
+ * not for us or not from `options.peerNode`.
+ */
+export type AnswerLink = (
+  options: PeerLinkOptions,
+  offer: LinkDescription,
+) => Promise<{ link: PeerLink; answer: LinkDescription }>
+
+/** Sends one ROUTED or ROUTED_HELLO payload towards the peer: through the server's socket or a peer's session. */
+export type RoutedCarrier = (type: number, payload: Bytes) => void
+
+export type RoutedHubEvents = {
+  /** A routed session is ready: proof, `av.keys` and `av.kex` are done. Both for sessions we opened and for others'. */
+  session: { session: ControlSession }
+  /** A session did not become ready. */
+  failed: { peerNode: NodeId; error: AvError }
+  /** A routed frame was refused. */
+  dropped: { error: AvError }
+}
+
+export interface RoutedHubOptions {
+  signer: IdentitySigner
+  /** Application policy for sessions that others open. Default: everybody. */
+  acceptPeer?(nodeId: NodeId): boolean
+  pins?: PinTable
+  random?: RandomBytes
+  wallClock?(): number
+}
+
+/** All routed sessions of this page (control-plane 1.6): at most 64, one per peer node. */
+export interface RoutedHub {
+  /** Opens a session; an open or pending one with that node is kept. The result comes as `session` or `failed`. */
+  open(peerNode: NodeId, carrier: RoutedCarrier): void
+  /** A ROUTED or ROUTED_HELLO payload addressed to us, and the way back to where it came from. */
+  receive(type: number, payload: Bytes, carrier: RoutedCarrier): void
+  close(): void
+  readonly on: Listen<RoutedHubEvents>
+}

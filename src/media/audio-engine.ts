@@ -1,0 +1,171 @@
+/** The page's one AudioContext: microphones go through it to the publish worker, received sound comes out of it as tracks. */
+import { AvError } from "../wire/errors.ts"
+import { mediaError } from "./media-errors.ts"
+import { AUDIO_SAMPLE_RATE } from "./types.ts"
+
+/** Names under which the worklet modules register themselves. */
+const CAPTURE_PROCESSOR = "holomesh-capture"
+const PLAYOUT_PROCESSOR = "holomesh-playout"
+
+export interface AudioEngineOptions {
+  /** URL of the module `workers/capture-worklet.ts`. */
+  captureUrl: string | URL
+  /** URL of the module `workers/playout-worklet.ts`. */
+  playoutUrl: string | URL
+}
+
+/** A live microphone. */
+export interface AudioCapture {
+  /** Blocks of sound come out here: transfer it to the publish worker (`PublishApi.addAudioSource`). */
+  readonly port: MessagePort
+  /** Puts another microphone behind it without a break. The caller keeps ownership of both tracks. */
+  replaceTrack(track: MediaStreamTrack): void
+  close(): void
+}
+
+/** A received sound stream as a track. */
+export interface AudioOutput {
+  readonly track: MediaStreamTrack
+  /** Decoded sound goes in here: transfer it to the receive worker (`ReceiveApi.addAudio`). */
+  readonly port: MessagePort
+  close(): void
+}
+
+export class AudioEngine {
+  readonly context: AudioContext
+  readonly #closers = new Set<() => void>()
+
+  private constructor(context: AudioContext) {
+    this.context = context
+  }
+
+  /**
+   * Runs at 48 kHz whatever the devices do: the context resamples.
+   *
+   * @throws AvError `MediaUnsupported` without AudioContext or AudioWorklet
+   */
+  static async create(options: AudioEngineOptions): Promise<AudioEngine> {
+    if (typeof AudioContext === "undefined" || typeof AudioWorkletNode === "undefined") {
+      const message = "This browser cannot play or record sound here: it lacks AudioWorklet."
+      throw new AvError("MediaUnsupported", { missing: "AudioWorklet" }, { message })
+    }
+    const context = new AudioContext({ sampleRate: AUDIO_SAMPLE_RATE, latencyHint: "interactive" })
+    try {
+      await Promise.all([context.audioWorklet.addModule(options.captureUrl), context.audioWorklet.addModule(options.playoutUrl)])
+    } catch (cause) {
+      await context.close()
+      throw new AvError("WorkerFailed", { worker: "audio worklet" }, { message: "The audio worklet could not be loaded.", cause })
+    }
+    return new AudioEngine(context)
+  }
+
+  /** True while the browser wants a click before it plays sound; then {@link resume} is to be called from one. */
+  get blocked(): boolean {
+    return this.context.state !== "running" && this.context.state !== "closed"
+  }
+
+  /** Waits until sound runs. `false` after `timeoutMs`: the browser wants a click first. */
+  async running(timeoutMs = 1_000): Promise<boolean> {
+    if (!this.blocked) return true
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(done, timeoutMs)
+      const stop = this.onStateChange(() => {
+        if (!this.blocked) done()
+      })
+      function done() {
+        clearTimeout(timer)
+        stop()
+        resolve()
+      }
+    })
+    return !this.blocked
+  }
+
+  /** Calls back when sound starts or stops being possible. Returns how to stop that. */
+  onStateChange(handler: () => void): () => void {
+    this.context.addEventListener("statechange", handler)
+    return () => this.context.removeEventListener("statechange", handler)
+  }
+
+  async resume(): Promise<void> {
+    if (this.context.state !== "closed") await this.context.resume()
+  }
+
+  /** Time from the playout node to the ear as far as the browser knows it, in ms. */
+  get outputLatencyMs(): number {
+    const seconds = (this.context.baseLatency || 0) + (this.context.outputLatency || 0)
+    return Math.min(300, Math.max(0, seconds * 1_000))
+  }
+
+  /**
+   * @param track a live audio track; the caller keeps ownership
+   * @throws AvError `TrackEnded` when the track has ended
+   */
+  capture(track: MediaStreamTrack): AudioCapture {
+    const node = new AudioWorkletNode(this.context, CAPTURE_PROCESSOR, { numberOfInputs: 1, numberOfOutputs: 1 })
+    const { port1, port2 } = new MessageChannel()
+    node.port.postMessage(port1, [port1])
+    // A node that leads nowhere is not run; its output is silence.
+    node.connect(this.context.destination)
+    let source: MediaStreamAudioSourceNode | undefined
+    const replaceTrack = (next: MediaStreamTrack) => {
+      const fresh = this.#source(next)
+      source?.disconnect()
+      fresh.connect(node)
+      source = fresh
+    }
+    const close = () => {
+      if (!this.#closers.delete(close)) return
+      source?.disconnect()
+      node.port.postMessage(null)
+      node.disconnect()
+    }
+    this.#closers.add(close)
+    try {
+      replaceTrack(track)
+    } catch (error) {
+      close()
+      throw error
+    }
+    return { port: port2, replaceTrack, close }
+  }
+
+  createOutput(): AudioOutput {
+    const node = new AudioWorkletNode(this.context, PLAYOUT_PROCESSOR, {
+      numberOfInputs: 0,
+      numberOfOutputs: 1,
+      outputChannelCount: [2],
+    })
+    const { port1, port2 } = new MessageChannel()
+    node.port.postMessage(port1, [port1])
+    const destination = new MediaStreamAudioDestinationNode(this.context, { channelCount: 2 })
+    node.connect(destination)
+    const track = destination.stream.getAudioTracks()[0]
+    if (track === undefined) throw new AvError("MediaUnsupported", { missing: "MediaStreamAudioDestinationNode" })
+    const close = () => {
+      if (!this.#closers.delete(close)) return
+      node.port.postMessage(null)
+      node.disconnect()
+      track.stop()
+    }
+    this.#closers.add(close)
+    return { track, port: port2, close }
+  }
+
+  /** Closes every capture and output and the context. Idempotent. */
+  async close(): Promise<void> {
+    for (const close of [...this.#closers]) close()
+    if (this.context.state !== "closed") await this.context.close()
+  }
+
+  #source(track: MediaStreamTrack): MediaStreamAudioSourceNode {
+    if (track.kind !== "audio")
+      throw new AvError("UsageError", { kind: track.kind }, { message: "An audio track is needed here." })
+    if (track.readyState === "ended") throw new AvError("TrackEnded", { label: track.label })
+    try {
+      return new MediaStreamAudioSourceNode(this.context, { mediaStream: new MediaStream([track]) })
+    } catch (cause) {
+      throw mediaError(cause, "audio")
+    }
+  }
+}

@@ -1,0 +1,135 @@
+/** Measures how unevenly frames arrive and says how much buffering evens it out. */
+
+export interface JitterOptions {
+  /** Least buffering in ms. Default 20. */
+  minMs?: number
+  /** Most buffering in ms. Default 1000. */
+  maxMs?: number
+}
+
+/** The fastest frame is looked for in the last minute, kept as the minimum of each 10 s. */
+const BASE_BUCKET_US = 10_000_000
+const BASE_BUCKETS = 6
+/** Delays the target is computed from: about 5 s of audio, 8 s of video. */
+const HISTORY = 256
+const RECENT = 8
+const QUANTILE = 0.95
+const EVERY = 10
+const MARGIN_MS = 5
+/** The target falls this fast: slowly, so that one calm second does not undo what was learnt. */
+const FALL_MS_PER_S = 12
+/** So many frames in a row beyond this delay mean a new path or a new clock, not jitter. */
+const SHIFT_MS = 2_500
+const SHIFT_FRAMES = 12
+
+/**
+ * Delay is arrival minus presentation time; only its variation is used, so the two clocks need not agree. The target rises as soon
+ * as two of the last eight frames need more, and falls slowly to the 95th percentile of the last 256.
+ */
+export class JitterEstimator {
+  readonly #minMs: number
+  readonly #maxMs: number
+  readonly #history: number[] = []
+  #next = 0
+  #sinceQuantile = 0
+  #quantile = 0
+  #target: number
+  #buckets: { start: number; min: number }[] = []
+  #lastArrivalUs: number | undefined
+  #far = 0
+  #smoothed = 0
+
+  constructor(options: JitterOptions = {}) {
+    this.#minMs = options.minMs ?? 20
+    this.#maxMs = options.maxMs ?? 1_000
+    this.#target = this.#minMs
+  }
+
+  /** Takes one frame. Returns how many ms it was slower than the fastest of the last minute. */
+  add(ptsUs: number, arrivalUs: number): number {
+    const transit = arrivalUs - ptsUs
+    const base = this.#updateBase(transit, arrivalUs)
+    let excess = (transit - base) / 1_000
+    if (excess > SHIFT_MS) {
+      if (++this.#far < SHIFT_FRAMES) return excess
+      this.#restart(transit, arrivalUs)
+      excess = 0
+    }
+    this.#far = 0
+    this.#smoothed += (excess - this.#smoothed) / 16
+    this.#history[this.#next] = excess
+    this.#next = (this.#next + 1) % HISTORY
+    this.#updateTarget(arrivalUs)
+    return excess
+  }
+
+  /** Buffering in ms that plays nearly every frame in time. */
+  get targetMs(): number {
+    return this.#target
+  }
+
+  /** Smoothed delay over the fastest frame in ms. */
+  get jitterMs(): number {
+    return this.#smoothed
+  }
+
+  /** Arrival minus presentation time of the fastest frame of the last minute, in µs; undefined before the first frame. */
+  get fastestUs(): number | undefined {
+    let min: number | undefined
+    for (const bucket of this.#buckets) if (min === undefined || bucket.min < min) min = bucket.min
+    return min
+  }
+
+  #updateBase(transit: number, arrivalUs: number): number {
+    const newest = this.#buckets.at(-1)
+    if (newest === undefined || arrivalUs - newest.start >= BASE_BUCKET_US) {
+      this.#buckets.push({ start: arrivalUs, min: transit })
+      if (this.#buckets.length > BASE_BUCKETS) this.#buckets.shift()
+    } else {
+      newest.min = Math.min(newest.min, transit)
+    }
+    return this.fastestUs!
+  }
+
+  #restart(transit: number, arrivalUs: number): void {
+    this.#buckets = [{ start: arrivalUs, min: transit }]
+    this.#history.length = 0
+    this.#next = 0
+    this.#smoothed = 0
+  }
+
+  #updateTarget(arrivalUs: number): void {
+    if (++this.#sinceQuantile >= EVERY || this.#history.length < EVERY) {
+      this.#sinceQuantile = 0
+      const sorted = this.#history.toSorted((a, b) => a - b)
+      this.#quantile = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * QUANTILE))] ?? 0
+    }
+    const elapsedS = this.#lastArrivalUs === undefined ? 0 : Math.max(0, arrivalUs - this.#lastArrivalUs) / 1_000_000
+    this.#lastArrivalUs = arrivalUs
+    const wanted = this.#clamp(this.#quantile + MARGIN_MS)
+    const urgent = this.#clamp(this.#secondLargestRecent() + MARGIN_MS)
+    const fallen = Math.max(wanted, this.#target - Math.min(elapsedS, 1) * FALL_MS_PER_S)
+    this.#target = Math.max(fallen, urgent)
+  }
+
+  /** One late frame is an accident, two are a change. */
+  #secondLargestRecent(): number {
+    let first = 0
+    let second = 0
+    const count = Math.min(RECENT, this.#history.length)
+    for (let i = 1; i <= count; i++) {
+      const value = this.#history[(this.#next - i + HISTORY) % HISTORY] ?? 0
+      if (value > first) {
+        second = first
+        first = value
+      } else if (value > second) {
+        second = value
+      }
+    }
+    return second
+  }
+
+  #clamp(ms: number): number {
+    return Math.min(this.#maxMs, Math.max(this.#minMs, ms))
+  }
+}

@@ -1,0 +1,62 @@
+/** Finds out what this browser lacks for a call, before anything is started. */
+import { AvError } from "../wire/errors.ts"
+import { AUDIO_SAMPLE_RATE, type MediaKind } from "./types.ts"
+
+/** Names of the missing browser features, in a form that can be searched for; empty when nothing is missing. */
+export interface MediaSupport {
+  send: Record<MediaKind, string[]>
+  receive: Record<MediaKind, string[]>
+}
+
+const AV1 = "av01.0.08M.08"
+const OPUS = { codec: "opus", sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels: 1 }
+
+/** Asks the browser; the real trial of the video encoder is made when a camera is published. */
+export async function probeMedia(): Promise<MediaSupport> {
+  const encodeVideo = { codec: AV1, width: 640, height: 360, bitrate: 500_000, framerate: 30 }
+  const [av1Encode, av1Decode, opusEncode, opusDecode] = await Promise.all([
+    typeof VideoEncoder === "undefined" ? undefined : supported(VideoEncoder.isConfigSupported(encodeVideo)),
+    typeof VideoDecoder === "undefined" ? undefined : supported(VideoDecoder.isConfigSupported({ codec: AV1 })),
+    typeof AudioEncoder === "undefined" ? undefined : supported(AudioEncoder.isConfigSupported({ ...OPUS, bitrate: 32_000 })),
+    typeof AudioDecoder === "undefined" ? undefined : supported(AudioDecoder.isConfigSupported(OPUS)),
+  ])
+  const worklet = typeof AudioWorkletNode === "undefined" ? ["AudioWorklet"] : []
+  return {
+    send: {
+      video: [...codec("VideoEncoder", AV1, av1Encode), ...feature("MediaStreamTrackProcessor")],
+      audio: [...codec("AudioEncoder", "opus", opusEncode), ...worklet],
+    },
+    receive: {
+      video: [...codec("VideoDecoder", AV1, av1Decode), ...feature("MediaStreamTrackGenerator")],
+      audio: [...codec("AudioDecoder", "opus", opusDecode), ...worklet],
+    },
+  }
+}
+
+/** @throws AvError `MediaUnsupported` naming the first missing feature */
+export function requireSupport(support: MediaSupport, direction: "send" | "receive", kind: MediaKind): void {
+  const missing = support[direction][kind]
+  if (missing[0] === undefined) return
+  const action = direction === "send" ? "send" : "receive"
+  const message = `This browser cannot ${action} ${kind}: it lacks ${missing.join(" and ")}.`
+  throw new AvError("MediaUnsupported", { missing: missing[0], direction, kind }, { message })
+}
+
+/** @throws AvError `MediaUnsupported` with `missing` when the global of this name is not there */
+export function requireFeature(name: "MediaStreamTrackProcessor" | "MediaStreamTrackGenerator", purpose: string): void {
+  if (feature(name).length === 0) return
+  throw new AvError("MediaUnsupported", { missing: name }, { message: `This browser cannot ${purpose}: it lacks ${name}.` })
+}
+
+function feature(name: string): string[] {
+  return name in globalThis ? [] : [name]
+}
+
+function codec(api: string, name: string, works: boolean | undefined): string[] {
+  if (works === undefined) return [api]
+  return works ? [] : [`${api} for ${name}`]
+}
+
+async function supported(answer: Promise<{ supported?: boolean }>): Promise<boolean> {
+  return (await answer.catch(() => undefined))?.supported === true
+}

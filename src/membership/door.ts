@@ -1,0 +1,239 @@
+/** A member's side of the door: answers knocks and requests to join, and keeps count of wrong proofs (RM-3, RM-6, RM-7, RM-36). */
+import { checkInvitationProof, invitationProof } from "../crypto/room-keys.ts"
+import type { JoinerInput } from "../group/types.ts"
+import { equalBytes } from "../wire/bytes.ts"
+import type { ControlMessageOf, KnownControlMessage } from "../wire/control-json.ts"
+import type { RoomHead } from "../wire/room-head.ts"
+import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
+import { answerJoin, type RefuseReason, ROOM_VERSION } from "./admission.ts"
+import type { RoomCore } from "./core.ts"
+import { KnockLimit } from "./knock-limit.ts"
+import type { SettingsBook } from "./settings.ts"
+import type { RoomSession } from "./sessions.ts"
+import type { SessionId } from "./types.ts"
+
+/** GOAWAY code `policy` (control-plane 0.5). */
+const GOAWAY_POLICY = 6
+const MAX_HELD_KNOCKS = 64
+/** One `room.join` per second and session. */
+const JOIN_SPACING_MS = 1_000
+/** Waiting knockers are forgotten when they have not asked again for so long. */
+const FORGET_KNOCKER_MS = 60_000
+const MAX_KNOCKERS = 128
+/** Nodes named in a head. */
+const HEAD_PEERS = 8
+
+/** A newcomer that waits for the next commit. */
+export interface JoinRequest extends JoinerInput {
+  keyId: PeerKeyId
+  session: SessionId
+}
+
+export interface DoorHooks {
+  /** The acting committer as seen here; `without` does not count, and whether this peer commits. */
+  committer(without?: PeerKeyId): { keyId: PeerKeyId; nodeId: NodeId; iCommit: boolean } | undefined
+  /** Adds waiting for the next commit. */
+  inBatch(): number
+  enqueue(request: JoinRequest): void
+  /** A key id that has a leaf asks to come in: what it had is lost. */
+  returning(keyId: PeerKeyId): void
+  /** A valid order of a host about this newcomer. */
+  order(keyId: PeerKeyId): "admit" | "decline" | undefined
+  asking(keyId: PeerKeyId, name: string): void
+  classChanged(): void
+}
+
+interface Knocker {
+  since: Milliseconds
+  seen: Milliseconds
+}
+
+export class Door {
+  readonly #core: RoomCore
+  readonly #settings: SettingsBook
+  readonly #hooks: DoorHooks
+  readonly #limit = new KnockLimit()
+  /** Knocks that came before this peer was a member. */
+  readonly #held = new Map<SessionId, ControlMessageOf<"room.knock">>()
+  readonly #knockers = new Map<PeerKeyId, Knocker>()
+
+  constructor(core: RoomCore, settings: SettingsBook, hooks: DoorHooks) {
+    this.#core = core
+    this.#settings = settings
+    this.#hooks = hooks
+  }
+
+  knock(session: RoomSession, message: ControlMessageOf<"room.knock">): void {
+    const core = this.#core
+    if (message.version !== ROOM_VERSION) return this.#refuse(session, "version")
+    if (core.view === undefined) {
+      if (this.#held.size < MAX_HELD_KNOCKS) this.#held.set(session.id, message)
+      return
+    }
+    const { inviteKey, relayKey } = core.options
+    const key = message.role === 1 ? inviteKey : relayKey
+    const { keyId } = session.peer
+    if (key === undefined || !checkInvitationProof(message.proof, key, message.role, session.bind, keyId, core.me)) {
+      return this.#wrongProof(session)
+    }
+    if (message.role === 1 || session.proven === undefined) session.proven = message.role === 1 ? "invite" : "relay"
+    if (core.members.has(keyId) && !session.spoke) session.returning = true
+    this.#hooks.classChanged()
+    const head = this.head(keyId)
+    if (head === undefined) return
+    session.headSentAt = core.now
+    const proof = invitationProof(key, message.role === 1 ? 2 : 4, session.bind, core.me, keyId)
+    this.#send(session, { t: "room.head", proof, ...head })
+    const { view, room } = core
+    if (view === undefined || room === undefined) return
+    // The tip tells two branches of one room apart, which a head alone cannot (RM-13).
+    this.#send(session, {
+      t: "room.alive",
+      roomId: room.roomId,
+      epoch: view.epoch,
+      tip: view.tip,
+      settingsVersion: this.#settings.version,
+    })
+  }
+
+  /** What this peer says about its group; the asker itself is never named as committer. */
+  head(asker?: PeerKeyId): RoomHead | undefined {
+    const { view, room, sessions, options } = this.#core
+    const committer = this.#hooks.committer(asker)
+    if (view === undefined || room === undefined || committer === undefined) return undefined
+    const peers: NodeId[] = []
+    for (const { peer, kind } of sessions.all()) {
+      if (peers.length === HEAD_PEERS) break
+      if (kind === "direct" && this.#core.members.has(peer.keyId) && peer.keyId !== asker && !peers.includes(peer.nodeId)) {
+        peers.push(peer.nodeId)
+      }
+    }
+    if (peers.length === 0) peers.push(options.self.nodeId)
+    return {
+      instance: room.instance,
+      root: room.root,
+      epoch: view.epoch,
+      size: view.members.length,
+      committer: committer.keyId,
+      committerNode: committer.nodeId,
+      admission: this.#settings.current.admission,
+      peers,
+    }
+  }
+
+  join(session: RoomSession, message: ControlMessageOf<"room.join">): void {
+    const core = this.#core
+    const { keyId, entityId } = session.peer
+    if (core.view === undefined || core.room === undefined) return
+    if (session.joinedAt !== undefined && core.now - session.joinedAt < JOIN_SPACING_MS) {
+      core.count("join-too-often")
+      return
+    }
+    session.joinedAt = core.now
+    const proofOk = checkInvitationProof(message.proof, core.options.inviteKey, 1, session.bind, keyId, core.me)
+    if (!proofOk) return this.#wrongProof(session)
+    session.proven = "invite"
+    this.#hooks.classChanged()
+    if (core.members.has(keyId)) {
+      session.returning = true
+      this.#hooks.returning(keyId)
+    }
+    const committer = this.#hooks.committer(keyId)
+    const settings = this.#settings.current
+    const knocker = this.#knockers.get(keyId)
+    const answer = answerJoin(
+      {
+        keyId,
+        version: ROOM_VERSION,
+        proofOk,
+        isHost: equalBytes(entityId, core.room.root),
+        waitedMs: knocker === undefined ? 0 : core.now - knocker.since,
+        alreadyWaiting: knocker !== undefined,
+      },
+      {
+        iCommit: committer?.iCommit ?? false,
+        admission: settings.admission,
+        maxMembers: settings.maxMembers,
+        isMember: (id) => core.members.has(id),
+        memberCount: core.members.size,
+        inBatch: this.#hooks.inBatch(),
+        isBarred: (id) => settings.barred.includes(id),
+        waiting: this.#knockers.size,
+        order: this.#hooks.order(keyId),
+      },
+    )
+    if ("refuse" in answer) {
+      if (answer.refuse === "declined") this.#knockers.delete(keyId)
+      return this.#refuse(session, answer.refuse, answer.retryMs)
+    }
+    const pending: ControlMessageOf<"room.pending"> = { t: "room.pending", wait: answer.pending }
+    if (answer.pending === "committer" && committer !== undefined) pending.committerNode = committer.nodeId
+    this.#send(session, pending)
+    if (answer.pending === "batch") {
+      this.#knockers.delete(keyId)
+      const { mlDsaPublicKey } = session.peer
+      const keys = { entityId, mlDsa65: mlDsaPublicKey }
+      this.#hooks.enqueue({ keyId, session: session.id, record: message.record, binding: message.binding, keys })
+    }
+    if (answer.pending === "knock") {
+      if (knocker !== undefined) knocker.seen = core.now
+      else if (this.#knockers.size < MAX_KNOCKERS) {
+        this.#knockers.set(keyId, { since: core.now, seen: core.now })
+        this.#hooks.asking(keyId, message.name ?? "")
+      }
+    }
+  }
+
+  /** This peer is a member now: answers the knocks that waited for that. */
+  opened(): void {
+    const held = [...this.#held]
+    this.#held.clear()
+    for (const [id, message] of held) {
+      const session = this.#core.sessions.get(id)
+      if (session !== undefined) this.knock(session, message)
+    }
+  }
+
+  /** Nodes that knocked while there was nothing to answer: newcomers like this peer. Only right proofs count. */
+  waitingHere(): NodeId[] {
+    const { sessions, options, me } = this.#core
+    const nodes: NodeId[] = []
+    for (const [id, { role, proof }] of this.#held) {
+      const session = sessions.get(id)
+      if (session === undefined || role !== 1) continue
+      const { keyId, nodeId } = session.peer
+      if (checkInvitationProof(proof, options.inviteKey, 1, session.bind, keyId, me)) nodes.push(nodeId)
+    }
+    return nodes
+  }
+
+  closed(session: SessionId): void {
+    this.#held.delete(session)
+    this.#limit.forget(session)
+  }
+
+  tick(): void {
+    for (const [keyId, { seen }] of this.#knockers) {
+      if (this.#core.now - seen >= FORGET_KNOCKER_MS) this.#knockers.delete(keyId)
+    }
+  }
+
+  reset(): void {
+    this.#knockers.clear()
+  }
+
+  #wrongProof(session: RoomSession): void {
+    this.#core.count("wrong-invitation")
+    if (this.#limit.wrong(session.id, this.#core.now) === "refuse") return this.#refuse(session, "wrong-invitation")
+    this.#core.act({ type: "goaway", session: session.id, code: GOAWAY_POLICY })
+  }
+
+  #refuse(session: RoomSession, reason: RefuseReason, retryMs?: Milliseconds): void {
+    this.#core.count(`refused-${reason}`)
+    this.#send(session, retryMs === undefined ? { t: "room.refuse", reason } : { t: "room.refuse", reason, retryMs })
+  }
+
+  #send(session: RoomSession, message: KnownControlMessage): void {
+    this.#core.act({ type: "send", session: session.id, message })
+  }
+}

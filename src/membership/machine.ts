@@ -1,0 +1,432 @@
+/** The room protocol as one machine: an event and the time go in, actions come out; no timers, sockets or clocks inside (room.md). */
+import { readMessageHead } from "../group/message-head.ts"
+import type { GroupView, MessageHead } from "../group/types.ts"
+import { equalBytes } from "../wire/bytes.ts"
+import type { ControlMessage, ControlMessageOf, KnownControlMessage } from "../wire/control-json.ts"
+import { isAvError } from "../wire/errors.ts"
+import { encodeRoomMessage } from "../wire/room-message.ts"
+import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
+import { earliest } from "./core.ts"
+import { LEAVE_MS, leaveSteps } from "./leave-steps.ts"
+import { Life } from "./life.ts"
+import { acceptsFrom, SUBSCRIBE_FAMILY } from "./peer-class.ts"
+import { MAX_OUTSIDERS, type RoomSession, STRANGER_MS } from "./sessions.ts"
+import type {
+  PeerClass,
+  RoomAction,
+  RoomCommand,
+  RoomEvent,
+  RoomMachineFace,
+  RoomMachineOptions,
+  RoomPhase,
+  SessionId,
+} from "./types.ts"
+
+const ALIVE_MS = 5_000
+/** GOAWAY codes of control-plane 0.5. */
+const GOAWAY_LEAVING = 1
+const GOAWAY_POLICY = 6
+const GOAWAY_LIMIT = 7
+/** What children are told about the time they have to find another parent. */
+const LEAVING_IN_MS = 300
+
+/**
+ * One peer's part in one room. Feed it every event in order; do every action in order. After `finished` it does nothing any more.
+ *
+ * ```ts
+ * const machine = new RoomMachine({ name, self, inviteKey, random })
+ * perform(machine.handle({ type: "start" }, now()))
+ * ```
+ */
+export class RoomMachine implements RoomMachineFace {
+  readonly #life: Life
+  #aliveAt: Milliseconds = 0
+  #started = false
+  #finished = false
+  #leaveBy: Milliseconds | undefined
+
+  constructor(options: RoomMachineOptions) {
+    this.#life = new Life({ ...options })
+  }
+
+  get phase(): RoomPhase {
+    return this.#life.core.phase
+  }
+  get roomId(): Bytes | undefined {
+    return this.#life.core.room?.roomId
+  }
+  get view(): GroupView | undefined {
+    return this.#life.core.view
+  }
+  get committer(): PeerKeyId | undefined {
+    return this.#life.core.view === undefined ? undefined : this.#life.committer()?.keyId
+  }
+  get isHost(): boolean {
+    return this.#life.host.isHost
+  }
+  get counters(): Readonly<Record<string, number>> {
+    return this.#life.core.counters
+  }
+  sessionOf(keyId: PeerKeyId): SessionId | undefined {
+    return this.#life.core.sessions.ofKey(keyId)?.id
+  }
+  nodeOf(keyId: PeerKeyId): NodeId | undefined {
+    return this.#life.leaves.nodeOf(keyId)
+  }
+
+  accepts(session: SessionId, frame: string): boolean {
+    const open = this.#life.core.sessions.get(session)
+    return open !== undefined && acceptsFrom(this.#classOf(open), this.#life.core.view === undefined, frame)
+  }
+
+  handle(event: RoomEvent, now: Milliseconds): RoomAction[] {
+    const { core } = this.#life
+    core.now = Math.max(core.now, now)
+    if (this.#finished) return []
+    this.#dispatch(event)
+    if (event.type !== "heard") this.#settle()
+    return core.takeActions()
+  }
+
+  nextWake(): Milliseconds | undefined {
+    if (this.#finished || !this.#started) return undefined
+    const life = this.#life
+    const time = earliest(
+      life.newcomer.wake(),
+      life.track.wake(),
+      life.leaves.wake(),
+      life.links.wake(),
+      life.catchUp.wake(),
+      life.merge.wake(),
+      life.sequencer.wake(),
+      life.ownState.wake(),
+      life.sync.wake(),
+      ...life.wake(),
+      life.core.view === undefined ? undefined : this.#aliveAt + ALIVE_MS,
+      this.#strangerWake(),
+      this.#leaveBy,
+    )
+    // A wake-up in the past is due now; one every millisecond is as good as a busy loop and never needed.
+    return time === undefined ? undefined : Math.max(time, life.core.now + 1)
+  }
+
+  #dispatch(event: RoomEvent): void {
+    const { core, newcomer, ownState } = this.#life
+    switch (event.type) {
+      case "start":
+        if (this.#started) return
+        this.#started = true
+        core.emit({ type: "phase", phase: core.phase, detail: "" })
+        return newcomer.begin(false)
+      case "serverState":
+        if (core.serverConnected !== event.connected) core.emit({ type: "server", connected: event.connected })
+        core.serverConnected = event.connected
+        return
+      case "roster":
+        core.serverConnected = true
+        core.roster = new Set(event.nodes)
+        return
+      case "rosterDelta":
+        core.roster ??= new Set()
+        for (const node of event.left) core.roster.delete(node)
+        for (const node of event.joined) if (core.roster.size < 10_000) core.roster.add(node)
+        return
+      case "sessionOpen":
+        return this.#sessionOpen(event)
+      case "sessionClosed":
+        return this.#sessionClosed(event.session)
+      case "heard": {
+        const session = core.sessions.get(event.session)
+        if (session !== undefined) this.#life.heardOn(session)
+        return
+      }
+      case "goaway":
+        return this.#goaway(event.session, event.code)
+      case "connectFailed":
+      case "routedFailed":
+        if (event.type === "connectFailed") this.#life.links.failed(event.node)
+        return
+      case "message": {
+        const session = core.sessions.get(event.session)
+        if (session !== undefined) this.#message(session, event.message)
+        return
+      }
+      case "opResult":
+        return core.finishOp(event)
+      case "epochSeen":
+        return this.#life.catchUp.behind(event.session, event.epoch)
+      case "tick":
+        return
+      case "setState":
+        return ownState.set(event.state, event.urgent ?? false)
+      case "linkRtt":
+        return ownState.rtt(event.rttMs)
+      default:
+        return this.#command(event)
+    }
+  }
+
+  #command(command: Exclude<RoomCommand, { type: "setState" | "linkRtt" }>): void {
+    const { talk, host } = this.#life
+    switch (command.type) {
+      case "chat":
+        return talk.say(encodeRoomMessage({ t: "room.chat", id: command.id, text: command.text }), true)
+      case "data":
+        return talk.say(encodeRoomMessage({ t: "room.data", topic: command.topic, bytes: command.bytes }), false)
+      case "remove":
+        return host.remove(command.keyId)
+      case "settings":
+        return host.set(command.settings)
+      case "decide":
+        return host.decide(command.keyId, command.admit)
+      case "leave":
+        return this.#leave()
+      case "pageHide":
+        return this.#finish(true)
+    }
+  }
+
+  #sessionOpen({ session: id, kind, peer, bind }: Extract<RoomEvent, { type: "sessionOpen" }>): void {
+    const life = this.#life
+    const { core } = life
+    let outsiders = 0
+    for (const { peerClass } of core.sessions.all()) if (peerClass === "stranger" || peerClass === "joiner") outsiders++
+    const member = core.members.has(peer.keyId)
+    if (peer.keyId === core.me || (!member && outsiders >= MAX_OUTSIDERS)) {
+      core.count("session-refused")
+      core.act({ type: "goaway", session: id, code: GOAWAY_LIMIT })
+      return
+    }
+    const session = core.sessions.open(id, kind, peer, bind, core.now)
+    core.run("learnKeys", { keys: [{ entityId: peer.entityId, mlDsa65: peer.mlDsaPublicKey }] }, () => {})
+    life.merge.opened(session)
+    life.ownState.linksChanged()
+    if (!member || core.view === undefined) return
+    life.heardOn(session)
+    life.alive(session)
+    if (life.ready) life.sync.ask(session)
+    core.emit({ type: "connection", keyId: peer.keyId, connection: "connected" })
+  }
+
+  #sessionClosed(id: SessionId): void {
+    const life = this.#life
+    const session = life.core.sessions.close(id)
+    if (session === undefined) return
+    life.carrier.forget(id)
+    life.door.closed(id)
+    life.leaves.closed(id)
+    life.catchUp.closed(id)
+    life.merge.closed(id)
+    if (life.newcomer.active) life.newcomer.closed(id)
+    life.ownState.linksChanged()
+    if (life.core.sessions.ofKey(session.peer.keyId) === undefined) life.links.lost(session.peer.keyId)
+  }
+
+  #goaway(id: SessionId, code: number): void {
+    const life = this.#life
+    const session = life.core.sessions.get(id)
+    if (session === undefined || code !== GOAWAY_LEAVING || !life.core.members.has(session.peer.keyId)) return
+    life.report(session.peer.keyId, true)
+  }
+
+  #message(session: RoomSession, message: ControlMessage): void {
+    const { core, catchUp } = this.#life
+    if (message.t === "unknown") return core.count("control-unknown")
+    const peerClass = this.#classOf(session)
+    // Whoever was knocked at may answer; a head is followed by the tip (RM-13).
+    const asked = core.view === undefined || session.knockedAt !== undefined
+    const answer = message.t === "room.alive" && asked && session.isHolder
+    if (!answer && !acceptsFrom(peerClass, asked, message.t)) {
+      core.count(`refused-from-${peerClass}`)
+      if (message.t === "room.alive" && core.room !== undefined && equalBytes(message.roomId, core.room.roomId)) {
+        // A member of an epoch that this peer does not have yet (RM-6): ask those who are known.
+        const link = this.#life.carrier.roomLinks()[0]
+        if (link !== undefined) catchUp.behind(link.id, message.epoch)
+      }
+      return
+    }
+    if (core.members.has(session.peer.keyId)) this.#life.heardOn(session)
+    this.#accepted(session, message)
+  }
+
+  #accepted(session: RoomSession, message: KnownControlMessage): void {
+    const life = this.#life
+    const { core, newcomer } = life
+    switch (message.t) {
+      case "room.knock":
+        return life.door.knock(session, message)
+      case "room.join":
+        return life.door.join(session, message)
+      case "room.head":
+        return newcomer.active ? newcomer.head(session, message) : life.merge.head(session, message)
+      case "room.refuse":
+        if (newcomer.active) newcomer.refused(session, message)
+        else if (message.reason === "too-old") life.catchUp.tooOld(session.id)
+        return
+      case "room.pending":
+        return newcomer.active ? newcomer.pending(session, message) : undefined
+      case "av.welcome":
+        return newcomer.active ? newcomer.welcome(session, message) : core.count("welcome-ignored")
+      case "av.leaf?":
+        return life.leaves.answer(session.id, message.keyIds)
+      case "av.leaf":
+        return life.leaves.got(message.leaves)
+      case "room.alive":
+        this.#spoke(session, message.roomId)
+        life.catchUp.alive(session.id, message)
+        return life.merge.alive(session)
+      case "room.commits?":
+        return this.#commits(session, message)
+      case "room.sync?":
+        return life.ready ? life.talk.sync(session.id, message) : undefined
+      case "av.mls":
+        this.#spoke(session, message.roomId)
+        return this.#mls(session, message)
+      default:
+        if (SUBSCRIBE_FAMILY.includes(message.t) || message.t === "av.capacity") {
+          core.act({ type: "deliver", session: session.id, keyId: session.peer.keyId, message })
+        } else {
+          core.count("control-ignored")
+        }
+    }
+  }
+
+  #mls(session: RoomSession, message: ControlMessageOf<"av.mls">): void {
+    const { core, carrier, track, catchUp } = this.#life
+    if (core.room !== undefined && !equalBytes(message.roomId, core.room.roomId)) return core.count("mls-other-room")
+    let head: MessageHead
+    try {
+      head = readMessageHead(message.bytes)
+    } catch (error) {
+      if (!isAvError(error)) throw error
+      return core.count(error.code)
+    }
+    const kind = head.content === "application" ? "app" : head.content
+    if (kind !== message.kind || !equalBytes(head.groupId, message.roomId)) return core.count("mls-mislabelled")
+    const item = carrier.admit(session.id, message, head, kind === "commit" && catchUp.solicited(session.id))
+    if (item === undefined) return
+    if (kind !== "proposal") return track.take(item)
+    core.run("openProposal", { bytes: message.bytes }, ({ sender, kind: wish }) => {
+      this.#life.heardFrom(sender)
+      carrier.forward(item, true, core.view?.epoch ?? 0n)
+      if (wish === "leave" && sender !== core.me) this.#life.wantsToLeave(sender)
+    })
+  }
+
+  #commits(session: RoomSession, { roomId, fromEpoch }: ControlMessageOf<"room.commits?">): void {
+    const { core, track } = this.#life
+    if (core.room === undefined || core.view === undefined || !equalBytes(roomId, core.room.roomId)) return
+    if (fromEpoch >= core.view.epoch) return
+    const commits = track.commitsSince(fromEpoch)
+    if (commits === undefined) {
+      core.act({ type: "send", session: session.id, message: { t: "room.refuse", reason: "too-old" } })
+      return
+    }
+    for (const message of commits) core.act({ type: "send", session: session.id, message })
+  }
+
+  /** Only members of this room say such things: the session belongs to the present life of its peer. */
+  #spoke(session: RoomSession, roomId: Bytes): void {
+    const { core } = this.#life
+    if (core.room !== undefined && equalBytes(roomId, core.room.roomId) && !session.returning) session.spoke = true
+  }
+
+  #classOf(session: RoomSession): PeerClass {
+    const { core } = this.#life
+    if (core.view !== undefined && core.members.has(session.peer.keyId)) return "member"
+    if (core.view === undefined && session.isHolder) return "member"
+    if (session.proven === "relay") return "relay"
+    return session.proven === "invite" ? "joiner" : "stranger"
+  }
+
+  /** Everything that follows from the new situation and the time. */
+  #settle(): void {
+    const life = this.#life
+    const { core } = life
+    if (!this.#started) return
+    life.newcomer.advance()
+    life.leaves.tick()
+    life.track.tick()
+    life.catchUp.tick()
+    life.merge.tick()
+    life.tick()
+    life.sequencer.tick()
+    life.links.tick()
+    life.ownState.tick()
+    life.sync.tick()
+    life.door.tick()
+    life.host.tick()
+    if (core.view !== undefined && core.now - this.#aliveAt >= ALIVE_MS) {
+      this.#aliveAt = core.now
+      life.alive()
+    }
+    this.#classes()
+    if (this.#leaveBy !== undefined && core.now >= this.#leaveBy) this.#finish(false)
+    if (life.ended !== undefined && !this.#finished) this.#finish(false)
+  }
+
+  /** Tells the driver about changed classes, and closes strangers that have shown nothing for 15 s. */
+  #classes(): void {
+    const { core } = this.#life
+    for (const session of core.sessions.all()) {
+      const peerClass = this.#classOf(session)
+      if (peerClass !== session.peerClass) {
+        session.peerClass = peerClass
+        session.classSince = core.now
+        core.act({ type: "peerClass", session: session.id, keyId: session.peer.keyId, peerClass })
+      }
+      if (peerClass === "stranger" && core.view !== undefined && core.now - session.classSince >= STRANGER_MS) {
+        session.classSince = core.now
+        core.act({ type: "goaway", session: session.id, code: GOAWAY_POLICY })
+      }
+    }
+  }
+
+  #strangerWake(): Milliseconds | undefined {
+    let time: Milliseconds | undefined
+    if (this.#life.core.view === undefined) return time
+    for (const { peerClass, classSince } of this.#life.core.sessions.all()) {
+      if (peerClass === "stranger") time = earliest(time, classSince + STRANGER_MS)
+    }
+    return time
+  }
+
+  #leave(): void {
+    const life = this.#life
+    const { core, carrier } = life
+    if (this.#leaveBy !== undefined) return
+    if (!life.ready || core.members.size < 2) return this.#finish(false)
+    life.leaving = true
+    this.#leaveBy = core.now + LEAVE_MS
+    core.setPhase("leaving")
+    const done = () => this.#finish(false)
+    life.ownState.farewell(() => {
+      carrier.toLinks({ t: "av.leaving", inMs: LEAVING_IN_MS })
+      core.run(
+        "proposeLeave",
+        {},
+        (bytes) => {
+          carrier.flood("proposal", bytes)
+          done()
+        },
+        done,
+      )
+    })
+  }
+
+  /** The last steps of leaving; of a page that is being closed the only ones (RM-15). */
+  #finish(pageClosing: boolean): void {
+    if (this.#finished) return
+    const { core } = this.#life
+    const links = [...core.sessions.all()].map(({ id }) => id)
+    for (const step of leaveSteps({ pageClosing, links, server: core.serverConnected })) {
+      if (step.step === "GOAWAY") core.act({ type: "goaway", session: step.link, code: GOAWAY_LEAVING })
+      if (step.step === "GOAWAY server") core.act({ type: "serverGoaway" })
+      if (step.step === "UNREGISTER") core.act({ type: "unregister" })
+    }
+    this.#life.end()
+    core.setPhase("left")
+    core.act({ type: "finished" })
+    this.#finished = true
+  }
+}

@@ -1,0 +1,130 @@
+/** Who is alive: silence of neighbours, reports about others, and answers to them (RM-15, RM-30). */
+import { earliest } from "./core.ts"
+import { actingCommitter, type CommitterVerdict, type LossReport, type RosterEntry } from "./committer.ts"
+import type { GroupMember } from "../group/types.ts"
+import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
+
+/** A neighbour that was not heard for this long is reported. */
+export const SILENCE_MS = 6_000
+/** Reports kept about one peer; more say nothing new. */
+const MAX_REPORTS = 16
+
+interface Watched {
+  heard: Milliseconds
+  /** There was a session since the last report: only neighbours report silence. */
+  neighbour: boolean
+  reports: LossReport[]
+  /** An order to remove it stands: it no longer counts as able to commit. */
+  ordered: boolean
+  reporters: Set<PeerKeyId>
+}
+
+/** What was learned by one call: to be told to the application. */
+export interface PresenceChange {
+  keyId: PeerKeyId
+  connection: "connected" | "lost"
+  left: boolean
+}
+
+export class Presence {
+  readonly #me: PeerKeyId
+  readonly #peers = new Map<PeerKeyId, Watched>()
+  #order: { keyId: PeerKeyId; leaf: number }[] = []
+
+  constructor(me: PeerKeyId) {
+    this.#me = me
+  }
+
+  /** The member list changed. Newcomers start as heard now; a replaced leaf starts afresh. */
+  setMembers(members: readonly GroupMember[], fresh: ReadonlySet<PeerKeyId>, now: Milliseconds): void {
+    const present = new Set(members.map(({ keyId }) => keyId))
+    for (const keyId of this.#peers.keys()) if (!present.has(keyId)) this.#peers.delete(keyId)
+    for (const { keyId } of members) {
+      const known = this.#peers.get(keyId)
+      if (known !== undefined && !fresh.has(keyId)) continue
+      this.#peers.set(keyId, { heard: now, neighbour: known?.neighbour ?? false, reports: [], ordered: false, reporters: new Set() })
+    }
+    this.#order = members.map(({ keyId, leafIndex }) => ({ keyId, leaf: leafIndex }))
+  }
+
+  clear(): void {
+    this.#peers.clear()
+    this.#order = []
+  }
+
+  /** Something authentic of the peer came. Returns the good news when it had been reported; `reporters` were wrong. */
+  heard(keyId: PeerKeyId, now: Milliseconds): (PresenceChange & { reporters: ReadonlySet<PeerKeyId> }) | undefined {
+    const peer = this.#peers.get(keyId)
+    if (peer === undefined) return undefined
+    peer.heard = Math.max(peer.heard, now)
+    if (peer.reports.length === 0) return undefined
+    peer.reports = peer.reports.filter(({ at }) => at >= peer.heard)
+    if (peer.reports.length > 0) return undefined
+    const reporters = peer.reporters
+    peer.reporters = new Set()
+    return { keyId, connection: "connected", left: false, reporters }
+  }
+
+  /** A session with it exists: from now on its silence is noticed here. */
+  neighbour(keyId: PeerKeyId): void {
+    const peer = this.#peers.get(keyId)
+    if (peer !== undefined) peer.neighbour = true
+  }
+
+  /** A report by `reporter` (this peer included); undefined when it changes nothing for the application. */
+  report(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId, now: Milliseconds): PresenceChange | undefined {
+    const peer = this.#peers.get(keyId)
+    if (peer === undefined || keyId === this.#me) return undefined
+    const before = peer.reports
+    const news = before.length === 0 || (left && !before.some((report) => report.left))
+    if (reporter === this.#me) peer.neighbour = false
+    peer.reporters.add(reporter)
+    if (news || before.length < MAX_REPORTS) before.push({ at: now, left })
+    return news ? { keyId, connection: "lost", left } : undefined
+  }
+
+  /** A valid order removes it: the next leaf commits in its place at once. */
+  ordered(keyId: PeerKeyId): void {
+    const peer = this.#peers.get(keyId)
+    if (peer !== undefined) peer.ordered = true
+  }
+
+  /** It is reported to have said goodbye. */
+  saidGoodbye(keyId: PeerKeyId): boolean {
+    return this.#peers.get(keyId)?.reports.some(({ left }) => left) ?? false
+  }
+
+  /** Neighbours that have been silent for too long; each is named once until it is heard again. */
+  silent(now: Milliseconds): PeerKeyId[] {
+    const names: PeerKeyId[] = []
+    for (const [keyId, peer] of this.#peers) {
+      if (keyId === this.#me || !peer.neighbour || now - peer.heard < SILENCE_MS) continue
+      names.push(keyId)
+    }
+    return names
+  }
+
+  /** Who acts now (RM-30). `without` is left out: it is asking to come in again. */
+  verdict(now: Milliseconds, without?: PeerKeyId): CommitterVerdict {
+    const roster: RosterEntry[] = []
+    for (const { keyId, leaf } of this.#order) {
+      const peer = this.#peers.get(keyId)
+      if (keyId === without) continue
+      if (peer?.ordered === true && keyId !== this.#me) {
+        roster.push({ keyId, leaf, reports: [{ at: Number.MIN_SAFE_INTEGER, left: true }] })
+        continue
+      }
+      roster.push({ keyId, leaf, reports: peer?.reports ?? [], heard: peer?.heard ?? now })
+    }
+    return actingCommitter(roster, this.#me, now)
+  }
+
+  /** When silence or loss changes something by itself. */
+  wake(now: Milliseconds): Milliseconds | undefined {
+    let silence: Milliseconds | undefined
+    for (const [keyId, peer] of this.#peers) {
+      if (keyId !== this.#me && peer.neighbour) silence = earliest(silence, peer.heard + SILENCE_MS)
+    }
+    return earliest(silence, this.verdict(now).changesAt)
+  }
+}

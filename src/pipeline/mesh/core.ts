@@ -1,0 +1,308 @@
+/**
+ * The mesh of one room: links, subscriptions, content keys, published and received streams. No timer, socket or clock in
+ * here: {@link MeshIo} brings them, `src/pipeline/mesh/host.ts` in a worker, a fake network in tests.
+ */
+import type { LaneChannel, LaneHandlers, MediaLaneRole } from "../../link/lane-port.ts"
+import type { MeshToPublish, MeshToReceive, PublishToMesh } from "../../media/types.ts"
+import type { Bytes, PeerKeyId, ReceiverLayerPolicy, U64 } from "../../wire/types.ts"
+import { EpochKeys } from "./epoch-keys.ts"
+import { Inbound, type Inflow } from "./hop/inbound.ts"
+import { MeshLink } from "./hop/link.ts"
+import { TransitKeys } from "./hop/transit.ts"
+import { PublishedStream } from "./published-stream.ts"
+import { ReceivedStream } from "./received-stream.ts"
+import { Receiving } from "./receiving.ts"
+import { streamKeyOf } from "./stream-key.ts"
+import type {
+  MeshAnswer,
+  MeshEvent,
+  MeshKeysMessage,
+  MeshLinkId,
+  MeshOptions,
+  MeshPublish,
+  MeshRefusal,
+  MeshStats,
+  MeshSubscribe,
+  MeshSubscriber,
+} from "./types.ts"
+
+const MAX_SUBSCRIBERS = 64
+const MAX_STREAMS = 256
+/** A link is told to be alive this often, in ms. */
+const HEARD_EVERY_MS = 1_000
+/** Silence of a subscription that is worth telling, how often it is told again, and how often that is looked at; ms. */
+const SILENT_MS = 1_500
+const SILENT_AGAIN_MS = 2_000
+const SILENCE_CHECK_MS = 100
+
+/** What the core needs from its surroundings. */
+export interface MeshIo {
+  /** Monotonic milliseconds, fractions welcome. */
+  now(): number
+  /** Unix milliseconds at `now() === 0`. */
+  timeOrigin: number
+  emit(event: MeshEvent): void
+  /** To the publish worker behind the named port. */
+  toPublisher(port: string, message: MeshToPublish): void
+  /** To the receive worker behind the named port; `frame.data` may be transferred. */
+  toReceiver(port: string, message: MeshToReceive): void
+}
+
+export class MeshCore {
+  readonly #options: MeshOptions
+  readonly #io: MeshIo
+  readonly #keys = new EpochKeys()
+  readonly #links = new Map<MeshLinkId, MeshLink>()
+  /** The link that new subscriptions with a peer use: the one whose key came last. */
+  readonly #linkOf = new Map<PeerKeyId, MeshLink>()
+  readonly #transit: TransitKeys
+  readonly #inbound: Inbound
+  readonly #receiving: Receiving
+  readonly #published = new Map<string, PublishedStream>()
+  readonly #heardAt = new Map<MeshLink, number>()
+  readonly #silentToldAt = new WeakMap<Inflow, number>()
+  #silenceCheckedAt = Number.NEGATIVE_INFINITY
+
+  constructor(options: MeshOptions, io: MeshIo) {
+    this.#options = options
+    this.#io = io
+    this.#transit = new TransitKeys(options.ownKeyId)
+    this.#receiving = new Receiving(this.#keys, io)
+    this.#inbound = new Inbound(
+      {
+        chunk: (inflow, innerChunk) => this.#receiving.chunk(inflow, innerChunk),
+        heard: (inflow) => this.#heard(inflow),
+      },
+      io.now,
+    )
+  }
+
+  // ---- links and lanes
+
+  /** `open` makes the channel and is called at once: a transferred channel must get its handlers in the same task. */
+  addLane(linkId: MeshLinkId, laneId: number, role: MediaLaneRole, open: (handlers: LaneHandlers) => LaneChannel): void {
+    const link = this.#link(linkId)
+    const channel = open({
+      onMessage: (bytes) => void this.#inbound.message(link, laneId, bytes),
+      onState: (state) => {
+        this.#io.emit({ type: "lane", link: linkId, laneId, state })
+        if (state === "open") link.pump()
+      },
+      onLow: () => link.pump(),
+    })
+    link.addLane(laneId, role, channel)
+  }
+
+  removeLane(linkId: MeshLinkId, laneId: number): void {
+    this.#links.get(linkId)?.removeLane(laneId)
+  }
+
+  removeLink(linkId: MeshLinkId): void {
+    const link = this.#links.get(linkId)
+    if (link === undefined) return
+    this.#links.delete(linkId)
+    this.#heardAt.delete(link)
+    if (link.peer !== undefined && this.#linkOf.get(link.peer) === link) this.#linkOf.delete(link.peer)
+    this.#transit.forget(linkId)
+    for (const stream of this.#published.values()) stream.fanout.removeLink(link)
+    this.#inbound.removeLink(link)
+    link.close()
+  }
+
+  setLinkKey(linkId: MeshLinkId, peer: PeerKeyId, sessionKey: Bytes): void {
+    const link = this.#link(linkId)
+    link.peer = peer
+    this.#linkOf.set(peer, link)
+    this.#transit.setSessionKey(linkId, sessionKey)
+  }
+
+  // ---- content keys
+
+  keys(message: MeshKeysMessage): void {
+    if (message.type === "erase") {
+      this.#keys.erase()
+      this.#receiving.erase()
+      return
+    }
+    this.#keys.install(message, this.#io.now())
+    this.#receiving.epochInstalled(message.epoch)
+  }
+
+  setSealEpoch(epoch: U64): void {
+    this.#keys.setSealEpoch(epoch, this.#io.now())
+  }
+
+  // ---- our streams
+
+  publishStream(stream: MeshPublish): MeshAnswer {
+    const key = streamKeyOf(stream.streamId)
+    if (this.#published.has(key)) return { ok: true }
+    if (this.#published.size >= (this.#options.maxStreams ?? MAX_STREAMS)) return refuse("CapacityExceeded")
+    this.#published.set(key, new PublishedStream(stream, this.#keys, this.#io))
+    return { ok: true }
+  }
+
+  unpublishStream(streamId: Bytes): void {
+    const key = streamKeyOf(streamId)
+    this.#published.get(key)?.close()
+    this.#published.delete(key)
+  }
+
+  /** A frame of the publish worker. */
+  publishFrame(message: PublishToMesh): void {
+    this.#published.get(message.streamKey)?.publish(message.frameId, message.frame)
+  }
+
+  async addSubscriber({ streamId, peer, subNonce, policy }: MeshSubscriber): Promise<MeshAnswer> {
+    const stream = this.#published.get(streamKeyOf(streamId))
+    if (stream === undefined) return refuse("StreamNotFound")
+    const link = this.#linkOf.get(peer)
+    if (link === undefined) return refuse("SessionClosed")
+    const limit = this.#options.maxSubscribersPerStream ?? MAX_SUBSCRIBERS
+    if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
+    const { sealProfile } = stream.facts
+    const sealer = await this.#transit.sealer({ link: link.id, peer, streamId, subNonce, sealProfile }, (error) =>
+      stream.sealFailed(error, peer),
+    )
+    if (typeof sealer === "string") return refuse(sealer)
+    if (stream.closed) return refuse("StreamNotFound")
+    if (link.closed) return refuse("SessionClosed")
+    if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
+    stream.subscribe({ peer, link, sealer, policy })
+    return { ok: true }
+  }
+
+  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer {
+    const subscriber = this.#published.get(streamKeyOf(streamId))?.fanout.get(peer)
+    if (subscriber === undefined) return refuse("SubscriberNotFound")
+    subscriber.policy = policy
+    return { ok: true }
+  }
+
+  removeSubscriber(streamId: Bytes, peer: PeerKeyId): MeshAnswer {
+    const removed = this.#published.get(streamKeyOf(streamId))?.fanout.remove(peer) ?? false
+    return removed ? { ok: true } : refuse("SubscriberNotFound")
+  }
+
+  requestKeyframe(streamId: Bytes, peer: PeerKeyId): void {
+    const stream = this.#published.get(streamKeyOf(streamId))
+    if (stream?.fanout.get(peer) !== undefined) stream.wantKeyframe()
+  }
+
+  // ---- streams of others
+
+  async subscribeStream(subscription: MeshSubscribe): Promise<MeshAnswer> {
+    const { streamId, from, subNonce } = subscription
+    const key = streamKeyOf(streamId)
+    const link = this.#linkOf.get(from)
+    if (link === undefined) return refuse("SessionClosed")
+    const full = this.#receiving.size >= (this.#options.maxStreams ?? MAX_STREAMS)
+    if (full && this.#receiving.get(key) === undefined) return refuse("CapacityExceeded")
+    const { sealProfile } = subscription
+    const opener = await this.#transit.opener({ link: link.id, peer: from, streamId, subNonce, sealProfile })
+    if (typeof opener === "string") return refuse(opener)
+    if (link.closed) return refuse("SessionClosed")
+    if (this.#receiving.get(key) === undefined) {
+      this.#receiving.add(key, new ReceivedStream(subscription, this.#keys.opening, this.#io))
+    }
+    this.#inbound.add(streamId, link, from, opener)
+    return { ok: true }
+  }
+
+  unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void {
+    const key = streamKeyOf(streamId)
+    this.#inbound.remove(key, from)
+    if (this.#inbound.of(key).length === 0) this.#receiving.remove(key)
+  }
+
+  /** The receive worker can not go on without a keyframe. */
+  needKeyframe(streamKey: string): void {
+    const inflow = this.#inbound.of(streamKey).sort((a, b) => b.heardAt - a.heardAt)[0]
+    if (inflow === undefined || this.#receiving.get(streamKey)?.keyframeDue() !== true) return
+    this.#io.emit({ type: "keyframe-wanted", streamId: inflow.streamId, from: inflow.peer })
+  }
+
+  // ---- clock, statistics, end
+
+  /** Call every 5 ms or so. */
+  tick(): void {
+    const now = this.#io.now()
+    this.#keys.tick(now)
+    this.#receiving.tick(now)
+    for (const stream of this.#published.values()) stream.tick(now)
+    for (const link of this.#links.values()) link.tick()
+    this.#tellSilence(now)
+  }
+
+  stats(): MeshStats {
+    const epoch = this.#keys.opening.epoch
+    const sealEpoch = this.#keys.sealing.epoch
+    const from = (key: string) => this.#inbound.of(key).map((inflow) => inflow.peer)
+    return {
+      at: this.#io.now(),
+      ...(sealEpoch === undefined ? {} : { sealEpoch }),
+      ...(epoch === undefined ? {} : { epoch }),
+      links: [...this.#links.values()].map((link) => link.stats()),
+      send: [...this.#published.values()].map((stream) => stream.stats()),
+      receive: this.#receiving.stats(from),
+      stages: {
+        lane: this.#inbound.laneDrops.snapshot(),
+        outer: this.#inbound.outerDrops.snapshot(),
+        ...this.#receiving.drops(),
+        send: this.#sendDrops(),
+      },
+    }
+  }
+
+  close(): void {
+    for (const stream of this.#published.values()) stream.close()
+    this.#published.clear()
+    for (const id of [...this.#links.keys()]) this.removeLink(id)
+    this.#receiving.close()
+    this.#keys.erase()
+  }
+
+  #sendDrops(): Record<string, number> {
+    const sum: Record<string, number> = {}
+    for (const stream of this.#published.values()) {
+      for (const [code, count] of Object.entries(stream.drops.snapshot())) sum[code] = (sum[code] ?? 0) + count
+    }
+    return sum
+  }
+
+  #link(linkId: MeshLinkId): MeshLink {
+    const known = this.#links.get(linkId)
+    if (known !== undefined) return known
+    const link = new MeshLink(linkId, this.#io.now)
+    this.#links.set(linkId, link)
+    return link
+  }
+
+  #heard(inflow: Inflow): void {
+    const now = this.#io.now()
+    this.#silentToldAt.delete(inflow)
+    if (!inflow.started) {
+      inflow.started = true
+      this.#io.emit({ type: "stream-started", streamId: inflow.streamId, from: inflow.peer })
+    }
+    if (now - (this.#heardAt.get(inflow.link) ?? Number.NEGATIVE_INFINITY) < HEARD_EVERY_MS) return
+    this.#heardAt.set(inflow.link, now)
+    this.#io.emit({ type: "heard", peer: inflow.peer })
+  }
+
+  #tellSilence(now: number): void {
+    if (now - this.#silenceCheckedAt < SILENCE_CHECK_MS) return
+    this.#silenceCheckedAt = now
+    for (const inflow of this.#inbound.all()) {
+      const silentMs = now - inflow.heardAt
+      const told = this.#silentToldAt.get(inflow)
+      if (silentMs < SILENT_MS || (told !== undefined && now - told < SILENT_AGAIN_MS)) continue
+      this.#silentToldAt.set(inflow, now)
+      this.#io.emit({ type: "stream-silent", streamId: inflow.streamId, from: inflow.peer, silentMs })
+    }
+  }
+}
+
+function refuse(error: MeshRefusal): MeshAnswer {
+  return { ok: false, error }
+}

@@ -1,0 +1,109 @@
+/** Hands inner-sealed chunks of one stream to its subscribers. Knows no content key: a relay uses it as it is. */
+import { admitsChunk, CODEC_OPAQUE, LAYER_BASE } from "../../../wire/layers.ts"
+import type { Bytes, ChunkLayer, PeerKeyId, ReceiverLayerPolicy } from "../../../wire/types.ts"
+import type { HopSealer, MeshLink } from "./link.ts"
+
+/** A subscription without media gets a keep-alive this often, in ms (D-6). */
+const KEEP_ALIVE_MS = 500
+
+export interface Subscriber {
+  peer: PeerKeyId
+  link: MeshLink
+  sealer: HopSealer
+  policy: ReceiverLayerPolicy
+  /** When the last message was handed to the link; ms. */
+  lastSentAt: number
+  /** Nothing but the next keyframe is of use; only a publisher can tell. */
+  awaitsKeyframe: boolean
+}
+
+/** What goes with a chunk on its way out. */
+interface ChunkContext {
+  streamKey: string
+  /** Serial number of the frame, see `Queued`. */
+  frame: number
+  /** When the frame was made or the chunk came in; ms. */
+  madeAt: number
+  /** Goes to the audio lane, at once or not at all. */
+  audio: boolean
+}
+
+export class Fanout {
+  readonly #subscribers = new Map<PeerKeyId, Subscriber>()
+
+  get size(): number {
+    return this.#subscribers.size
+  }
+
+  get(peer: PeerKeyId): Subscriber | undefined {
+    return this.#subscribers.get(peer)
+  }
+
+  /** Adds, or replaces the subscription of the same peer. */
+  add(subscriber: Subscriber): void {
+    this.remove(subscriber.peer)
+    this.#subscribers.set(subscriber.peer, subscriber)
+  }
+
+  remove(peer: PeerKeyId): boolean {
+    const subscriber = this.#subscribers.get(peer)
+    if (subscriber === undefined) return false
+    this.#subscribers.delete(peer)
+    subscriber.link.forget(subscriber.sealer)
+    return true
+  }
+
+  /** Ends every subscription that runs over this link. */
+  removeLink(link: MeshLink): void {
+    for (const subscriber of [...this.#subscribers.values()]) if (subscriber.link === link) this.remove(subscriber.peer)
+  }
+
+  clear(): void {
+    for (const peer of [...this.#subscribers.keys()]) this.remove(peer)
+  }
+
+  peers(): PeerKeyId[] {
+    return [...this.#subscribers.keys()]
+  }
+
+  /** A keyframe starts: whoever waited for one takes part from here on. */
+  keyframe(): void {
+    for (const subscriber of this.#subscribers.values()) subscriber.awaitsKeyframe = false
+  }
+
+  /** Queues a chunk for everyone whose policy admits it. A link in trouble does not touch the others. */
+  deliver(innerChunk: Bytes, context: ChunkContext): void {
+    const { streamKey, frame, madeAt, audio } = context
+    const { codecId, layer } = placeOf(innerChunk)
+    for (const { link, sealer, policy, awaitsKeyframe } of this.#subscribers.values()) {
+      if (awaitsKeyframe || !admitsChunk(policy, codecId, layer)) continue
+      if (audio) link.sendAudio({ innerChunk, sealer })
+      else link.enqueue({ innerChunk, sealer, streamKey, frame, layer, madeAt })
+    }
+  }
+
+  /** After the last chunk of a frame. */
+  flush(now: number): void {
+    for (const subscriber of this.#subscribers.values()) {
+      if (subscriber.awaitsKeyframe) continue
+      subscriber.lastSentAt = now
+      subscriber.link.pump()
+    }
+  }
+
+  /** Keep-alives for those who got nothing for a while. */
+  tick(now: number): void {
+    for (const subscriber of this.#subscribers.values()) {
+      if (now - subscriber.lastSentAt < KEEP_ALIVE_MS) continue
+      subscriber.lastSentAt = now
+      subscriber.link.sendKeepAlive(subscriber.sealer)
+    }
+  }
+}
+
+/** Codec and layer out of the clear header (av-mesh 1). An opaque chunk is base layer whatever it says (D-4). */
+function placeOf(chunk: Bytes): { codecId: number; layer: ChunkLayer } {
+  const codecId = chunk[48]!
+  const layer = codecId === CODEC_OPAQUE ? LAYER_BASE : { spatial: chunk[49]!, temporal: chunk[50]!, quality: chunk[51]! }
+  return { codecId, layer }
+}

@@ -1,0 +1,158 @@
+/** One subscribed stream: inner open, then frames out of symbols and fragments, for the receive worker. */
+import { FountainAssembler } from "../../fountain/index.ts"
+import type { EncodedFrame } from "../../media/types.ts"
+import { type ContentKeys, InnerOpener, type InnerResult } from "../../seal/inner/index.ts"
+import { AvError } from "../../wire/errors.ts"
+import {
+  decodeMediaPayload,
+  type MediaPayload,
+  PAYLOAD_KIND_FOUNTAIN,
+  PAYLOAD_KIND_OPUS,
+  PAYLOAD_KIND_VIDEO,
+} from "../../wire/media-payload.ts"
+import type { Bytes, PeerKeyId } from "../../wire/types.ts"
+import type { MeshIo } from "./core.ts"
+import { FrameJoiner, type JoinedFrame } from "./frame-joiner.ts"
+import { MAX_FRAME_BYTES } from "./packetize.ts"
+import { RepairCount } from "./repair-count.ts"
+import { streamKeyOf } from "./stream-key.ts"
+import type { MeshReceiveStats, MeshSubscribe } from "./types.ts"
+
+/** Requests for a keyframe go up at most this often, in ms (RM-19). */
+const KEYFRAME_EVERY_MS = 300
+const MAX_PTS = BigInt(Number.MAX_SAFE_INTEGER)
+
+export class ReceivedStream {
+  readonly #facts: MeshSubscribe
+  readonly #io: MeshIo
+  readonly #key: string
+  readonly #port: string
+  readonly #opener: InnerOpener
+  readonly #objects = new FountainAssembler()
+  readonly #repairs = new RepairCount()
+  readonly #joiner: FrameJoiner
+  #closed = false
+  #keyframeAt = Number.NEGATIVE_INFINITY
+  #temporal: number | undefined
+  #chunks = 0
+  #receivedBytes = 0
+  #duplicates = 0
+  #frames = 0
+  #keyframes = 0
+  #lostFrames = 0
+  #keyframeRequests = 0
+
+  constructor(stream: MeshSubscribe, keys: ContentKeys, io: MeshIo) {
+    this.#facts = stream
+    this.#io = io
+    this.#key = streamKeyOf(stream.streamId)
+    this.#port = stream.port ?? "receive"
+    this.#opener = new InnerOpener({ streamId: stream.streamId, keys, profile: stream.sealProfile })
+    this.#joiner = new FrameJoiner({
+      // Video numbers have gaps of their own: layers that were not subscribed, frames the encoder left out.
+      sparse: stream.kind === "video",
+      maxFrameBytes: MAX_FRAME_BYTES,
+      onLost: (frameId) => this.#lost(frameId),
+      onRestart: () => this.#objects.reset(),
+    })
+  }
+
+  /** Steps 6-9 of av-mesh 4.2. Never rejects. */
+  open(innerChunk: Bytes): Promise<InnerResult> {
+    return this.#opener.open(innerChunk)
+  }
+
+  /**
+   * Takes an authentic plaintext.
+   * @throws AvError `PayloadVersion`, `PayloadInvalid`, `DecodeFailed`: a member sent something that is no media of this stream.
+   */
+  deliver(temporalId: number, plaintext: Bytes): void {
+    if (this.#closed) return
+    this.#chunks += 1
+    this.#receivedBytes += plaintext.length
+    const payload = decodeMediaPayload(plaintext)
+    if (payload.ptsUs > MAX_PTS) throw new AvError("PayloadInvalid", { why: "time" })
+    const own = this.#facts.kind === "audio" ? PAYLOAD_KIND_OPUS : PAYLOAD_KIND_VIDEO
+    if (payload.kind === PAYLOAD_KIND_FOUNTAIN) this.#symbol(payload, own, temporalId)
+    else if (payload.kind === own) this.#part(payload, payload.body, temporalId, false)
+    else throw new AvError("PayloadInvalid", { why: "kind", kind: payload.kind })
+  }
+
+  countDuplicate(): void {
+    this.#duplicates += 1
+  }
+
+  /** `true` when a request for a keyframe may go up now; counts it. */
+  keyframeDue(): boolean {
+    const now = this.#io.now()
+    if (now - this.#keyframeAt < KEYFRAME_EVERY_MS) return false
+    this.#keyframeAt = now
+    this.#keyframeRequests += 1
+    return true
+  }
+
+  stats(from: PeerKeyId[], held: number): MeshReceiveStats {
+    return {
+      streamId: this.#facts.streamId,
+      kind: this.#facts.kind,
+      from,
+      chunks: this.#chunks,
+      receivedBytes: this.#receivedBytes,
+      duplicates: this.#duplicates,
+      frames: this.#frames,
+      keyframes: this.#keyframes,
+      repairedFrames: this.#repairs.frames,
+      lostFrames: this.#lostFrames,
+      keyframeRequests: this.#keyframeRequests,
+      held,
+      ...(this.#temporal === undefined ? {} : { layer: { spatial: 0, temporal: this.#temporal } }),
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#objects.reset()
+  }
+
+  #symbol(payload: MediaPayload, own: number, temporalId: number): void {
+    if (!this.#joiner.wants(payload.frameId)) {
+      this.#repairs.late(payload)
+      return
+    }
+    this.#joiner.begin(payload.frameId)
+    const refused = this.#objects.stats.refused
+    const object = this.#objects.add(payload)
+    if (this.#objects.stats.refused > refused) throw new AvError("PayloadInvalid", { why: "symbol" })
+    if (object === undefined) return
+    if (object.contentKind !== own) throw new AvError("PayloadInvalid", { why: "content kind", kind: object.contentKind })
+    this.#repairs.completed(payload.frameId, object.repaired)
+    // The assembler has put the objects of the frame together already.
+    this.#part({ ...payload, fragIndex: 0, fragCount: 1 }, object.content, temporalId, object.repaired > 0)
+  }
+
+  #part(payload: MediaPayload, bytes: Bytes, temporalId: number, repaired: boolean): void {
+    const { frameId, fragIndex, fragCount, ptsUs, keyframe, discontinuity, aux } = payload
+    const part = { frameId, ptsUs, keyframe, discontinuity, aux, temporalId, repaired, bytes, index: fragIndex, count: fragCount }
+    const { verdict, frame } = this.#joiner.add(part)
+    if (verdict === "mismatch") throw new AvError("PayloadInvalid", { why: "fragment", frameId })
+    if (frame !== undefined) this.#emit(frame)
+  }
+
+  #emit(joined: JoinedFrame): void {
+    const { frameId, keyframe, temporalId, repaired, data, aux } = joined
+    const audio = this.#facts.kind === "audio"
+    this.#frames += 1
+    this.#temporal = temporalId
+    if (keyframe && !audio) this.#keyframes += 1
+    const frame: EncodedFrame = { ptsUs: Number(joined.ptsUs), keyframe, temporalId, data }
+    if (audio) frame.durationMs = aux === 0 ? 2.5 : aux
+    if (joined.discontinuity) frame.discontinuity = true
+    const arrivalUs = Math.round((this.#io.timeOrigin + this.#io.now()) * 1_000)
+    this.#io.toReceiver(this.#port, { type: "frame", streamKey: this.#key, frameId, frame, arrivalUs, repaired })
+  }
+
+  #lost(frameId: number): void {
+    this.#lostFrames += 1
+    this.#io.toReceiver(this.#port, { type: "lost", streamKey: this.#key, frameId })
+  }
+}

@@ -1,0 +1,268 @@
+/** A fake network for tests: mesh cores joined by lossy, reordering lanes under a virtual clock and a seeded random source. */
+import { LANE_LOW_MARK, type LaneChannel, type LaneHandlers, type LaneState } from "../../link/lane-port.ts"
+import type { EncodedFrame, MeshToPublish, MeshToReceive } from "../../media/types.ts"
+import { CODEC_AV1_SVC, CODEC_OPUS, UNCAPPED } from "../../wire/layers.ts"
+import type { Bytes, ReceiverLayerPolicy, SealProfile } from "../../wire/types.ts"
+import { MeshCore } from "./core.ts"
+import { streamKeyOf } from "./stream-key.ts"
+import type { MeshEvent, MeshStream } from "./types.ts"
+
+interface LinkQuality {
+  /** Share of lost messages, 0..1. */
+  loss?: number
+  /** One way, ms. */
+  delayMs?: number
+  /** Added at random, so that messages overtake each other; ms. */
+  jitterMs?: number
+  /** Share of messages that arrive twice. */
+  duplicates?: number
+  /** Bytes per ms a lane sends; default unlimited. */
+  rate?: number
+  videoLanes?: number
+}
+
+/** Sees every message; returns what arrives instead (nothing, one or several). */
+type Tap = (bytes: Bytes, lane: { from: string; to: string; laneId: number }) => Bytes[]
+
+/** Small deterministic generator (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = state
+    t = Math.imul(t ^ (t >>> 15), t | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+export class TestNet {
+  now = 1_000
+  tap: Tap = (bytes) => [bytes]
+  readonly nodes = new Map<string, TestNode>()
+  readonly #random: () => number
+  readonly #events: { at: number; order: number; run: () => void }[] = []
+  readonly #lanes: FakeLane[] = []
+  #order = 0
+
+  constructor(seed = 1) {
+    this.#random = seeded(seed)
+  }
+
+  random(): number {
+    return this.#random()
+  }
+
+  bytes(length: number): Bytes {
+    return Uint8Array.from({ length }, () => Math.floor(this.#random() * 256))
+  }
+
+  node(name: string): TestNode {
+    const node = new TestNode(this, name)
+    this.nodes.set(name, node)
+    return node
+  }
+
+  /** Lanes 1..n with open channels and the same session key (returned) at both ends. The link id is the other's name. */
+  connect(a: TestNode, b: TestNode, quality: LinkQuality = {}): Bytes {
+    for (let laneId = 1; laneId <= 1 + (quality.videoLanes ?? 2); laneId++) {
+      const role = laneId === 1 ? "audio" : "video"
+      const [there, back] = [
+        new FakeLane(this, { from: a.name, to: b.name, laneId }, quality),
+        new FakeLane(this, { from: b.name, to: a.name, laneId }, quality),
+      ]
+      there.peer = back
+      back.peer = there
+      this.#lanes.push(there, back)
+      a.core.addLane(b.name, laneId, role, (handlers) => there.opened(handlers))
+      b.core.addLane(a.name, laneId, role, (handlers) => back.opened(handlers))
+    }
+    const sessionKey = this.bytes(32)
+    a.core.setLinkKey(b.name, b.name, sessionKey.slice())
+    b.core.setLinkKey(a.name, a.name, sessionKey.slice())
+    return sessionKey
+  }
+
+  lane(from: string, to: string, laneId: number): FakeLane {
+    return this.#lanes.find((l) => l.route.from === from && l.route.to === to && l.route.laneId === laneId)!
+  }
+
+  at(delay: number, run: () => void): void {
+    this.#events.push({ at: this.now + delay, order: this.#order++, run })
+  }
+
+  /** Lets virtual time pass, a millisecond at a time, and real cryptography finish in between. */
+  async advance(ms: number): Promise<void> {
+    for (let step = 0; step < ms; step++) {
+      this.now += 1
+      const due = this.#events.filter((event) => event.at <= this.now).sort((x, y) => x.at - y.at || x.order - y.order)
+      for (const event of due) this.#events.splice(this.#events.indexOf(event), 1)
+      for (const event of due) event.run()
+      for (const lane of this.#lanes) lane.drain()
+      if (this.now % 5 === 0) for (const node of this.nodes.values()) node.core.tick()
+      await settle()
+    }
+  }
+
+  /** `a` publishes, `b` subscribes; both ends agree on the nonce. */
+  async subscribe(
+    publisher: TestNode,
+    receiver: TestNode,
+    stream: MeshStream,
+    policy: ReceiverLayerPolicy = UNCAPPED,
+  ): Promise<Bytes> {
+    const subNonce = this.bytes(16)
+    const asked = await receiver.core.subscribeStream({ ...stream, from: publisher.name, subNonce })
+    const given = await publisher.core.addSubscriber({ streamId: stream.streamId, peer: receiver.name, subNonce, policy })
+    if (!asked.ok || !given.ok) throw new Error(`subscription refused: ${JSON.stringify([asked, given])}`)
+    return subNonce
+  }
+
+  /** The same secret for everyone named. */
+  epoch(epoch: bigint, nodes: Iterable<TestNode> = this.nodes.values(), sealNow = true): Bytes {
+    const rootSecret = this.bytes(32)
+    for (const node of nodes) {
+      node.core.keys({ type: "epoch", epoch, rootSecret: rootSecret.slice(), members: this.nodes.size, sealNow })
+    }
+    return rootSecret
+  }
+
+  video(fountain = true, sealProfile: SealProfile = 1): MeshStream {
+    return { streamId: this.bytes(32), sealProfile, kind: "video", codecId: CODEC_AV1_SVC, fountain }
+  }
+
+  audio(sealProfile: SealProfile = 1): MeshStream {
+    return { streamId: this.bytes(32), sealProfile, kind: "audio", codecId: CODEC_OPUS, fountain: false }
+  }
+}
+
+type ReceivedFrame = Extract<MeshToReceive, { type: "frame" }>
+
+export class TestNode {
+  readonly core: MeshCore
+  readonly events: MeshEvent[] = []
+  readonly toPublisher: MeshToPublish[] = []
+  readonly toReceiver: MeshToReceive[] = []
+
+  constructor(
+    readonly net: TestNet,
+    readonly name: string,
+  ) {
+    this.core = new MeshCore(
+      { ownKeyId: name },
+      {
+        now: () => net.now,
+        timeOrigin: 1_700_000_000_000,
+        emit: (event) => void this.events.push(event),
+        toPublisher: (_port, message) => void this.toPublisher.push(message),
+        toReceiver: (_port, message) => void this.toReceiver.push(message),
+      },
+    )
+  }
+
+  frames(stream: MeshStream): ReceivedFrame[] {
+    const key = streamKeyOf(stream.streamId)
+    return this.toReceiver.filter((m): m is ReceivedFrame => m.type === "frame" && m.streamKey === key)
+  }
+
+  /** Sends one frame of random content and returns a copy of it. */
+  send(stream: MeshStream, frameId: number, length: number, more: Partial<EncodedFrame> = {}): Bytes {
+    const bytes = this.net.bytes(length)
+    const frame = { ptsUs: frameId * 33_333, keyframe: frameId === 0, temporalId: 0, data: bytes.slice().buffer, ...more }
+    this.core.publishFrame({ type: "frame", streamKey: streamKeyOf(stream.streamId), frameId, frame })
+    return bytes
+  }
+
+  drops(stage: "lane" | "outer" | "hold" | "inner" | "payload" | "fountain" | "send", code: string): number {
+    return this.core.stats().stages[stage][code] ?? 0
+  }
+}
+
+export class FakeLane implements LaneChannel {
+  readonly path = "transferred"
+  state: LaneState = "open"
+  peer: FakeLane | undefined
+  sent = 0
+  #handlers: LaneHandlers | undefined
+  #buffered = 0
+  #wasHigh = false
+
+  constructor(
+    readonly net: TestNet,
+    readonly route: { from: string; to: string; laneId: number },
+    readonly quality: LinkQuality,
+  ) {}
+
+  opened(handlers: LaneHandlers): this {
+    this.#handlers = handlers
+    return this
+  }
+
+  get bufferedAmount(): number {
+    return this.#buffered
+  }
+
+  send(bytes: Bytes): boolean {
+    if (this.state !== "open") return false
+    this.sent += 1
+    const { rate, delayMs = 5, jitterMs = 0, loss = 0, duplicates = 0 } = this.quality
+    if (rate !== undefined) {
+      this.#buffered += bytes.length
+      this.#wasHigh ||= this.#buffered > LANE_LOW_MARK
+    }
+    const wait = rate === undefined ? 0 : this.#buffered / rate
+    const copies = (this.net.random() < loss ? 0 : 1) * (this.net.random() < duplicates ? 2 : 1)
+    for (let copy = 0; copy < copies; copy++) {
+      const own = bytes.slice()
+      this.net.at(wait + delayMs + jitterMs * this.net.random(), () => this.#arrive(own))
+    }
+    return true
+  }
+
+  /** Delivers bytes as if the other end had sent them. */
+  inject(bytes: Bytes): void {
+    this.#handlers?.onMessage(bytes.slice())
+  }
+
+  drain(): void {
+    if (this.quality.rate === undefined) return
+    this.#buffered = Math.max(0, this.#buffered - this.quality.rate)
+    if (this.#wasHigh && this.#buffered <= LANE_LOW_MARK) {
+      this.#wasHigh = false
+      this.#handlers?.onLow?.()
+    }
+  }
+
+  close(): void {
+    if (this.state === "closed") return
+    this.state = "closed"
+    this.#handlers?.onState?.("closed")
+  }
+
+  #arrive(bytes: Bytes): void {
+    for (const out of this.net.tap(bytes, this.route)) this.peer?.inject(out)
+  }
+}
+
+let pending = 0
+const subtle = globalThis.crypto.subtle
+for (const name of ["encrypt", "decrypt", "importKey"] as const) {
+  const original = subtle[name].bind(subtle) as (...args: unknown[]) => Promise<unknown>
+  Object.defineProperty(subtle, name, {
+    configurable: true,
+    value: (...args: unknown[]) => {
+      pending += 1
+      return original(...args).finally(() => {
+        pending -= 1
+      })
+    },
+  })
+}
+
+/** Waits until no cryptography is in work and all that follows from it was done. */
+export async function settle(): Promise<void> {
+  for (let quiet = 0; quiet < 2; ) {
+    await new Promise((resolve) => setImmediate(resolve))
+    quiet = pending === 0 ? quiet + 1 : 0
+  }
+}

@@ -1,0 +1,222 @@
+/** The face of the mesh worker: what the main thread asks of it, what it tells, and the shapes of its statistics. */
+import type { LanePath, LaneSource, LaneState, MediaLaneRole } from "../../link/lane-port.ts"
+import type { ErrorCode } from "../../wire/errors.ts"
+import type { Bytes, PeerKeyId, ReceiverLayerPolicy, SealProfile, U64 } from "../../wire/types.ts"
+
+/** Local id of a link (`PeerLink.id`). Lanes come before the peer is proven, so they can not be named by its key id. */
+export type MeshLinkId = string
+
+/** One media lane of a link, handed over as soon as its channel exists. What `LaneSink.add` of the link gets. */
+export interface MeshLane {
+  link: MeshLinkId
+  /** 1 audio, 2..255 video; never reused during the life of a link (LL-18). */
+  laneId: number
+  role: MediaLaneRole
+  source: LaneSource
+}
+
+/** What the mesh needs to know about a stream: a part of its descriptor (av-mesh 9.4). */
+export interface MeshStream {
+  /** 32 bytes; its hex form (`streamKeyOf`) names the stream in every message between the workers. */
+  streamId: Bytes
+  sealProfile: SealProfile
+  kind: "audio" | "video"
+  /** Codec id of the encoded media (av-mesh 5.1): `CODEC_AV1_SVC`, `CODEC_OPUS`, … */
+  codecId: number
+  /** `true`: frames travel as RaptorQ objects (D-31). Audio and streams without fountain travel as plain chunks. */
+  fountain: boolean
+}
+
+export interface MeshPublish extends MeshStream {
+  /** Name of the port given to {@link MeshApi.connectPublisher}; frames of this stream come from there. Default `"publish"`. */
+  port?: string
+}
+
+export interface MeshSubscribe extends MeshStream {
+  /** The neighbour that sends the stream to us. */
+  from: PeerKeyId
+  /** 16 bytes, chosen by us for this subscription (D-5). */
+  subNonce: Bytes
+  /** Name of the port given to {@link MeshApi.connectReceiver}; frames of this stream go there. Default `"receive"`. */
+  port?: string
+}
+
+export interface MeshSubscriber {
+  streamId: Bytes
+  /** The neighbour that asked with `av.subscribe`. */
+  peer: PeerKeyId
+  /** 16 bytes out of its request. */
+  subNonce: Bytes
+  policy: ReceiverLayerPolicy
+}
+
+/** Refusals of a subscription; goes into `av.refused` as `error`. */
+export type MeshRefusal = Extract<
+  ErrorCode,
+  "StreamNotFound" | "CapacityExceeded" | "TransitKeyReuse" | "LinkIdInvalid" | "SessionClosed" | "SubscriberNotFound"
+>
+export type MeshAnswer = { ok: true } | { ok: false; error: MeshRefusal }
+
+/** Message of the keys worker on the port of {@link MeshApi.setKeysPort}. The root secret never passes the main thread. */
+export type MeshKeysMessage =
+  | {
+      type: "epoch"
+      epoch: U64
+      /** 32 bytes (av-mesh 6.2); the mesh worker keeps it and the keys worker should forget it. */
+      rootSecret: Bytes
+      /** Number of members, self included; divides the chunk budget of a shared key (D-3.4). */
+      members: number
+      /** `true` for the first epoch and after a commit that removed somebody: seal with it at once (D-38). */
+      sealNow: boolean
+    }
+  /** Forget every content key: the member left or was removed. */
+  | { type: "erase" }
+
+/** What the mesh worker tells the main thread, on the port of {@link MeshApi.setEventPort}. */
+export type MeshEvent =
+  /** A decoder lost its way: send `av.keyframe` for the stream to this parent. At most every 300 ms per stream (RM-19). */
+  | { type: "keyframe-wanted"; streamId: Bytes; from: PeerKeyId }
+  /** Authentic media of an epoch we have no key for arrived (RM-17). At most once per second and epoch. */
+  | { type: "unknown-epoch"; epoch: U64; from: PeerKeyId }
+  /** Authentic media arrived on this link; at most once per second and link. */
+  | { type: "heard"; peer: PeerKeyId }
+  /** `active: false`: nobody has been subscribed for 5 s and the encoder was told to rest. */
+  | { type: "stream-active"; streamId: Bytes; active: boolean }
+  /** First authentic chunk of a subscription. */
+  | { type: "stream-started"; streamId: Bytes; from: PeerKeyId }
+  /** A subscribed stream brought nothing, not even a keep-alive, for `silentMs`. Sent at 1.5 s, then each further 2 s. */
+  | { type: "stream-silent"; streamId: Bytes; from: PeerKeyId; silentMs: number }
+  | { type: "lane"; link: MeshLinkId; laneId: number; state: LaneState }
+  /** A content key or a link counter ran out (`DekExhausted`, `LinkSeqExhausted`): rotate the epoch or subscribe again. */
+  | { type: "exhausted"; streamId: Bytes; error: ErrorCode; peer?: PeerKeyId }
+
+export interface MeshLaneStats {
+  id: number
+  role: MediaLaneRole
+  state: LaneState
+  path: LanePath
+  sentMessages: number
+  sentBytes: number
+  receivedMessages: number
+  receivedBytes: number
+  /** Messages the peer's lane numbers say were sent and never arrived. */
+  lostMessages: number
+  /** Share of our own messages the peer's last reports missed, 0..1; undefined before the first report. */
+  reportedLoss?: number
+  bufferedAmount: number
+  /** How often this lane was passed over because it was above its gate. */
+  gateRefusals: number
+}
+
+export interface MeshLinkStats {
+  link: MeshLinkId
+  /** Undefined until {@link MeshApi.setLinkKey}. */
+  peer?: PeerKeyId
+  lanes: MeshLaneStats[]
+  /** Messages waiting in the short send queue. */
+  queued: number
+  /** Messages dropped out of the queue because they were stale or belonged to a stale frame. */
+  shed: number
+  /** What was refused on this link, by error name. */
+  drops: Record<string, number>
+}
+
+export interface MeshSendStats {
+  streamId: Bytes
+  kind: "audio" | "video"
+  subscribers: PeerKeyId[]
+  frames: number
+  keyframes: number
+  encodedBytes: number
+  chunks: number
+  /** Frames dropped before sealing because too many were in work. */
+  droppedFrames: number
+  active: boolean
+}
+
+export interface MeshReceiveStats {
+  streamId: Bytes
+  kind: "audio" | "video"
+  from: PeerKeyId[]
+  chunks: number
+  receivedBytes: number
+  duplicates: number
+  /** Complete frames handed to the receive worker. */
+  frames: number
+  keyframes: number
+  /** Frames that repair symbols saved: source symbols of them never came. Counted a second or so later. */
+  repairedFrames: number
+  lostFrames: number
+  keyframeRequests: number
+  /** Sealed chunks waiting for the key of their epoch. */
+  held: number
+  layer?: { spatial: number; temporal: number }
+}
+
+export interface MeshStats {
+  /** Monotonic milliseconds of the worker. */
+  at: number
+  /** Epoch that is sealed with, and the newest one that can be opened; undefined before the first key. */
+  sealEpoch?: U64
+  epoch?: U64
+  links: MeshLinkStats[]
+  send: MeshSendStats[]
+  receive: MeshReceiveStats[]
+  /** Refused items per stage, by error name. */
+  stages: Record<"lane" | "outer" | "hold" | "inner" | "payload" | "fountain" | "send", Record<string, number>>
+}
+
+/**
+ * The mesh worker as comlink shows it to the main thread. Ports and channels must be in the transfer list:
+ * `mesh.addLane(Comlink.transfer(lane, laneTransferables(lane.source)))`. Methods that return nothing never reject for a link
+ * or stream that is already gone.
+ */
+export interface MeshApi {
+  /** First call. Resolves when the fountain codec is ready. */
+  configure(options: MeshOptions): Promise<void>
+  /** {@link MeshEvent} messages come out of this port. */
+  setEventPort(port: MessagePort): void
+  /** {@link MeshKeysMessage} messages of the keys worker go into this port. */
+  setKeysPort(port: MessagePort): void
+  /** Port to a publish worker; protocol in `src/media/types.ts`. */
+  connectPublisher(port: MessagePort, name?: string): void
+  /** Port to a receive worker; protocol in `src/media/types.ts`. */
+  connectReceiver(port: MessagePort, name?: string): void
+  addLane(lane: MeshLane): void
+  removeLane(link: MeshLinkId, laneId: number): void
+  /**
+   * Closes all lanes of the link, erases its keys and ends its subscriptions in both directions. A received stream stays, for
+   * another parent to go on with, until {@link unsubscribeStream}.
+   */
+  removeLink(link: MeshLinkId): void
+  /**
+   * The link is ready, or its key was renewed (D-34): `peer` is proven, `sessionKey` has 32 bytes; hand it over by transfer.
+   * A second link to the same peer takes over new subscriptions; the old ones stay where they are.
+   */
+  setLinkKey(link: MeshLinkId, peer: PeerKeyId, sessionKey: Bytes): void
+  /** Publishers seal with the key of `epoch` from now on (D-38). Without this call they change after 250 ms. */
+  setSealEpoch(epoch: U64): void
+  publishStream(stream: MeshPublish): MeshAnswer
+  unpublishStream(streamId: Bytes): void
+  /** Neighbour wants our stream. Answer goes into `av.subscribed` / `av.refused`. The first video frame will be a keyframe. */
+  addSubscriber(subscriber: MeshSubscriber): Promise<MeshAnswer>
+  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer
+  removeSubscriber(streamId: Bytes, peer: PeerKeyId): MeshAnswer
+  /** `av.keyframe` came in for our stream. Ignored from a peer without a subscription. */
+  requestKeyframe(streamId: Bytes, peer: PeerKeyId): void
+  /** Call before `av.subscribe` goes out. Calling again with a new `subNonce` replaces the key; the old one opens for 2 s. */
+  subscribeStream(subscription: MeshSubscribe): Promise<MeshAnswer>
+  /** Without `from`: every parent of the stream. The receive worker is not told; its own stream is removed by the main thread. */
+  unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void
+  stats(): MeshStats
+  /** Closes lanes and ports and erases keys. Every later call is refused with `HandleClosedError`. */
+  close(): void
+}
+
+export interface MeshOptions {
+  ownKeyId: PeerKeyId
+  /** Highest number of subscribers of one stream. Default 64. */
+  maxSubscribersPerStream?: number
+  /** Highest number of published and of received streams. Default 256 each. */
+  maxStreams?: number
+}

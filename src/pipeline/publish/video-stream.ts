@@ -1,0 +1,232 @@
+/** One encoding of a video source: owns the encoder, numbers its frames, makes keyframes when asked. */
+import { FrameNumbering } from "../../media/frame-numbering.ts"
+import { KeyframeLimiter } from "../../media/keyframe-limiter.ts"
+import { RateMeter } from "../../media/rate-meter.ts"
+import { groupLength } from "../../media/temporal-pattern.ts"
+import type { EncodedFrame, VideoEncoding } from "../../media/types.ts"
+import { FramePacer } from "./frame-pacer.ts"
+import type { PublishEvent, PublishStreamStats, VideoPublishOptions } from "./types.ts"
+import { type ChosenVideo, fitSize, temporalLayerOf, videoConfig } from "./video-choice.ts"
+
+/** One keyframe per 500 ms and stream (RM-19). */
+const KEYFRAME_GAP_MS = 500
+/** More waiting frames than this mean that the encoder is too slow: newer input is dropped. */
+const MAX_QUEUE = 2
+/** So many encoder failures within ten seconds end the stream. */
+const MAX_ERRORS = 5
+const ERROR_WINDOW_MS = 10_000
+/** Smaller changes are not worth a reconfiguration. */
+const BITRATE_STEP = 0.08
+const MIN_BITRATE = 30_000
+
+export interface StreamSink {
+  frame(streamKey: string, frameId: number, frame: EncodedFrame): void
+  event(event: PublishEvent): void
+}
+
+export class VideoStream {
+  readonly #key: string
+  readonly #options: VideoPublishOptions
+  readonly #sink: StreamSink
+  readonly #numbering: FrameNumbering
+  readonly #keyframes = new KeyframeLimiter(KEYFRAME_GAP_MS)
+  readonly #pacer: FramePacer
+  readonly #rate = new RateMeter()
+  /** Capture time → when the frame went into the encoder. */
+  readonly #started = new Map<number, number>()
+  readonly #errorTimes: number[] = []
+  #encoding: VideoEncoding
+  #config: VideoEncoderConfig
+  #encoder: VideoEncoder
+  #sourceWidth = 0
+  #sourceHeight = 0
+  #forceKeyframe = true
+  /** The next frame cannot be anything but a keyframe. */
+  #restart = true
+  /** Frames given to the encoder since the last keyframe, itself included. */
+  #position = 0
+  #discontinuity = false
+  #active = true
+  #closed = false
+  readonly #stats = { frames: 0, keyframes: 0, encodedBytes: 0, droppedFrames: 0, encoderErrors: 0, encodeMs: 0 }
+
+  constructor(key: string, options: VideoPublishOptions, chosen: ChosenVideo, sink: StreamSink) {
+    this.#key = key
+    this.#options = options
+    this.#sink = sink
+    this.#encoding = chosen.encoding
+    this.#config = chosen.config
+    this.#numbering = new FrameNumbering(chosen.encoding.temporalLayers)
+    this.#pacer = new FramePacer(chosen.encoding.frameRate)
+    this.#encoder = this.#makeEncoder()
+  }
+
+  /** Encodes a frame whose timestamp is its `pts`. The caller keeps and closes the frame. */
+  input(frame: VideoFrame, nowMs: number): void {
+    if (this.#closed || !this.#active) return
+    if (this.#encoder.encodeQueueSize > MAX_QUEUE || !this.#pacer.admit(frame.timestamp)) {
+      this.#stats.droppedFrames++
+      return
+    }
+    this.#followSize(frame)
+    if (this.#keyframes.tick(nowMs)) this.#forceKeyframe = true
+    // A keyframe waits for the end of a group of layers, so that the numbering has no unused numbers before it.
+    const keyFrame = this.#forceKeyframe && (this.#restart || this.#position % groupLength(this.#encoding.temporalLayers) === 0)
+    try {
+      this.#encoder.encode(frame, { keyFrame })
+      this.#position = keyFrame ? 1 : this.#position + 1
+    } catch (cause) {
+      this.#failed(cause)
+      return
+    }
+    if (keyFrame) {
+      this.#forceKeyframe = false
+      this.#restart = false
+      this.#keyframes.done(nowMs)
+    }
+    if (this.#started.size > 64) this.#started.clear()
+    this.#started.set(frame.timestamp, performance.now())
+  }
+
+  requestKeyframe(nowMs: number): void {
+    if (this.#keyframes.request(nowMs)) this.#forceKeyframe = true
+  }
+
+  /** True when a keyframe is due: a source that stands still must repeat its picture. */
+  wantsFrame(nowMs: number): boolean {
+    if (this.#closed || !this.#active) return false
+    return this.#forceKeyframe || (this.#keyframes.due ?? Number.POSITIVE_INFINITY) <= nowMs
+  }
+
+  setBitrate(bps: number): void {
+    const bounded = Math.max(MIN_BITRATE, Math.min(bps, this.#options.maxBitrate ?? this.#encoding.bitrate))
+    const current = this.#config.bitrate ?? bounded
+    if (this.#closed || !Number.isFinite(bounded) || Math.abs(bounded - current) < current * BITRATE_STEP) return
+    this.#reconfigure({ ...this.#config, bitrate: Math.round(bounded) })
+  }
+
+  setActive(active: boolean): void {
+    if (active && !this.#active) this.resume()
+    this.#active = active
+  }
+
+  /** The source was muted or nobody listened: go on with a keyframe and say that time has passed. */
+  resume(): void {
+    this.#forceKeyframe = true
+    this.#restart = true
+    this.#discontinuity = true
+  }
+
+  /** Another device is behind the source now. */
+  sourceChanged(): void {
+    this.#forceKeyframe = true
+    this.#restart = true
+  }
+
+  stats(nowMs: number): PublishStreamStats {
+    const { codec, width, height } = this.#encoding
+    return {
+      streamKey: this.#key,
+      kind: "video",
+      codec,
+      ...this.#stats,
+      bitrate: Math.round(this.#rate.amount(nowMs) * 8),
+      width,
+      height,
+      frameRate: this.#rate.count(nowMs),
+      active: this.#active,
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#encoder.state !== "closed") this.#encoder.close()
+  }
+
+  #makeEncoder(): VideoEncoder {
+    const encoder = new VideoEncoder({
+      output: (chunk, metadata) => {
+        if (encoder === this.#encoder) this.#output(chunk, temporalLayerOf(metadata))
+      },
+      error: (error) => {
+        if (encoder === this.#encoder) this.#failed(error)
+      },
+    })
+    encoder.configure(this.#config)
+    return encoder
+  }
+
+  #output(chunk: EncodedVideoChunk, reportedLayer: number): void {
+    if (this.#closed) return
+    const nowMs = performance.now()
+    const keyframe = chunk.type === "key"
+    const temporalId = keyframe ? 0 : Math.min(reportedLayer, this.#encoding.temporalLayers - 1)
+    const data = new ArrayBuffer(chunk.byteLength)
+    chunk.copyTo(data)
+    const startedAt = this.#started.get(chunk.timestamp)
+    this.#started.delete(chunk.timestamp)
+    if (startedAt !== undefined) this.#stats.encodeMs += (nowMs - startedAt - this.#stats.encodeMs) / 8
+    this.#stats.frames++
+    if (keyframe) this.#stats.keyframes++
+    this.#stats.encodedBytes += data.byteLength
+    this.#rate.add(nowMs, data.byteLength)
+    const frame: EncodedFrame = { ptsUs: chunk.timestamp, keyframe, temporalId, data }
+    if (this.#discontinuity) {
+      frame.discontinuity = true
+      this.#discontinuity = false
+    }
+    this.#sink.frame(this.#key, this.#numbering.assign(temporalId), frame)
+  }
+
+  #followSize(frame: VideoFrame): void {
+    const { displayWidth, displayHeight } = frame
+    if (displayWidth === this.#sourceWidth && displayHeight === this.#sourceHeight) return
+    this.#sourceWidth = displayWidth
+    this.#sourceHeight = displayHeight
+    const { width, height } = fitSize(displayWidth, displayHeight, this.#options.maxWidth, this.#options.maxHeight)
+    if (width === this.#config.width && height === this.#config.height) return
+    const { temporalLayers } = this.#encoding
+    const bitrate = this.#config.bitrate
+    const config = videoConfig(this.#options, displayWidth, displayHeight, temporalLayers)
+    // The encoder goes on with delta frames of the new size, which no decoder takes: begin again.
+    this.#forceKeyframe = true
+    this.#restart = true
+    this.#reconfigure(bitrate === undefined ? config : { ...config, bitrate })
+    this.#encoding = { ...this.#encoding, width, height }
+    this.#sink.event({ type: "encoding", streamKey: this.#key, encoding: this.#encoding })
+  }
+
+  #reconfigure(config: VideoEncoderConfig): void {
+    this.#config = config
+    try {
+      this.#encoder.configure(config)
+    } catch (cause) {
+      this.#failed(cause)
+    }
+  }
+
+  /** An encoder that failed is closed and useless: make a new one, unless it keeps failing. */
+  #failed(cause: unknown): void {
+    if (this.#closed) return
+    this.#stats.encoderErrors++
+    const nowMs = performance.now()
+    this.#errorTimes.push(nowMs)
+    while (nowMs - this.#errorTimes[0]! > ERROR_WINDOW_MS) this.#errorTimes.shift()
+    let fatal = this.#errorTimes.length >= MAX_ERRORS
+    if (!fatal) {
+      try {
+        if (this.#encoder.state !== "closed") this.#encoder.close()
+        this.#encoder = this.#makeEncoder()
+        this.#forceKeyframe = true
+        this.#restart = true
+        this.#started.clear()
+      } catch {
+        fatal = true
+      }
+    }
+    if (fatal) this.close()
+    const message = cause instanceof Error ? cause.message : String(cause)
+    this.#sink.event({ type: "encoder-error", streamKey: this.#key, error: "MediaEncodeFailed", message, fatal })
+  }
+}

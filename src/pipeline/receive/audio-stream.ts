@@ -1,0 +1,313 @@
+/** One received audio stream: order → Opus decoder → playout worklet, which is steered to the common delay. */
+import { nowUs } from "../../media/capture-clock.ts"
+import { FrameOrder } from "../../media/frame-order.ts"
+import { JitterEstimator } from "../../media/jitter-estimator.ts"
+import { RateMeter } from "../../media/rate-meter.ts"
+import { SpeakingDetector } from "../../media/speaking.ts"
+import type { SyncGroup } from "../../media/sync-group.ts"
+import {
+  AUDIO_PACKET_MS,
+  AUDIO_SAMPLE_RATE,
+  type EncodedFrame,
+  type MeshToReceive,
+  type PlayoutCommand,
+  type PlayoutReport,
+} from "../../media/types.ts"
+import type { AudioReceiveOptions, ReceiveStats } from "./types.ts"
+import type { ReceiveSink } from "./video-stream.ts"
+
+/** Blocks on their way to the worklet at most (one second): a suspended AudioContext takes none. */
+const MAX_UNDER_WAY = 50
+const MAX_IN_DECODER = 25
+/** Decoding, two thread borders and one render quantum. */
+const HANDLING_MS = 12
+/** The delay is corrected when it is off by more than this, every so often, until it is off by less than the small limit. */
+const CORRECT_ABOVE_MS = 15
+const CORRECT_UNTIL_MS = 4
+const CORRECT_EVERY_MS = 250
+const JUMP_BELOW_MS = -250
+/** What the ring must still hold when waiting for a missing packet ends. */
+const RESERVE_MS = 10
+const LEVEL_EVERY_MS = 100
+const MAX_ERRORS = 5
+
+type FrameMessage = Extract<MeshToReceive, { type: "frame" }>
+
+export class AudioReceiver {
+  readonly #key: string
+  readonly #options: AudioReceiveOptions
+  readonly #group: SyncGroup
+  readonly #sink: ReceiveSink
+  readonly #port: MessagePort
+  readonly #order = new FrameOrder<EncodedFrame>({ temporalLayers: 1 })
+  readonly #jitter = new JitterEstimator()
+  readonly #rate = new RateMeter()
+  readonly #speaking = new SpeakingDetector()
+  /** What is in the decoder: one packet gives one block, but the decoder's own output times ignore lost packets and pauses. */
+  readonly #pending: { ptsUs: number; discontinuity: boolean }[] = []
+  #decoder: AudioDecoder
+  #report: PlayoutReport | undefined
+  #reportAtMs = 0
+  #posted = 0
+  #sentTargetMs = 0
+  #correcting = false
+  #correctedAtMs = 0
+  #levelAtMs = 0
+  #levelWas = 0
+  #outputLatencyMs: number
+  #muted = false
+  #closed = false
+  #errorsInARow = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #longestBase = 0
+  #started = false
+  readonly #stats = { frames: 0, repairedFrames: 0, decodedFrames: 0, renderedFrames: 0, dropped: 0, decoderErrors: 0 }
+
+  constructor(
+    key: string,
+    options: AudioReceiveOptions,
+    port: MessagePort,
+    group: SyncGroup,
+    sink: ReceiveSink,
+    latencyMs: number,
+  ) {
+    this.#key = key
+    this.#options = options
+    this.#group = group
+    this.#sink = sink
+    this.#port = port
+    this.#outputLatencyMs = latencyMs
+    this.#decoder = this.#makeDecoder()
+    port.onmessage = (event: MessageEvent<PlayoutReport>) => {
+      if (event.data.type === "played") this.#onReport(event.data)
+    }
+  }
+
+  receive({ frame, frameId, arrivalUs, repaired }: FrameMessage): void {
+    if (this.#closed) return
+    // The first packet after a pause is often faster than the news that the publisher unmuted.
+    if (frame.discontinuity) this.#muted = false
+    const nowMs = performance.now()
+    const meta = { frameId, keyframe: true, temporalId: 0, bytes: frame.data.byteLength }
+    if (this.#order.push(meta, nowMs, frame) === "duplicate") return
+    this.#stats.frames++
+    if (repaired) this.#stats.repairedFrames++
+    this.#rate.add(nowMs, frame.data.byteLength)
+    this.#jitter.add(frame.ptsUs, arrivalUs)
+    const fastest = this.#jitter.fastestUs
+    if (fastest !== undefined) {
+      const delayMs = this.#jitter.targetMs + HANDLING_MS + this.#outputLatencyMs
+      this.#group.wish(this.#key, "audio", fastest + delayMs * 1_000)
+    }
+    this.#pump()
+  }
+
+  lost(frameId: number): void {
+    this.#order.giveUp(frameId)
+    this.#pump()
+  }
+
+  setMuted(muted: boolean): void {
+    if (muted === this.#muted) return
+    this.#muted = muted
+    if (!muted) return
+    this.#send({ type: "clear" })
+    this.#group.forget(this.#key)
+    this.#speaking.mute()
+    this.#tellLevel(performance.now(), true)
+  }
+
+  setOutputLatency(ms: number): void {
+    this.#outputLatencyMs = ms
+  }
+
+  resetGaps(): void {
+    this.#longestBase = this.#report?.longestGapMs ?? 0
+  }
+
+  stats(): ReceiveStats {
+    const nowMs = performance.now()
+    const report = this.#report
+    const longest = report?.longestGapMs ?? 0
+    const heard = this.#group.heardUs(this.#key, nowUs())
+    const fastest = this.#jitter.fastestUs
+    const { dropped, ...counts } = this.#stats
+    return {
+      streamKey: this.#key,
+      kind: "audio",
+      codec: this.#options.codec,
+      ...counts,
+      duplicates: this.#order.duplicates,
+      lostFrames: this.#order.lost,
+      skippedFrames: this.#order.skipped + dropped,
+      keyframeRequests: 0,
+      bitrate: Math.round(this.#rate.amount(nowMs) * 8),
+      jitterMs: heard === undefined || fastest === undefined ? this.#jitter.jitterMs : (heard - fastest) / 1_000,
+      bufferMs: this.#jitter.targetMs,
+      longestGapMs: longest > this.#longestBase ? longest : 0,
+      concealedMs: report?.concealedMs ?? 0,
+      ...(report?.ptsUs === undefined ? {} : { lastPtsUs: report.ptsUs }),
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#timer)
+    if (this.#decoder.state !== "closed") this.#decoder.close()
+    this.#group.remove(this.#key)
+    this.#port.close()
+  }
+
+  #pump(): void {
+    if (this.#closed) return
+    const nowMs = performance.now()
+    const depthMs = this.#depthMs(nowMs)
+    // A missing packet may come as long as the ring has something else to play.
+    const waitMs = depthMs === undefined ? this.#jitter.targetMs : depthMs > RESERVE_MS ? Number.POSITIVE_INFINITY : 0
+    for (const frame of this.#order.take(nowMs, waitMs)) this.#decode(frame)
+    clearTimeout(this.#timer)
+    const deadline = this.#order.deadline(waitMs)
+    if (deadline === undefined) return
+    const inMs = depthMs === undefined ? deadline - nowMs : depthMs - RESERVE_MS
+    this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.ceil(inMs)))
+  }
+
+  /** What the ring and the decoder hold now, as far as the last report allows to say; undefined while nothing plays. */
+  #depthMs(nowMs: number): number | undefined {
+    const report = this.#report
+    if (report?.ptsUs === undefined) return undefined
+    const underWay = this.#posted - report.received + this.#pending.length
+    return report.bufferedMs - (nowMs - this.#reportAtMs) + underWay * AUDIO_PACKET_MS
+  }
+
+  #decode(frame: EncodedFrame): void {
+    if (this.#pending.length >= MAX_IN_DECODER) {
+      this.#stats.dropped++
+      return
+    }
+    try {
+      this.#decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: frame.ptsUs, data: frame.data }))
+      this.#pending.push({ ptsUs: frame.ptsUs, discontinuity: frame.discontinuity === true })
+    } catch (cause) {
+      this.#failed(cause)
+    }
+  }
+
+  #output(sound: AudioData): void {
+    try {
+      const packet = this.#pending.shift()
+      if (this.#closed || this.#muted || packet === undefined) return
+      this.#errorsInARow = 0
+      this.#stats.decodedFrames++
+      const { ptsUs, discontinuity } = packet
+      if (this.#posted - (this.#report?.received ?? 0) >= MAX_UNDER_WAY || sound.sampleRate !== AUDIO_SAMPLE_RATE) {
+        this.#stats.dropped++
+        return
+      }
+      const channels: Float32Array<ArrayBuffer>[] = []
+      for (let planeIndex = 0; planeIndex < Math.min(2, sound.numberOfChannels); planeIndex++) {
+        const plane = new Float32Array(sound.numberOfFrames)
+        sound.copyTo(plane, { planeIndex, format: "f32-planar" })
+        channels.push(plane)
+      }
+      this.#sendTarget()
+      this.#posted++
+      this.#stats.renderedFrames++
+      this.#send(
+        { type: "pcm", ptsUs, channels, discontinuity },
+        channels.map((plane) => plane.buffer),
+      )
+    } finally {
+      sound.close()
+    }
+  }
+
+  /** What to gather before playing: the common delay, less what the fastest packet has used up already. */
+  #sendTarget(): void {
+    const target = this.#group.targetUs()
+    const fastest = this.#jitter.fastestUs
+    if (target === undefined || fastest === undefined) return
+    const ms = Math.max(AUDIO_PACKET_MS, (target - fastest) / 1_000 - this.#outputLatencyMs)
+    if (Math.abs(ms - this.#sentTargetMs) < 5) return
+    this.#sentTargetMs = ms
+    this.#send({ type: "target", ms })
+  }
+
+  #onReport(report: PlayoutReport): void {
+    if (this.#closed) return
+    const nowMs = performance.now()
+    if (!this.#started && report.ptsUs !== undefined) {
+      this.#started = true
+      this.#sink.event({ type: "started", streamKey: this.#key })
+    }
+    this.#report = report
+    this.#reportAtMs = nowMs
+    if (report.ptsUs !== undefined) {
+      const atUs = nowUs()
+      this.#group.heard(this.#key, report.ptsUs, atUs + this.#outputLatencyMs * 1_000)
+      this.#correct(atUs, nowMs)
+    }
+    if (!this.#muted) this.#speaking.update(report.rms, nowMs)
+    this.#tellLevel(nowMs, false)
+  }
+
+  #correct(atUs: number, nowMs: number): void {
+    if (nowMs - this.#correctedAtMs < CORRECT_EVERY_MS) return
+    this.#correctedAtMs = nowMs
+    const target = this.#group.targetUs()
+    const heard = this.#group.heardUs(this.#key, atUs)
+    if (target === undefined || heard === undefined) return
+    const errorMs = (target - heard) / 1_000
+    const limit = this.#correcting ? CORRECT_UNTIL_MS : CORRECT_ABOVE_MS
+    const correcting = Math.abs(errorMs) > limit
+    if (correcting || this.#correcting) this.#send({ type: "adjust", ms: correcting ? errorMs : 0 })
+    if (errorMs < JUMP_BELOW_MS) this.#group.forget(this.#key)
+    this.#correcting = correcting
+  }
+
+  #tellLevel(nowMs: number, atOnce: boolean): void {
+    if (!atOnce && nowMs - this.#levelAtMs < LEVEL_EVERY_MS) return
+    this.#levelAtMs = nowMs
+    const { speaking } = this.#speaking
+    const level = this.#speaking.level < 0.001 ? 0 : this.#speaking.level
+    if (level === 0 && this.#levelWas === 0 && !atOnce) return
+    this.#levelWas = level
+    this.#sink.event({ type: "level", streamKey: this.#key, level, speaking })
+  }
+
+  #send(command: PlayoutCommand, transfer: Transferable[] = []): void {
+    this.#port.postMessage(command, transfer)
+  }
+
+  #makeDecoder(): AudioDecoder {
+    const decoder = new AudioDecoder({
+      output: (sound) => {
+        if (decoder === this.#decoder) this.#output(sound)
+        else sound.close()
+      },
+      error: (error) => {
+        if (decoder === this.#decoder) this.#failed(error)
+      },
+    })
+    const { codec, channels } = this.#options
+    decoder.configure({ codec, sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels: channels === 2 ? 2 : 1 })
+    return decoder
+  }
+
+  #failed(cause: unknown): void {
+    if (this.#closed) return
+    this.#stats.decoderErrors++
+    this.#pending.length = 0
+    const fatal = ++this.#errorsInARow > MAX_ERRORS
+    const message = cause instanceof Error ? cause.message : String(cause)
+    this.#sink.event({ type: "decoder-error", streamKey: this.#key, error: "MediaDecodeFailed", message, fatal })
+    try {
+      if (this.#decoder.state !== "closed") this.#decoder.close()
+      if (fatal) this.close()
+      else this.#decoder = this.#makeDecoder()
+    } catch {
+      this.close()
+    }
+  }
+}

@@ -1,0 +1,170 @@
+/** The receive worker: streams by name, the sync groups, and the port to the mesh worker. */
+import { SyncGroup } from "../../media/sync-group.ts"
+import { AUDIO_SAMPLE_RATE, type MeshToReceive, type ReceiveToMesh } from "../../media/types.ts"
+import { AvError } from "../../wire/errors.ts"
+import { AudioReceiver } from "./audio-stream.ts"
+import type { AudioReceiveOptions, ReceiveApi, ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
+import { type ReceiveSink, VideoReceiver } from "./video-stream.ts"
+
+/** Every stream owns a decoder. */
+const MAX_STREAMS = 64
+/** Frames of a stream that was not added yet are kept this many at most: the key frame may be faster than the main thread. */
+const MAX_EARLY = 64
+const MAX_EARLY_STREAMS = 16
+const MAX_LATENCY_MS = 300
+
+/** Runs inside a worker; `workers/receive.ts` exposes one instance. */
+export class ReceiveWorker implements ReceiveApi {
+  readonly #streams = new Map<string, VideoReceiver | AudioReceiver>()
+  /** Sync groups by name, with the streams in them. */
+  readonly #groups = new Map<string, { clock: SyncGroup; streams: Set<string> }>()
+  readonly #early = new Map<string, MeshToReceive[]>()
+  #mesh: MessagePort | undefined
+  #events: MessagePort | undefined
+  #latencyMs = 20
+  #closed = false
+
+  setMeshPort(port: MessagePort): void {
+    this.#check()
+    this.#mesh?.close()
+    this.#mesh = port
+    port.onmessage = (event: MessageEvent<MeshToReceive>) => this.#fromMesh(event.data)
+  }
+
+  setEventPort(port: MessagePort): void {
+    this.#check()
+    this.#events?.close()
+    this.#events = port
+  }
+
+  async addVideo(streamKey: string, options: VideoReceiveOptions, writable: WritableStream<VideoFrame>): Promise<void> {
+    this.#checkNew(streamKey)
+    const support =
+      typeof VideoDecoder === "undefined"
+        ? undefined
+        : await VideoDecoder.isConfigSupported({ codec: options.codec }).catch(() => undefined)
+    if (support?.supported !== true) throw unsupported(`VideoDecoder for ${options.codec}`, "show this video")
+    this.#checkNew(streamKey)
+    const clock = this.#join(options.group, streamKey)
+    this.#add(streamKey, new VideoReceiver(streamKey, options, writable, clock, this.#sink))
+  }
+
+  async addAudio(streamKey: string, options: AudioReceiveOptions, port: MessagePort): Promise<void> {
+    this.#checkNew(streamKey)
+    const config = { codec: options.codec, sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels: options.channels === 2 ? 2 : 1 }
+    const support =
+      typeof AudioDecoder === "undefined" ? undefined : await AudioDecoder.isConfigSupported(config).catch(() => undefined)
+    if (support?.supported !== true) throw unsupported(`AudioDecoder for ${options.codec}`, "play this sound")
+    this.#checkNew(streamKey)
+    const clock = this.#join(options.group, streamKey)
+    this.#add(streamKey, new AudioReceiver(streamKey, options, port, clock, this.#sink, this.#latencyMs))
+  }
+
+  setMaxTemporal(streamKey: string, maxTemporal: number): void {
+    this.#check()
+    const stream = this.#streams.get(streamKey)
+    if (stream instanceof VideoReceiver) stream.setMaxTemporal(maxTemporal)
+  }
+
+  setMuted(streamKey: string, muted: boolean): void {
+    this.#check()
+    this.#streams.get(streamKey)?.setMuted(muted)
+  }
+
+  setOutputLatency(ms: number): void {
+    this.#check()
+    if (!Number.isFinite(ms)) return
+    this.#latencyMs = Math.min(MAX_LATENCY_MS, Math.max(0, ms))
+    for (const stream of this.#streams.values()) if (stream instanceof AudioReceiver) stream.setOutputLatency(this.#latencyMs)
+  }
+
+  removeStream(streamKey: string): void {
+    this.#check()
+    this.#early.delete(streamKey)
+    this.#streams.get(streamKey)?.close()
+    this.#streams.delete(streamKey)
+    for (const [name, { streams }] of this.#groups) {
+      streams.delete(streamKey)
+      if (streams.size === 0) this.#groups.delete(name)
+    }
+  }
+
+  resetGaps(streamKey?: string): void {
+    this.#check()
+    for (const [key, stream] of this.#streams) if (streamKey === undefined || key === streamKey) stream.resetGaps()
+  }
+
+  stats(): ReceiveStats[] {
+    this.#check()
+    return [...this.#streams.values()].map((stream) => stream.stats())
+  }
+
+  close(): void {
+    if (this.#closed) return
+    for (const stream of this.#streams.values()) stream.close()
+    this.#streams.clear()
+    this.#groups.clear()
+    this.#early.clear()
+    this.#mesh?.close()
+    this.#events?.close()
+    this.#closed = true
+  }
+
+  readonly #sink: ReceiveSink = {
+    event: (event: ReceiveEvent): void => this.#events?.postMessage(event),
+    needKeyframe: (streamKey: string): void => {
+      const message: ReceiveToMesh = { type: "need-keyframe", streamKey }
+      this.#mesh?.postMessage(message)
+    },
+  }
+
+  #fromMesh(message: MeshToReceive): void {
+    if (this.#closed) return
+    const stream = this.#streams.get(message.streamKey)
+    if (stream === undefined) this.#keepEarly(message)
+    else if (message.type === "frame") stream.receive(message)
+    else stream.lost(message.frameId)
+  }
+
+  #keepEarly(message: MeshToReceive): void {
+    let kept = this.#early.get(message.streamKey)
+    if (kept === undefined) {
+      if (this.#early.size >= MAX_EARLY_STREAMS) return
+      kept = []
+      this.#early.set(message.streamKey, kept)
+    }
+    kept.push(message)
+    if (kept.length > MAX_EARLY) kept.shift()
+  }
+
+  #add(streamKey: string, stream: VideoReceiver | AudioReceiver): void {
+    this.#streams.set(streamKey, stream)
+    const early = this.#early.get(streamKey) ?? []
+    this.#early.delete(streamKey)
+    for (const message of early) this.#fromMesh(message)
+  }
+
+  #join(name: string, streamKey: string): SyncGroup {
+    let group = this.#groups.get(name)
+    if (group === undefined) {
+      group = { clock: new SyncGroup(), streams: new Set() }
+      this.#groups.set(name, group)
+    }
+    group.streams.add(streamKey)
+    return group.clock
+  }
+
+  #checkNew(streamKey: string): void {
+    this.#check()
+    if (this.#streams.has(streamKey)) throw new AvError("UsageError", { streamKey }, { message: "This stream is added already." })
+    if (this.#streams.size >= MAX_STREAMS) throw new AvError("LimitExceeded", { limit: MAX_STREAMS, what: "received streams" })
+  }
+
+  #check(): void {
+    if (this.#closed) throw new AvError("HandleClosedError", { handle: "receive worker" })
+  }
+}
+
+function unsupported(missing: string, purpose: string): AvError {
+  return new AvError("MediaUnsupported", { missing }, { message: `This browser cannot ${purpose}: it lacks ${missing}.` })
+}

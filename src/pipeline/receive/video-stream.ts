@@ -1,0 +1,319 @@
+/** One received video stream: order → decoder → pictures released in step with the sound. */
+import { nowUs } from "../../media/capture-clock.ts"
+import { FrameOrder } from "../../media/frame-order.ts"
+import { GapMeter } from "../../media/gap-meter.ts"
+import { JitterEstimator } from "../../media/jitter-estimator.ts"
+import { RateMeter } from "../../media/rate-meter.ts"
+import type { SyncGroup } from "../../media/sync-group.ts"
+import type { EncodedFrame, MeshToReceive } from "../../media/types.ts"
+import { DecodeQueue } from "./decode-queue.ts"
+import { KeyframeWish } from "./keyframe-wish.ts"
+import type { ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
+
+/** Pictures decoded ahead of their time at most; each holds a whole picture in memory. */
+const MAX_DECODED = 8
+const MAX_IN_DECODER = 3
+/** A missing frame may still come or be repaired for this long after the buffer target. */
+const REPAIR_MS = 30
+const MIN_WAIT_MS = 50
+/** A picture is written this much before its time: writing and compositing take a while. */
+const LEAD_US = 6_000
+/** A picture whose time is further ahead than this has a broken clock; it is shown at once. */
+const MAX_AHEAD_US = 2_000_000
+const MAX_WRITES = 3
+const MAX_ERRORS = 5
+
+export interface ReceiveSink {
+  event(event: ReceiveEvent): void
+  needKeyframe(streamKey: string): void
+}
+
+type FrameMessage = Extract<MeshToReceive, { type: "frame" }>
+
+export class VideoReceiver {
+  readonly #key: string
+  readonly #codec: string
+  readonly #group: SyncGroup
+  readonly #sink: ReceiveSink
+  readonly #writer: WritableStreamDefaultWriter<VideoFrame>
+  readonly #order: FrameOrder<EncodedFrame>
+  readonly #queue = new DecodeQueue()
+  readonly #jitter = new JitterEstimator()
+  readonly #gaps = new GapMeter()
+  readonly #arrivals = new RateMeter()
+  readonly #rendering = new RateMeter()
+  readonly #wish = new KeyframeWish()
+  /** Decoded and waiting for their time, in order. */
+  #decoded: VideoFrame[] = []
+  /** Capture time → when decoding began. */
+  readonly #decodeStarted = new Map<number, number>()
+  /** Capture times of frames after a pause on purpose. */
+  readonly #afterPause = new Set<number>()
+  #decoder: VideoDecoder
+  #decodeMs = 0
+  #writes = 0
+  #errorsInARow = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #muted = false
+  #closed = false
+  #lastPts: number | undefined
+  /** Local time minus capture time of the picture shown last. */
+  #shownOffsetUs: number | undefined
+  #totalDelayMs = 0
+  readonly #stats = {
+    frames: 0,
+    repairedFrames: 0,
+    decodedFrames: 0,
+    renderedFrames: 0,
+    late: 0,
+    decoderErrors: 0,
+    keyframeRequests: 0,
+  }
+  #size: { width: number; height: number } | undefined
+
+  constructor(
+    key: string,
+    options: VideoReceiveOptions,
+    writable: WritableStream<VideoFrame>,
+    group: SyncGroup,
+    sink: ReceiveSink,
+  ) {
+    this.#key = key
+    this.#codec = options.codec
+    this.#group = group
+    this.#sink = sink
+    this.#order = new FrameOrder({ temporalLayers: options.temporalLayers })
+    this.#decoder = this.#makeDecoder()
+    this.#writer = writable.getWriter()
+    this.#writer.closed.catch(() => undefined)
+  }
+
+  receive({ frame, frameId, arrivalUs, repaired }: FrameMessage): void {
+    if (this.#closed) return
+    const nowMs = performance.now()
+    const { keyframe, temporalId, data } = frame
+    if (this.#order.push({ frameId, keyframe, temporalId, bytes: data.byteLength }, nowMs, frame) === "duplicate") return
+    this.#stats.frames++
+    if (repaired) this.#stats.repairedFrames++
+    this.#arrivals.add(nowMs, data.byteLength)
+    this.#jitter.add(frame.ptsUs, arrivalUs)
+    this.#pump()
+  }
+
+  lost(frameId: number): void {
+    this.#order.giveUp(frameId)
+    this.#pump()
+  }
+
+  setMaxTemporal(maxTemporal: number): void {
+    this.#order.setMaxTemporal(maxTemporal)
+    this.#pump()
+  }
+
+  setMuted(muted: boolean): void {
+    this.#muted = muted
+    if (muted) this.#gaps.pause()
+    else this.#pump()
+  }
+
+  resetGaps(): void {
+    this.#gaps.reset()
+  }
+
+  stats(): ReceiveStats {
+    const nowMs = performance.now()
+    const heard = this.#group.soundUs(nowUs())
+    const { late, ...counts } = this.#stats
+    return {
+      streamKey: this.#key,
+      kind: "video",
+      codec: this.#codec,
+      ...counts,
+      duplicates: this.#order.duplicates,
+      lostFrames: this.#order.lost,
+      skippedFrames: this.#order.skipped + this.#queue.skipped + late,
+      bitrate: Math.round(this.#arrivals.amount(nowMs) * 8),
+      jitterMs: this.#totalDelayMs,
+      bufferMs: this.#jitter.targetMs,
+      longestGapMs: this.#gaps.longestMs(nowMs),
+      frameRate: this.#rendering.count(nowMs),
+      ...(this.#size ?? {}),
+      ...(this.#lastPts === undefined ? {} : { lastPtsUs: this.#lastPts }),
+      ...(heard === undefined || this.#shownOffsetUs === undefined ? {} : { avOffsetMs: (this.#shownOffsetUs - heard) / 1_000 }),
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#timer)
+    if (this.#decoder.state !== "closed") this.#decoder.close()
+    for (const picture of this.#decoded) picture.close()
+    this.#decoded = []
+    this.#group.remove(this.#key)
+    this.#writer.abort().catch(() => undefined)
+  }
+
+  get #waitMs(): number {
+    return Math.max(MIN_WAIT_MS, this.#jitter.targetMs + REPAIR_MS)
+  }
+
+  /** Does everything that can be done now and sets the timer for the next thing. */
+  #pump(): void {
+    if (this.#closed) return
+    const nowMs = performance.now()
+    const fastest = this.#jitter.fastestUs
+    if (fastest !== undefined) {
+      const delayMs = this.#jitter.targetMs + this.#decodeMs
+      this.#group.wish(this.#key, "video", fastest + delayMs * 1_000 + LEAD_US)
+    }
+    if (!this.#queue.push(this.#order.take(nowMs, this.#waitMs))) this.#order.reset()
+    this.#decode(nowMs)
+    const nextPictureMs = this.#render()
+    this.#askForKeyframe(nowMs)
+    this.#schedule(nowMs, nextPictureMs)
+  }
+
+  #decode(nowMs: number): void {
+    while (this.#decoded.length < MAX_DECODED && this.#decoder.decodeQueueSize < MAX_IN_DECODER) {
+      const frame = this.#queue.shift()
+      if (frame === undefined) return
+      if (frame.discontinuity) this.#afterPause.add(frame.ptsUs)
+      if (this.#decodeStarted.size > 64) this.#decodeStarted.clear()
+      this.#decodeStarted.set(frame.ptsUs, nowMs)
+      try {
+        const type = frame.keyframe ? "key" : "delta"
+        this.#decoder.decode(new EncodedVideoChunk({ type, timestamp: frame.ptsUs, data: frame.data }))
+      } catch (cause) {
+        this.#failed(cause)
+        return
+      }
+    }
+  }
+
+  #output(picture: VideoFrame): void {
+    if (this.#closed) {
+      picture.close()
+      return
+    }
+    const startedAt = this.#decodeStarted.get(picture.timestamp)
+    this.#decodeStarted.delete(picture.timestamp)
+    if (startedAt !== undefined) {
+      const took = performance.now() - startedAt
+      // Rises at once and falls slowly: the slow frames are those that matter.
+      this.#decodeMs = Math.min(200, Math.max(took, this.#decodeMs + (took - this.#decodeMs) / 32))
+    }
+    this.#errorsInARow = 0
+    this.#stats.decodedFrames++
+    this.#wish.answered()
+    this.#decoded.push(picture)
+    this.#pump()
+  }
+
+  /** Writes the newest picture whose time has come. Returns in how many ms the next one is due. */
+  #render(): number | undefined {
+    const atUs = nowUs()
+    const offset = this.#group.videoUs(atUs)
+    const dueIn = (picture: VideoFrame) => (offset === undefined ? 0 : picture.timestamp + offset - LEAD_US - atUs)
+    let due = 0
+    while (due < this.#decoded.length) {
+      const wait = dueIn(this.#decoded[due]!)
+      if (wait > 1_000 && wait < MAX_AHEAD_US) break
+      due++
+    }
+    if (due > 0) {
+      const ready = this.#decoded.splice(0, due)
+      const newest = ready.pop()!
+      for (const picture of ready) picture.close()
+      this.#stats.late += ready.length
+      this.#write(newest, atUs)
+    }
+    const next = this.#decoded[0]
+    return next === undefined ? undefined : dueIn(next) / 1_000
+  }
+
+  #write(picture: VideoFrame, atUs: number): void {
+    const ptsUs = picture.timestamp
+    if (this.#writes >= MAX_WRITES) {
+      picture.close()
+      this.#stats.late++
+      return
+    }
+    if (this.#stats.renderedFrames === 0) this.#sink.event({ type: "started", streamKey: this.#key })
+    const nowMs = performance.now()
+    if (this.#afterPause.delete(ptsUs)) this.#gaps.pause()
+    if (this.#afterPause.size > 16) this.#afterPause.clear()
+    if (!this.#muted) this.#gaps.mark(nowMs)
+    this.#size = { width: picture.displayWidth, height: picture.displayHeight }
+    this.#shownOffsetUs = atUs + LEAD_US - ptsUs
+    this.#lastPts = ptsUs
+    const fastest = this.#jitter.fastestUs
+    if (fastest !== undefined) this.#totalDelayMs += ((this.#shownOffsetUs - fastest) / 1_000 - this.#totalDelayMs) / 8
+    this.#stats.renderedFrames++
+    this.#rendering.add(nowMs)
+    this.#writes++
+    const done = () => {
+      this.#writes--
+    }
+    // The sink closes the picture; a track that was stopped rejects, and then nobody looks any more.
+    this.#writer.write(picture).then(done, () => {
+      done()
+      picture.close()
+    })
+  }
+
+  #askForKeyframe(nowMs: number): void {
+    const needed =
+      this.#stats.frames > 0 && !this.#muted && this.#queue.length === 0 && this.#order.needsKeyframe(nowMs, this.#waitMs)
+    if (!this.#wish.update(needed, nowMs)) return
+    this.#stats.keyframeRequests++
+    this.#sink.needKeyframe(this.#key)
+  }
+
+  #schedule(nowMs: number, nextPictureMs: number | undefined): void {
+    clearTimeout(this.#timer)
+    const times = [nextPictureMs, this.#wish.nextMs(nowMs)]
+    const deadline = this.#order.deadline(this.#waitMs)
+    if (deadline !== undefined && deadline > nowMs) times.push(deadline - nowMs)
+    let soonest = Number.POSITIVE_INFINITY
+    for (const time of times) if (time !== undefined && time < soonest) soonest = time
+    if (soonest !== Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.ceil(soonest)))
+  }
+
+  #makeDecoder(): VideoDecoder {
+    const decoder = new VideoDecoder({
+      output: (picture) => {
+        if (decoder === this.#decoder) this.#output(picture)
+        else picture.close()
+      },
+      error: (error) => {
+        if (decoder === this.#decoder) this.#failed(error)
+      },
+    })
+    decoder.ondequeue = () => {
+      if (decoder === this.#decoder && this.#queue.length > 0) this.#pump()
+    }
+    decoder.configure({ codec: this.#codec, optimizeForLatency: true })
+    return decoder
+  }
+
+  /** A decoder that failed is closed: make a new one and go on from the next keyframe. */
+  #failed(cause: unknown): void {
+    if (this.#closed) return
+    this.#stats.decoderErrors++
+    const fatal = ++this.#errorsInARow > MAX_ERRORS
+    this.#queue.clear()
+    this.#order.reset()
+    this.#decodeStarted.clear()
+    const message = cause instanceof Error ? cause.message : String(cause)
+    this.#sink.event({ type: "decoder-error", streamKey: this.#key, error: "MediaDecodeFailed", message, fatal })
+    try {
+      if (this.#decoder.state !== "closed") this.#decoder.close()
+      if (fatal) this.close()
+      else this.#decoder = this.#makeDecoder()
+    } catch {
+      this.close()
+    }
+    this.#pump()
+  }
+}

@@ -1,0 +1,398 @@
+/**
+ * The rendezvous server without its sockets: proven sessions and their frames come in, frames to send come out
+ * (control-plane 6.2, 6.7). Session proof, PING and reassembly lie below it in `socket-session.ts`.
+ */
+import type { AddressBlock } from "../wire/address.ts"
+import { FRAME_GOAWAY, FRAME_JSON, FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
+import { decodeControlMessage, encodeControlMessage } from "../wire/control-json.ts"
+import { isAvError } from "../wire/errors.ts"
+import { decodeGoaway, type GoawayReason } from "../wire/goaway.ts"
+import { decodeRendezvousMessage, encodeRendezvousMessage, type RendezvousMessage } from "../wire/rendezvous-message.ts"
+import type { Bytes, Milliseconds, NodeId } from "../wire/types.ts"
+import { Coordinator, type Forward } from "./coordinator.ts"
+import { Directory, type ShelvedRecord } from "./directory.ts"
+import { attestationFits, readDescription } from "./evidence.ts"
+import { ROSTER_LIMIT, type ServerLimits } from "./limits.ts"
+import { forwardToMessage, introductionOf, rejectMessage } from "./messages.ts"
+import { type Delta, Registry, type SessionId } from "./registry.ts"
+import { fetchFromShelf, readForShelf } from "./server-directory.ts"
+import { Routing } from "./server-routing.ts"
+import { type ProvenPeer, type Session, Sessions } from "./server-sessions.ts"
+import type { IceServer, RejectReason, RendezvousDrops } from "./types.ts"
+import { FixedWindows } from "./windows.ts"
+
+export type ServerAction =
+  | { type: "send"; session: SessionId; frameType: number; payload: Bytes }
+  /** Send GOAWAY and end the socket. */
+  | { type: "close"; session: SessionId; reason: GoawayReason; text: string }
+  /** Sign what the socket's address is and hand it to {@link ServerMachine.attested}. */
+  | { type: "attest"; session: SessionId; namespace: string; subject: Bytes }
+  /** Verify an Ed25519 signature; when it is right, call {@link ServerMachine.shelve}. */
+  | { type: "verify"; ticket: ShelfTicket; publicKey: Bytes; message: Bytes; signature: Bytes }
+
+/** A record on its way to the shelf. */
+export interface ShelfTicket {
+  session: SessionId
+  owner: string
+  record: ShelvedRecord
+}
+
+/** ICE servers for one session, with credentials made for it (D50). */
+export interface IceConfiguration {
+  servers: IceServer[]
+  /** Address blocks of the TURN servers, port 0. */
+  relayAllow: AddressBlock[]
+  ttlMs: Milliseconds
+}
+
+export interface ServerMachineOptions {
+  limits: ServerLimits
+  /** Undefined: no ICE message is sent. */
+  iceFor?: (peer: ProvenPeer, now: Milliseconds) => IceConfiguration | undefined
+}
+
+export interface ServerStats {
+  sessions: number
+  registered: number
+  rooms: number
+  attempts: number
+  directoryOwners: number
+  directoryBytes: number
+  routedBytes: number
+  drops: RendezvousDrops
+}
+
+/** A session whose frames are wrong this often is not confused, it is probing. */
+const MAX_FAULTS = 32
+
+/**
+ * Feed it events, carry out the actions it returns, in order. `now` is Unix milliseconds. It never throws on what the network
+ * says, and every map in it is bounded by its limits.
+ */
+export class ServerMachine {
+  readonly #options: ServerMachineOptions
+  readonly #limits: ServerLimits
+  readonly #sessions: Sessions
+  readonly #registry: Registry
+  readonly #coordinator: Coordinator
+  readonly #routing: Routing
+  readonly #directory: Directory
+  readonly #registers: FixedWindows
+  readonly #requests: FixedWindows
+  /** The socket on which a node is registered; it may be in several rooms. */
+  readonly #byNode = new Map<NodeId, SessionId>()
+  readonly #iceAt = new Map<SessionId, Milliseconds>()
+  readonly #drops: RendezvousDrops = {}
+  #routedBytes = 0
+
+  constructor(options: ServerMachineOptions) {
+    const { limits } = options
+    this.#options = options
+    this.#limits = limits
+    this.#sessions = new Sessions(limits)
+    this.#registry = new Registry(limits)
+    this.#directory = new Directory(limits)
+    this.#registers = new FixedWindows(limits.register)
+    this.#requests = new FixedWindows(limits.directory)
+    const mayMeet = (a: NodeId, b: NodeId) => this.#registry.share(a, b)
+    const hasSession = (node: NodeId) => this.#byNode.has(node)
+    const around = { hasSession, mayMeet, read: readDescription, attestationFits }
+    this.#coordinator = new Coordinator(around, limits.coordinator)
+    this.#routing = new Routing(limits, (a, b) => hasSession(b) && mayMeet(a, b))
+  }
+
+  /** A socket wants in; `false` means that it must be refused (too many in all, or of this visitor). */
+  admit(session: SessionId, visitor: string): boolean {
+    const admitted = this.#sessions.admit(session, visitor)
+    if (!admitted) this.#drop("session-limit")
+    return admitted
+  }
+
+  /** Raw bytes came, before anything looks at them: the place where floods end. */
+  received(session: SessionId, bytes: number, now: Milliseconds): ServerAction[] {
+    if (this.#sessions.mayReceive(session, bytes, now)) return []
+    this.#drop("flood")
+    return [{ type: "close", session, reason: "limit", text: "too much" }]
+  }
+
+  /** The session proof of the socket is complete. */
+  proven(session: SessionId, peer: ProvenPeer): void {
+    const known = this.#sessions.get(session)
+    if (known !== undefined) known.peer = peer
+  }
+
+  /** A whole message of a proven session; HELLO, PING and PONG never come here. */
+  message(id: SessionId, frameType: number, payload: Bytes, now: Milliseconds): ServerAction[] {
+    const session = this.#sessions.get(id)
+    if (session?.peer === undefined) return []
+    const { peer } = session
+    switch (frameType) {
+      case FRAME_RENDEZVOUS:
+        return this.#rendezvous(session, peer, payload, now)
+      case FRAME_ROUTED:
+      case FRAME_ROUTED_HELLO:
+        return this.#routed(session, peer, frameType, payload, now)
+      case FRAME_JSON:
+        return this.#json(session, peer, payload, now)
+      case FRAME_GOAWAY:
+        return this.#goaway(session, peer, payload, now)
+      default:
+        this.#drop("frame-type")
+        return []
+    }
+  }
+
+  /** The answer to an `attest` action; without bytes the address could not be attested and the registration is refused. */
+  attested(id: SessionId, namespace: string, attestation: Bytes | undefined, now: Milliseconds): ServerAction[] {
+    const peer = this.#sessions.get(id)?.peer
+    // A newer socket of the same entity may have taken the registration while the signature was made.
+    if (peer === undefined || this.#byNode.get(peer.nodeId) !== id) return []
+    if (attestation === undefined) {
+      this.#registry.unregister(namespace, peer.nodeId, now)
+      return [this.#reject(id, undefined, 0n, "unspecified", 0)]
+    }
+    const { nodes, registered } = this.#registry.roster(namespace, peer.nodeId)
+    return [
+      this.#send(id, { kind: "attest", attestation }),
+      this.#send(id, { kind: "roster", namespace, nodes, registered }),
+      ...this.#ice(id, peer, now),
+    ]
+  }
+
+  /** The signature of a `verify` action was right. */
+  shelve(ticket: ShelfTicket, now: Milliseconds): void {
+    if (!this.#directory.put(ticket.owner, ticket.record, now)) this.#drop("record-shelf")
+  }
+
+  /** The signature of a `verify` action was wrong. */
+  unverified(ticket: ShelfTicket): ServerAction[] {
+    this.#drop("record-signature")
+    return [this.#kpError(ticket.session, "KeyPackageSignatureInvalid")]
+  }
+
+  closed(id: SessionId, now: Milliseconds): void {
+    const session = this.#sessions.remove(id)
+    if (session === undefined) return
+    this.#iceAt.delete(id)
+    this.#routing.forget(session)
+    const node = session.peer?.nodeId
+    if (node === undefined) return
+    if (this.#byNode.get(node) === id) this.#byNode.delete(node)
+    this.#registry.socketLost(node, id, now)
+  }
+
+  /** Call four times a second: tells changes of rooms, ends lingering registrations, renews ICE servers. */
+  tick(now: Milliseconds): ServerAction[] {
+    const actions: ServerAction[] = []
+    for (const delta of this.#registry.due(now)) actions.push(...this.#tell(delta))
+    for (const [id, at] of [...this.#iceAt]) {
+      const peer = this.#sessions.get(id)?.peer
+      if (now >= at && peer !== undefined) actions.push(...this.#ice(id, peer, now))
+    }
+    return actions
+  }
+
+  /** GOAWAY `draining` for everybody; the driver closes the sockets. */
+  drain(): ServerAction[] {
+    return this.#sessions.ids().map((session) => ({ type: "close", session, reason: "draining", text: "restarting" }))
+  }
+
+  stats(): ServerStats {
+    return {
+      sessions: this.#sessions.size,
+      registered: this.#byNode.size,
+      rooms: this.#registry.rooms,
+      attempts: this.#coordinator.openAttempts,
+      directoryOwners: this.#directory.owners,
+      directoryBytes: this.#directory.bytes,
+      routedBytes: this.#routedBytes,
+      drops: { ...this.#drops },
+    }
+  }
+
+  #rendezvous(session: Session, peer: ProvenPeer, payload: Bytes, now: Milliseconds): ServerAction[] {
+    let message: RendezvousMessage
+    try {
+      message = decodeRendezvousMessage(payload)
+    } catch (error) {
+      if (!isAvError(error)) throw error
+      return this.#fault(session, "rendezvous-malformed")
+    }
+    switch (message.kind) {
+      case "register":
+        return this.#register(session, peer, message.namespace, now)
+      case "unregister":
+        if (this.#byNode.get(peer.nodeId) === session.id) this.#registry.unregister(message.namespace, peer.nodeId, now)
+        return []
+      case "reflex-query":
+        // Without a STUN responder nothing but the socket's own address is ever attested.
+        return [this.#send(session.id, { kind: "reflex-reply", queryId: message.queryId, entries: [] })]
+      case "connect":
+        if (this.#byNode.get(peer.nodeId) !== session.id) {
+          const attemptId = readDescription(message.description)?.attemptId ?? 0n
+          return [this.#reject(session.id, message.targetNode, attemptId, "policy", 0)]
+        }
+        return this.#forward(this.#coordinator.connect(peer.nodeId, message.targetNode, introductionOf(message), now))
+      case "answer":
+        return this.#forward(this.#coordinator.answer(peer.nodeId, message.toNode, introductionOf(message), now))
+      case "candidates":
+        return this.#forward(this.#coordinator.candidates(peer.nodeId, message.toNode, message.description, now))
+      case "reject":
+        return this.#forward(this.#coordinator.refuse(peer.nodeId, message.attemptId, message.reason, message.retryAfterMs, now))
+      default:
+        return this.#fault(session, "rendezvous-direction")
+    }
+  }
+
+  #register(session: Session, peer: ProvenPeer, namespace: string, now: Milliseconds): ServerAction[] {
+    const refuse = (reason: RejectReason, retryAfterMs: Milliseconds = 0) => {
+      this.#drop(`register-${reason}`)
+      return [this.#reject(session.id, undefined, 0n, reason, retryAfterMs)]
+    }
+    const wait = this.#registers.take(peer.nodeId, now)
+    if (wait > 0) return refuse("rate-limited", wait)
+    const outcome = this.#registry.register(namespace, peer.nodeId, session.id, now)
+    if (outcome !== "ok") return refuse(outcome)
+    const actions: ServerAction[] = []
+    const older = this.#byNode.get(peer.nodeId)
+    this.#byNode.set(peer.nodeId, session.id)
+    if (older !== undefined && older !== session.id) {
+      actions.push({ type: "close", session: older, reason: "identity", text: "registered again elsewhere" })
+    }
+    actions.push({ type: "attest", session: session.id, namespace, subject: peer.entityId })
+    return actions
+  }
+
+  #forward(forward: Forward): ServerAction[] {
+    if (forward.kind === "drop") {
+      this.#drop(`introduction-${forward.why}`)
+      return []
+    }
+    if (forward.kind === "reject") this.#drop(`connect-${forward.reason}`)
+    const session = this.#byNode.get(forward.to)
+    return session === undefined ? [] : [this.#send(session, forwardToMessage(forward))]
+  }
+
+  #routed(session: Session, peer: ProvenPeer, frameType: number, payload: Bytes, now: Milliseconds): ServerAction[] {
+    if (this.#byNode.get(peer.nodeId) !== session.id) return this.#fault(session, "routed-unregistered")
+    const result = this.#routing.route(session, peer.nodeId, frameType, payload, now)
+    if (result.kind === "drop") return this.#fault(session, result.why)
+    if (result.kind === "reject") {
+      this.#drop(`routed-${result.reason}`)
+      return [this.#reject(session.id, result.target, 0n, result.reason, result.retryAfterMs)]
+    }
+    const target = this.#byNode.get(result.to)
+    if (target === undefined) return []
+    this.#routedBytes += payload.length
+    return [{ type: "send", session: target, frameType, payload: result.payload }]
+  }
+
+  #json(session: Session, peer: ProvenPeer, payload: Bytes, now: Milliseconds): ServerAction[] {
+    let message: ReturnType<typeof decodeControlMessage>
+    try {
+      message = decodeControlMessage(payload)
+    } catch (error) {
+      if (!isAvError(error)) throw error
+      return this.#fault(session, "json-malformed")
+    }
+    if (message.t !== "av.kp.put" && message.t !== "av.kp.get") {
+      this.#drop("json-type")
+      return []
+    }
+    if (this.#requests.take(peer.nodeId, now) > 0) return [this.#kpError(session.id, "LimitExceeded")]
+    if (message.t === "av.kp.get") return [this.#kp(session.id, fetchFromShelf(this.#directory, message.keyId, now))]
+    const actions: ServerAction[] = []
+    for (const bytes of message.records.slice(0, this.#limits.oneTimePerKey + 1)) {
+      const unchecked = readForShelf(bytes, peer.keyId, this.#limits.recordBytes, now)
+      if (unchecked === undefined) {
+        this.#drop("record-malformed")
+        actions.push(this.#kpError(session.id, "KeyPackageMismatch"))
+        continue
+      }
+      const ticket = { session: session.id, owner: unchecked.owner, record: unchecked.record }
+      const { signed, signature } = unchecked
+      actions.push({ type: "verify", ticket, publicKey: peer.entityId, message: signed, signature })
+    }
+    return actions
+  }
+
+  #goaway(session: Session, peer: ProvenPeer, payload: Bytes, now: Milliseconds): ServerAction[] {
+    try {
+      if (decodeGoaway(payload).reason === "leaving") this.#registry.unregisterAll(peer.nodeId, session.id, now)
+    } catch (error) {
+      if (!isAvError(error)) throw error
+    }
+    return [{ type: "close", session: session.id, reason: "leaving", text: "" }]
+  }
+
+  #ice(id: SessionId, peer: ProvenPeer, now: Milliseconds): ServerAction[] {
+    const configuration = this.#options.iceFor?.(peer, now)
+    if (configuration === undefined) {
+      this.#iceAt.delete(id)
+      return []
+    }
+    this.#iceAt.set(id, now + configuration.ttlMs / 2)
+    const servers = configuration.servers.map(({ urls, ...credentials }) => ({ url: urls, ...credentials }))
+    const ttlS = Math.floor(configuration.ttlMs / 1000)
+    return [this.#send(id, { kind: "ice", servers, relayAddresses: configuration.relayAllow, ttlS })]
+  }
+
+  /** A change for everybody in the room; who just joined is not told about itself. */
+  #tell({ namespace, joined, left }: Delta): ServerAction[] {
+    const newcomers = new Set(joined)
+    const forOthers = deltaPages(namespace, joined, left)
+    return this.#registry.sessionsIn(namespace).flatMap(({ node, session }) => {
+      const withoutSelf = () =>
+        deltaPages(
+          namespace,
+          joined.filter((other) => other !== node),
+          left,
+        )
+      const pages = newcomers.has(node) ? withoutSelf() : forOthers
+      return pages.map((payload): ServerAction => ({ type: "send", session, frameType: FRAME_RENDEZVOUS, payload }))
+    })
+  }
+
+  #kp(session: SessionId, body: { record: Bytes } | { error: string }): ServerAction {
+    return { type: "send", session, frameType: FRAME_JSON, payload: encodeControlMessage({ t: "av.kp", ...body }) }
+  }
+
+  #kpError(session: SessionId, error: string): ServerAction {
+    return this.#kp(session, { error })
+  }
+
+  #reject(
+    session: SessionId,
+    target: NodeId | undefined,
+    attemptId: bigint,
+    reason: RejectReason,
+    retryAfterMs: Milliseconds,
+  ): ServerAction {
+    return this.#send(session, rejectMessage({ target, attemptId, reason, retryAfterMs }))
+  }
+
+  #send(session: SessionId, message: RendezvousMessage): ServerAction {
+    return { type: "send", session, frameType: FRAME_RENDEZVOUS, payload: encodeRendezvousMessage(message) }
+  }
+
+  /** Counts a frame that broke a rule; too many of them end the session. */
+  #fault(session: Session, why: string): ServerAction[] {
+    this.#drop(why)
+    session.faults++
+    if (session.faults < MAX_FAULTS) return []
+    return [{ type: "close", session: session.id, reason: "protocol", text: "too many faults" }]
+  }
+
+  #drop(why: string): void {
+    this.#drops[why] = (this.#drops[why] ?? 0) + 1
+  }
+}
+
+function deltaPages(namespace: string, joined: NodeId[], left: NodeId[]): Bytes[] {
+  const pages: Bytes[] = []
+  for (let i = 0; i < Math.max(joined.length, left.length); i += ROSTER_LIMIT) {
+    const page = { joined: joined.slice(i, i + ROSTER_LIMIT), left: left.slice(i, i + ROSTER_LIMIT) }
+    pages.push(encodeRendezvousMessage({ kind: "roster-delta", namespace, ...page }))
+  }
+  return pages
+}

@@ -1,0 +1,64 @@
+/** `joinRoom`: from a link to a live room. */
+import { AudioEngine } from "../media/index.ts"
+import { installErrorTransfer } from "../pipeline/errors.ts"
+import { remoteGroup, remoteSigner } from "../pipeline/keys/index.ts"
+import { AvError, isAvError } from "../wire/errors.ts"
+import { readRoomAddress } from "./invitation.ts"
+import { LiveRoom } from "./live-room.ts"
+import type { JoinOptions, Room } from "./types.ts"
+import { workletUrl } from "./worker-source.ts"
+import { type RoomWorkers, startWorkers } from "./workers.ts"
+
+/**
+ * Joins the room at `url` (founds it when nobody is there) and resolves when this page is a member.
+ *
+ * @param url `wss://server/room#k=…`; the fragment is the invitation and never leaves the browser
+ * @throws AvError `RoomUrlInvalid`, `RoomNameInvalid`, `InvitationInvalid`, `InvitationRefused`, `RoomFull`, `RoomLocked`, `Barred`,
+ *   `AdmissionDeclined`, `JoinTimeout`, `ServerUnreachable`, `ServerRefused`, `ProtocolVersion`, `MediaUnsupported`, `WorkerFailed`,
+ *   `Aborted`. `describeError` gives the sentence for a person.
+ */
+export async function joinRoom(url: string | URL, options: JoinOptions = {}): Promise<Room> {
+  const { signal } = options
+  if (signal?.aborted) throw new AvError("Aborted")
+  const address = readRoomAddress(String(url), options.open ?? false)
+  requireBrowser()
+  installErrorTransfer()
+  let room: LiveRoom | undefined
+  let broken: AvError | undefined
+  let onBroken: (error: AvError) => void = () => {}
+  const failure = new Promise<never>((_, reject) => {
+    onBroken = reject
+  })
+  failure.catch(() => undefined)
+  const workers = startWorkers(options.workers ?? {}, (error) => {
+    broken = error
+    onBroken(error)
+    room?.workerFailed(error)
+  })
+  let audio: AudioEngine | undefined
+  try {
+    const urls = { captureUrl: workletUrl("capture", options.workers), playoutUrl: workletUrl("playout", options.workers) }
+    const opened = await Promise.race([failure, Promise.all([openKeys(workers, options), AudioEngine.create(urls)])])
+    const [{ signer, group }, engine] = opened
+    audio = engine
+    await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId })])
+    if (signal?.aborted) throw new AvError("Aborted")
+    room = new LiveRoom({ url: String(url), address, options, workers, signer, group, audio })
+  } catch (error) {
+    workers.close()
+    await audio?.close()
+    throw isAvError(error) ? error : new AvError("WorkerFailed", {}, { cause: broken ?? error })
+  }
+  await room.join(signal)
+  return room
+}
+
+async function openKeys(workers: RoomWorkers, options: JoinOptions) {
+  const identity = await workers.keys.start({ persistent: options.persistentIdentity ?? true })
+  return { signer: remoteSigner(workers.keys, identity), group: await remoteGroup(workers.keys) }
+}
+
+function requireBrowser(): void {
+  const missing = ["RTCPeerConnection", "WebSocket", "Worker", "AudioContext"].find((name) => !(name in globalThis))
+  if (missing !== undefined) throw new AvError("MediaUnsupported", { missing })
+}

@@ -1,0 +1,227 @@
+/** Media of a room on the page's side: tracks in and out, the workers' events, and the subscription messages of the members. */
+import * as Comlink from "comlink"
+import type { AudioEngine } from "../media/index.ts"
+import { captureVideo, createVideoOutput } from "../media/index.ts"
+import { type MeshEvent, streamKeyOf } from "../pipeline/index.ts"
+import type { PublishEvent } from "../pipeline/publish/types.ts"
+import type { ReceiveEvent } from "../pipeline/receive/types.ts"
+import { AvError, type ErrorCode, isAvError } from "../wire/errors.ts"
+import type { KnownControlMessage, ParticipantState } from "../wire/index.ts"
+import type { Bytes, PeerKeyId, RandomBytes, U64 } from "../wire/types.ts"
+import { type RemoteStream, readRemoteStream } from "./descriptors.ts"
+import type { RoomParticipant } from "./participant.ts"
+import type { LocalPublication } from "./publication.ts"
+import { Publications } from "./publications.ts"
+import { type RemoteOutput, type RemoteSubscription, Subscriptions } from "./subscriptions.ts"
+import type { RoomWorkers } from "./workers.ts"
+
+/** What the media plane tells the room. */
+export interface MediaPlaneEvents {
+  /** This member's tracks changed: its state must be sent again. */
+  tracksChanged(urgent: boolean): void
+  subscriptionStarted(subscription: RemoteSubscription): void
+  subscriptionEnded(subscription: RemoteSubscription): void
+  subscriptionMuted(subscription: RemoteSubscription): void
+  /** Level of a remote (`participant`) or the local microphone (undefined), 0..1. */
+  level(participant: RoomParticipant | undefined, level: number, speaking: boolean): void
+  deviceLost(publication: LocalPublication): void
+  heard(keyId: PeerKeyId): void
+  epochSeen(keyId: PeerKeyId, epoch: U64): void
+  warning(error: AvError): void
+}
+
+export interface MediaPlaneOptions {
+  workers: RoomWorkers
+  audio: AudioEngine
+  random: RandomBytes
+  ownKeyId: PeerKeyId
+  roomId(): Bytes
+  /** Sends over the member's direct session; false when there is none. */
+  send(keyId: PeerKeyId, message: KnownControlMessage): boolean
+  events: MediaPlaneEvents
+}
+
+export class MediaPlane {
+  readonly publications: Publications
+  readonly subscriptions: Subscriptions
+  readonly #options: MediaPlaneOptions
+
+  constructor(options: MediaPlaneOptions) {
+    this.#options = options
+    const { workers, random, ownKeyId, events, send } = options
+    const { mesh, publish, receive } = workers
+    this.publications = new Publications({
+      random,
+      ownKeyId,
+      roomId: options.roomId,
+      addSource: (sourceKey, track) => this.#addSource(sourceKey, track),
+      removeSource: (sourceKey) => void publish.removeSource(sourceKey),
+      setSourceMuted: (sourceKey, muted) => void publish.setMuted(sourceKey, muted),
+      meshPublish: async (stream) => refuseUnlessOk(await mesh.publishStream(stream)),
+      meshUnpublish: (streamId) => void mesh.unpublishStream(streamId),
+      startVideo: (streamKey, sourceKey, wanted) => publish.startVideo(streamKey, sourceKey, wanted),
+      startAudio: (streamKey, sourceKey, wanted) => publish.startAudio(streamKey, sourceKey, wanted),
+      stopStream: (streamKey) => void publish.stopStream(streamKey),
+      changed: events.tracksChanged,
+      deviceLost: events.deviceLost,
+    })
+    this.subscriptions = new Subscriptions({
+      random,
+      send,
+      meshSubscribe: (request) => mesh.subscribeStream(request),
+      meshUnsubscribe: (streamId) => void mesh.unsubscribeStream(streamId),
+      openOutput: (keyId, stream) => this.#openOutput(keyId, stream),
+      setOutputMuted: (streamKey, muted) => void receive.setMuted(streamKey, muted),
+      setMaxTemporal: (streamKey, maxTemporal) => void receive.setMaxTemporal(streamKey, maxTemporal),
+      started: events.subscriptionStarted,
+      ended: events.subscriptionEnded,
+      mutedChanged: events.subscriptionMuted,
+      warn: events.warning,
+    })
+    workers.events.mesh.onmessage = (event: MessageEvent<MeshEvent>) => this.#meshEvent(event.data)
+    workers.events.publish.onmessage = (event: MessageEvent<PublishEvent>) => this.#publishEvent(event.data)
+    workers.events.receive.onmessage = (event: MessageEvent<ReceiveEvent>) => this.#receiveEvent(event.data)
+  }
+
+  /** A member's state was accepted: its streams are what it lists now. */
+  applyState(participant: RoomParticipant, state: ParticipantState): void {
+    const streams = state.tracks.flatMap((track) =>
+      track.streams.slice(0, 1).flatMap((descriptor) => {
+        try {
+          const stream = readRemoteStream(descriptor, participant.id, this.#options.roomId())
+          return [{ stream, source: track.source, muted: track.muted }]
+        } catch (error) {
+          if (!isAvError(error)) throw error
+          this.#options.events.warning(error)
+          return []
+        }
+      }),
+    )
+    this.subscriptions.update(participant, streams)
+  }
+
+  /** A message of the subscription family from a member that may send it. */
+  async deliver(keyId: PeerKeyId, message: KnownControlMessage): Promise<void> {
+    const { mesh } = this.#options.workers
+    switch (message.t) {
+      case "av.subscribe": {
+        const { streamId, subNonce, policy } = message
+        const answer = await mesh.addSubscriber({ streamId, peer: keyId, subNonce, policy })
+        const about = { streamId, subNonce }
+        this.#options.send(
+          keyId,
+          answer.ok ? { t: "av.subscribed", ...about } : { t: "av.refused", ...about, error: answer.error },
+        )
+        return
+      }
+      case "av.unsubscribe":
+        await mesh.removeSubscriber(message.streamId, keyId)
+        return
+      case "av.policy":
+        await mesh.setSubscriberPolicy(message.streamId, keyId, message.policy)
+        return
+      case "av.keyframe":
+        await mesh.requestKeyframe(message.streamId, keyId)
+        return
+      case "av.subscribed":
+        this.subscriptions.answered(keyId, streamKeyOf(message.streamId), message.subNonce, undefined)
+        return
+      case "av.refused":
+        this.subscriptions.answered(keyId, streamKeyOf(message.streamId), message.subNonce, message.error)
+        return
+      default:
+        return
+    }
+  }
+
+  close(): void {
+    this.publications.closeAll()
+    this.subscriptions.closeAll()
+    this.#options.audio.close()
+  }
+
+  async #addSource(sourceKey: string, track: MediaStreamTrack): Promise<() => void> {
+    const { publish } = this.#options.workers
+    if (track.kind === "video") {
+      const { readable } = captureVideo(track)
+      await publish.addVideoSource(sourceKey, Comlink.transfer(readable, [readable]))
+      return () => {}
+    }
+    const capture = await this.#options.audio.capture(track)
+    await publish.addAudioSource(sourceKey, Comlink.transfer(capture.port, [capture.port]))
+    return () => capture.close()
+  }
+
+  async #openOutput(group: PeerKeyId, stream: RemoteStream): Promise<RemoteOutput> {
+    const { receive } = this.#options.workers
+    const { streamKey, codec, temporalLayers, channels } = stream
+    if (stream.kind === "video") {
+      const { track, writable } = createVideoOutput()
+      await receive.addVideo(streamKey, { group, codec, temporalLayers }, Comlink.transfer(writable, [writable]))
+      return closable(track, () => void receive.removeStream(streamKey))
+    }
+    const output = await this.#options.audio.createOutput()
+    await receive.addAudio(streamKey, { group, codec, channels }, Comlink.transfer(output.port, [output.port]))
+    return closable(output.track, () => {
+      void receive.removeStream(streamKey)
+      output.close()
+    })
+  }
+
+  #meshEvent(event: MeshEvent): void {
+    const { events, send } = this.#options
+    switch (event.type) {
+      case "keyframe-wanted":
+        send(event.from, { t: "av.keyframe", streamId: event.streamId })
+        return
+      case "heard":
+        events.heard(event.peer)
+        return
+      case "unknown-epoch":
+        events.epochSeen(event.from, event.epoch)
+        return
+      case "stream-silent":
+        // The parent has forgotten us or the link is broken: ask again, with a fresh key.
+        if (event.silentMs >= 3_000) this.subscriptions.ask(streamKeyOf(event.streamId))
+        return
+      case "exhausted":
+        this.subscriptions.ask(streamKeyOf(event.streamId))
+        return
+      default:
+        return
+    }
+  }
+
+  #publishEvent(event: PublishEvent): void {
+    const { events } = this.#options
+    if (event.type === "level") events.level(undefined, event.level, event.speaking)
+    else if (event.type === "encoding") this.publications.encodingChanged(event.streamKey, event.encoding)
+    else if (event.type === "encoder-error") events.warning(codecError(event.error, event.message, event.fatal))
+  }
+
+  #receiveEvent(event: ReceiveEvent): void {
+    const { events } = this.#options
+    if (event.type === "level") {
+      const participant = this.subscriptions.byStreamKey(event.streamKey)?.participant
+      if (participant !== undefined) events.level(participant, event.level, event.speaking)
+    } else if (event.type === "decoder-error") events.warning(codecError(event.error, event.message, event.fatal))
+  }
+}
+
+function closable(track: MediaStreamTrack, release: () => void): RemoteOutput {
+  return {
+    track,
+    close() {
+      track.stop()
+      release()
+    },
+  }
+}
+
+function codecError(code: ErrorCode, message: string, fatal: boolean): AvError {
+  return new AvError(code, { fatal }, { message })
+}
+
+function refuseUnlessOk(answer: { ok: true } | { ok: false; error: ErrorCode }): void {
+  if (!answer.ok) throw new AvError(answer.error)
+}

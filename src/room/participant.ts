@@ -1,0 +1,23 @@
+/** The people in a room as the application sees them. */
+import type { ConnectionState, Participant, Subscription } from "./types.ts"
+
+/** A participant and the hands of the room that change it. The application gets the read-only {@link Participant} face. */
+export class RoomParticipant implements Participant {
+  readonly id: string
+  readonly isLocal: boolean
+  name = ""
+  connection: ConnectionState
+  speaking = false
+  audioLevel = 0
+  readonly tracks = new Map<string, Subscription>()
+
+  constructor(id: string, isLocal: boolean) {
+    this.id = id
+    this.isLocal = isLocal
+    this.connection = isLocal ? "connected" : "connecting"
+  }
+
+  get subscriptions(): readonly Subscription[] {
+    return [...this.tracks.values()]
+  }
+}

@@ -1,0 +1,344 @@
+/** Everybody this page is connected to: makes direct links and routed sessions, and hands their events to the room. */
+import type { PinTable } from "../identity/index.ts"
+import type { IdentitySigner } from "../identity/signer.ts"
+import {
+  AttemptLog,
+  answerLink,
+  type ControlSession,
+  createRoutedHub,
+  forwardRouted,
+  GOAWAY,
+  type LaneSink,
+  type LinkDescription,
+  type LinkTransportStats,
+  offerLink,
+  ourOfferWins,
+  type PeerLink,
+  type PeerLinkOptions,
+  peekDescription,
+  type RoutedHub,
+  routedAddress,
+} from "../link/index.ts"
+import {
+  type IncomingIntroduction,
+  type IntroducerAction,
+  IntroducerMachine,
+  type RendezvousClient,
+} from "../rendezvous/index.ts"
+import { AvError, isAvError } from "../wire/errors.ts"
+import { FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/frame.ts"
+import type { ControlMessage } from "../wire/index.ts"
+import type { Bytes, NodeId } from "../wire/types.ts"
+import { monotonicNow } from "./clock.ts"
+import { memberSignal, type Signal, serverSignal, trySend } from "./signalling.ts"
+
+/** Direct links at once, those being made included: a browser has only so many peer connections. */
+const MAX_LINKS = 64
+/** An answer to our offer is due within this time, ms. */
+const ANSWER_MS = 10_000
+
+/** What the hub tells the room. */
+export interface PeerHubEvents {
+  sessionOpen(session: ControlSession): void
+  sessionClosed(session: ControlSession): void
+  /** A direct link's key: at once with its session, and again when it was renewed. */
+  linkKey(link: PeerLink, session: ControlSession, sessionKey: Bytes): void
+  linkClosed(link: PeerLink): void
+  message(session: ControlSession, message: ControlMessage): void
+  heard(session: ControlSession): void
+  goaway(session: ControlSession, code: number): void
+  connectFailed(node: NodeId): void
+  routedFailed(node: NodeId): void
+  dropped(error: AvError): void
+}
+
+export interface PeerHubOptions {
+  signer: IdentitySigner
+  pins: PinTable
+  laneSink: LaneSink
+  rendezvous: RendezvousClient
+  videoLanes: number
+  forwardMedia: boolean
+  iceServers(): RTCIceServer[]
+  /** Whether a peer may send a frame of that kind now (room.md RM-6). */
+  accepts(session: string, frame: "ROUTED" | "RENDEZVOUS"): boolean
+  events: PeerHubEvents
+}
+
+interface Attempt {
+  link: PeerLink
+  signal: Signal
+  timer: ReturnType<typeof setTimeout> | undefined
+}
+
+export class PeerHub {
+  readonly #options: PeerHubOptions
+  readonly #server: Signal
+  readonly #routed: RoutedHub
+  readonly #introducer: IntroducerMachine
+  readonly #seen = new AttemptLog()
+  /** Links being made, by node. `undefined` while the offer or answer is still being prepared. */
+  readonly #attempts = new Map<NodeId, Attempt | undefined>()
+  readonly #links = new Map<string, PeerLink>()
+  readonly #sessions = new Map<string, ControlSession>()
+  readonly #stop = new AbortController()
+  #counter = 0
+
+  constructor(options: PeerHubOptions) {
+    this.#options = options
+    this.#server = serverSignal(options.rendezvous)
+    this.#routed = createRoutedHub({ signer: options.signer, pins: options.pins })
+    this.#routed.on("session", ({ session }) => this.#adopt(session))
+    this.#routed.on("failed", ({ peerNode }) => options.events.routedFailed(peerNode))
+    this.#routed.on("dropped", ({ error }) => options.events.dropped(error))
+    this.#introducer = new IntroducerMachine({
+      self: options.signer.nodeId,
+      hasSession: (node) => this.directSession(node) !== undefined,
+    })
+    const { rendezvous } = options
+    rendezvous.on("introduce", (introduction) => this.#introduced(introduction, this.#server))
+    rendezvous.on("answer", (answer) => this.#answered(answer))
+    rendezvous.on("candidates", ({ description }) => this.#moreCandidates(description))
+    rendezvous.on("reject", ({ target }) => target !== undefined && this.#giveUp(target))
+    rendezvous.on("routed", ({ payload }) => this.#routed.receive(FRAME_ROUTED, payload, this.#server.routed))
+    rendezvous.on("routedHello", ({ payload }) => this.#routed.receive(FRAME_ROUTED_HELLO, payload, this.#server.routed))
+  }
+
+  /** Makes a direct link unless there is one or one is being made. `via`: the server, or a session with a common neighbour. */
+  connect(node: NodeId, via: "server" | string): void {
+    if (this.#attempts.has(node) || this.directSession(node) !== undefined) return
+    const signal = this.#signal(via)
+    if (signal === undefined || this.#links.size >= MAX_LINKS) {
+      queueMicrotask(() => this.#options.events.connectFailed(node))
+      return
+    }
+    this.#attempts.set(node, undefined)
+    offerLink(this.#linkOptions(node)).then(
+      ({ link, offer }) => {
+        if (this.#attempts.get(node) !== undefined || !this.#attempts.has(node)) {
+          link.close()
+          return
+        }
+        this.#track(link, signal)
+        const timer = setTimeout(() => link.close(), ANSWER_MS)
+        this.#attempts.set(node, { link, signal, timer })
+        if (!signal.connect(node, offer)) link.close()
+      },
+      () => this.#giveUp(node),
+    )
+  }
+
+  /** Opens a routed session with a node through the server or a session. */
+  openRouted(node: NodeId, via: "server" | string): void {
+    const signal = this.#signal(via)
+    if (signal === undefined) queueMicrotask(() => this.#options.events.routedFailed(node))
+    else this.#routed.open(node, signal.routed)
+  }
+
+  session(id: string): ControlSession | undefined {
+    return this.#sessions.get(id)
+  }
+
+  get sessions(): readonly ControlSession[] {
+    return [...this.#sessions.values()]
+  }
+
+  /** The direct session with a node, when there is one. */
+  directSession(node: NodeId): ControlSession | undefined {
+    for (const session of this.#sessions.values()) {
+      if (session.kind === "direct" && session.peer.nodeId === node && !session.closed) return session
+    }
+    return undefined
+  }
+
+  /** The link under a direct session. */
+  link(session: string): PeerLink | undefined {
+    return this.#links.get(session)
+  }
+
+  /** Transport figures of every ready link. */
+  async transportStats(): Promise<{ session: ControlSession; stats: LinkTransportStats }[]> {
+    const entries = [...this.#links.values()].flatMap((link) =>
+      link.session === undefined ? [] : [{ link, session: link.session }],
+    )
+    return Promise.all(entries.map(async ({ link, session }) => ({ session, stats: await link.stats() })))
+  }
+
+  /** Ends everything. With `code` each peer hears why. */
+  close(code: number = GOAWAY.leaving): void {
+    this.#stop.abort()
+    for (const attempt of this.#attempts.values()) clearTimeout(attempt?.timer)
+    this.#attempts.clear()
+    for (const session of this.sessions) session.close(code)
+    for (const link of [...this.#links.values()]) link.close(code)
+    this.#routed.close()
+  }
+
+  #signal(via: "server" | string): Signal | undefined {
+    if (via === "server") return this.#server
+    const session = this.#sessions.get(via)
+    return session === undefined ? undefined : memberSignal(session)
+  }
+
+  #linkOptions(peerNode: NodeId): PeerLinkOptions {
+    const { signer, laneSink, pins, videoLanes, forwardMedia } = this.#options
+    const id = `link-${++this.#counter}`
+    const iceServers = this.#options.iceServers()
+    return { id, signer, peerNode, laneSink, pins, iceServers, videoLanes, forwardMedia, signal: this.#stop.signal }
+  }
+
+  #track(link: PeerLink, signal: Signal): void {
+    this.#links.set(link.id, link)
+    link.on("candidates", (more) => signal.candidates(link.peerNode, more.description))
+    link.on("ready", ({ session, sessionKey }) => {
+      this.#settle(link)
+      this.#options.events.linkKey(link, session, sessionKey)
+      this.#adopt(session)
+    })
+    link.on("sessionKey", ({ sessionKey }) => {
+      if (link.session !== undefined) this.#options.events.linkKey(link, link.session, sessionKey)
+    })
+    link.on("closed", () => {
+      this.#links.delete(link.id)
+      this.#options.events.linkClosed(link)
+      if (link.session === undefined && this.#settle(link)) this.#options.events.connectFailed(link.peerNode)
+    })
+  }
+
+  /** The attempt of this link is over; false when another one has taken its place. */
+  #settle(link: PeerLink): boolean {
+    const attempt = this.#attempts.get(link.peerNode)
+    if (attempt?.link !== link) return false
+    clearTimeout(attempt.timer)
+    this.#attempts.delete(link.peerNode)
+    return true
+  }
+
+  #giveUp(node: NodeId): void {
+    if (!this.#attempts.has(node)) return
+    const attempt = this.#attempts.get(node)
+    if (attempt !== undefined) {
+      attempt.link.close()
+      return
+    }
+    this.#attempts.delete(node)
+    this.#options.events.connectFailed(node)
+  }
+
+  #adopt(session: ControlSession): void {
+    const { events } = this.#options
+    this.#sessions.set(session.id, session)
+    session.on("message", (message) => events.message(session, message))
+    session.on("heard", () => events.heard(session))
+    session.on("goaway", ({ code }) => events.goaway(session, code))
+    session.on("dropped", ({ error }) => events.dropped(error))
+    session.on("frame", ({ type, payload }) => this.#frame(session, type, payload))
+    session.on("closed", () => {
+      if (!this.#sessions.delete(session.id)) return
+      events.sessionClosed(session)
+    })
+    events.sessionOpen(session)
+  }
+
+  #introduced(introduction: IncomingIntroduction, signal: Signal): void {
+    const { from } = introduction
+    const head = peekDescription(introduction.description)
+    if (head === undefined || head.fromNode !== from || !this.#seen.admit(from, head.attemptId)) return
+    if (this.#attempts.has(from)) {
+      if (ourOfferWins(this.#options.signer.nodeId, from)) return
+      const own = this.#attempts.get(from)
+      this.#attempts.delete(from)
+      clearTimeout(own?.timer)
+      own?.link.close()
+    }
+    if (this.#links.size >= MAX_LINKS) {
+      signal.reject(this.#options.signer.nodeId, head.attemptId, "target-busy")
+      return
+    }
+    this.#attempts.set(from, undefined)
+    answerLink(this.#linkOptions(from), introduction).then(
+      ({ link, answer }) => {
+        if (this.#attempts.get(from) !== undefined || !this.#attempts.has(from)) {
+          link.close()
+          return
+        }
+        this.#attempts.set(from, { link, signal, timer: undefined })
+        this.#track(link, signal)
+        if (!signal.answer(from, answer)) link.close()
+      },
+      (error: unknown) => {
+        if (isAvError(error)) this.#options.events.dropped(error)
+        this.#giveUp(from)
+      },
+    )
+  }
+
+  #answered(answer: LinkDescription): void {
+    const head = peekDescription(answer.description)
+    const attempt = head === undefined ? undefined : this.#attempts.get(head.fromNode)
+    if (attempt === undefined || attempt.link.attemptId !== head?.attemptId || attempt.link.role !== "offerer") return
+    attempt.link.acceptAnswer(answer).then(
+      () => clearTimeout(attempt.timer),
+      (error: unknown) => this.#options.events.dropped(asDropped(error)),
+    )
+  }
+
+  #moreCandidates(description: Bytes): void {
+    const head = peekDescription(description)
+    if (head === undefined) return
+    const link = [...this.#links.values()].find(
+      ({ peerNode, attemptId }) => peerNode === head.fromNode && attemptId === head.attemptId,
+    )
+    link?.addCandidates({ description }).catch((error: unknown) => this.#options.events.dropped(asDropped(error)))
+  }
+
+  #frame(session: ControlSession, type: number, payload: Bytes): void {
+    if (type === FRAME_RENDEZVOUS) {
+      if (session.kind !== "direct" || !this.#options.accepts(session.id, "RENDEZVOUS")) return
+      for (const action of this.#introducer.receive(session.peer.nodeId, payload, Date.now())) this.#introduce(action, session)
+    } else if (type === FRAME_ROUTED || type === FRAME_ROUTED_HELLO) {
+      if (session.kind === "direct" && this.#options.accepts(session.id, "ROUTED")) this.#forward(session, type, payload)
+    }
+  }
+
+  #introduce(action: IntroducerAction, session: ControlSession): void {
+    switch (action.type) {
+      case "send": {
+        const to = this.directSession(action.to)
+        if (to !== undefined) trySend(to, action.frameType, action.payload)
+        return
+      }
+      case "introduce":
+        this.#introduced(action.introduction, memberSignal(session))
+        return
+      case "answer":
+        this.#answered(action.introduction)
+        return
+      case "candidates":
+        this.#moreCandidates(action.description)
+        return
+      case "reject":
+        if (action.rejection.target !== undefined) this.#giveUp(action.rejection.target)
+    }
+  }
+
+  /** A routed frame that came over a session: for us, or one hop further. */
+  #forward(session: ControlSession, type: number, payload: Bytes): void {
+    const self = this.#options.signer.nodeId
+    try {
+      if (routedAddress(type, payload).dst === self) {
+        this.#routed.receive(type, payload, memberSignal(session).routed)
+        return
+      }
+      const step = forwardRouted(type, payload, session.peer.nodeId, self)
+      const next = step === undefined ? undefined : this.directSession(step.dst)
+      if (step !== undefined && next !== undefined) trySend(next, type, step.payload)
+    } catch (error) {
+      this.#options.events.dropped(asDropped(error))
+    }
+  }
+}
+
+function asDropped(error: unknown): AvError {
+  return isAvError(error) ? error : new AvError("DescriptionInvalid", { at: monotonicNow() }, { cause: error })
+}

@@ -1,0 +1,50 @@
+/** One sentence for a person for every error that can reach the application. */
+import { type ErrorCode, isAvError } from "../wire/errors.ts"
+
+const SENTENCES: Partial<Record<ErrorCode, string>> = {
+  InvitationRefused: "This link is not valid for this room. Ask for a new one.",
+  InvitationInvalid: "This link is not complete. Copy the whole link, also what comes after the # sign.",
+  PeerNotInvited: "The people who answered do not hold the invitation of this room.",
+  RoomUrlInvalid: "This is not the address of a room.",
+  RoomNameInvalid: "A room name has 1 to 64 letters, digits, dots, dashes or underscores, and starts with a letter or digit.",
+  RoomFull: "The room is full.",
+  RoomLocked: "The room is locked.",
+  AdmissionDeclined: "The host did not let you in.",
+  Barred: "You were removed from this room.",
+  Removed: "You were removed from this room.",
+  JoinTimeout: "Nobody in the room answered.",
+  ProtocolVersion: "This page is out of date. Reload it.",
+  ServerUnreachable: "The meeting server cannot be reached. Check your connection; we keep trying.",
+  ServerRefused: "The meeting server refused the connection. Try again in a moment.",
+  ServerIdentityMismatch: "The meeting server is not the one this page expects, so it was not used.",
+  RoomIdMismatch: "Somebody answered for another room. Try again.",
+  LeafIdentityUnverified: "A member of the room could not prove who they are. Leave and join again.",
+  NotAllowed: "Only the host may do that.",
+  RoomClosed: "The call has ended.",
+  Aborted: "Cancelled.",
+  LinkFailed: "No direct connection to another participant could be made. A firewall may block it.",
+  MediaUnsupported: "This browser cannot do that. A current Chrome, Edge or Chromium can.",
+  MediaPermission: "The browser was not allowed to use the camera or microphone. Allow it beside the address bar and try again.",
+  MediaDeviceMissing: "No such camera or microphone was found. Plug one in or choose another.",
+  MediaDeviceBusy: "The camera or microphone is in use by another program. Close it there and try again.",
+  MediaConstraints: "The device cannot deliver what was asked for. Choose another one.",
+  MediaEncodeFailed: "The picture or sound could not be encoded. Another device or browser may help.",
+  MediaDecodeFailed: "A picture or sound could not be decoded; a fresh one was asked for.",
+  TrackEnded: "The device stopped. Choose another one.",
+  MessageTooLarge: "This message is too long.",
+  TooManyStreams: "Too many tracks are published at once.",
+  WorkerFailed: "A part of the page could not be started. Reload it; a strict content policy may be in the way.",
+  LimitExceeded: "Too much at once. Wait a moment and try again.",
+}
+
+/** A sentence a person understands for anything that was thrown. Never contains keys, addresses or message content. */
+export function describeError(error: unknown): string {
+  if (isAvError(error)) {
+    const sentence = SENTENCES[error.code]
+    if (error.code === "MediaUnsupported" && typeof error.details.missing === "string") {
+      return `This browser lacks ${error.details.missing}. A current Chrome, Edge or Chromium has it.`
+    }
+    if (sentence !== undefined) return sentence
+  }
+  return "Something went wrong. Reload the page and try again."
+}

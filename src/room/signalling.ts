@@ -1,0 +1,53 @@
+/** Ways to reach a node that has no link yet: through the rendezvous server, or through a member that has a session with both. */
+import type { ControlSession, LinkDescription } from "../link/index.ts"
+import type { RendezvousClient } from "../rendezvous/index.ts"
+import { FRAME_RENDEZVOUS, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
+import { encodeRendezvousMessage, type RejectReason, type RendezvousMessage } from "../wire/rendezvous-message.ts"
+import type { Bytes, NodeId, U64 } from "../wire/types.ts"
+
+/** One way of signalling. Every method answers false when it is closed at the moment. */
+export interface Signal {
+  connect(target: NodeId, offer: LinkDescription): boolean
+  answer(to: NodeId, answer: LinkDescription): boolean
+  candidates(to: NodeId, description: Bytes): boolean
+  reject(target: NodeId, attemptId: U64, reason: RejectReason): boolean
+  /** A ROUTED or ROUTED_HELLO payload. */
+  routed(type: number, payload: Bytes): boolean
+}
+
+export function serverSignal(client: RendezvousClient): Signal {
+  return {
+    connect: (target, offer) => client.connectTo(target, offer),
+    answer: (to, answer) => client.answer(to, answer),
+    candidates: (to, description) => client.sendCandidates(to, description),
+    reject: (target, attemptId, reason) => client.reject({ target, attemptId, reason, retryAfterMs: 0 }),
+    routed: (type, payload) => (type === FRAME_ROUTED_HELLO ? client.sendRoutedHello(payload) : client.sendRouted(payload)),
+  }
+}
+
+export function memberSignal(session: ControlSession): Signal {
+  const send = (message: RendezvousMessage) => trySend(session, FRAME_RENDEZVOUS, encodeRendezvousMessage(message))
+  return {
+    connect: (targetNode, offer) => send({ kind: "connect", targetNode, ...introduction(offer) }),
+    answer: (toNode, answer) => send({ kind: "answer", toNode, ...introduction(answer) }),
+    candidates: (toNode, description) => send({ kind: "candidates", toNode, description }),
+    reject: (targetNode, attemptId, reason) => send({ kind: "reject", targetNode, attemptId, reason, retryAfterMs: 0 }),
+    routed: (type, payload) => trySend(session, type, payload),
+  }
+}
+
+/** Sends a frame on a session that may just have ended; losing it is the other side's timeout, not our error. */
+export function trySend(session: ControlSession, type: number, payload: Bytes): boolean {
+  if (session.closed) return false
+  try {
+    session.sendFrame(type, payload)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The form of the wire, which names key 8 by what is in it. */
+function introduction({ description, key8 }: LinkDescription) {
+  return key8 === undefined ? { description } : { description, lanes: key8 }
+}

@@ -1,0 +1,186 @@
+/** Gathers `room.stats()` from the machine, the links and the workers. */
+
+import type { RoomMachineFace } from "../membership/index.ts"
+import {
+  type MeshLaneStats,
+  type MeshLinkStats,
+  type MeshReceiveStats,
+  type MeshSendStats,
+  streamKeyOf,
+} from "../pipeline/index.ts"
+import type { PublishStreamStats } from "../pipeline/publish/types.ts"
+import type { ReceiveStats } from "../pipeline/receive/types.ts"
+import { toHex } from "../wire/index.ts"
+import type { MediaPlane } from "./media-plane.ts"
+import type { RoomParticipant } from "./participant.ts"
+import type { PeerHub } from "./peer-hub.ts"
+import type { LaneStats, LinkStats, ReceiveStreamStats, RoomStats, SendStreamStats } from "./types.ts"
+import type { RoomWorkers } from "./workers.ts"
+
+/** Where the figures come from. */
+export interface StatsSources {
+  machine: RoomMachineFace
+  hub: PeerHub
+  media: MediaPlane
+  workers: RoomWorkers
+  local: RoomParticipant
+  roomName: string
+  serverConnected: boolean
+  warnings: Readonly<Record<string, number>>
+}
+
+export async function collectStats(sources: StatsSources): Promise<RoomStats> {
+  const { machine, hub, media, workers, local, roomName, serverConnected, warnings } = sources
+  const [mesh, publish, receive, transports] = await Promise.all([
+    workers.mesh.stats(),
+    workers.publish.stats(),
+    workers.receive.stats(),
+    hub.transportStats(),
+  ])
+  const published = new Map(publish.map((stream) => [stream.streamKey, stream]))
+  const played = new Map(receive.map((stream) => [stream.streamKey, stream]))
+  const send = mesh.send.flatMap((stream) => {
+    const key = streamKeyOf(stream.streamId)
+    const publication = media.publications.byStreamKey(key)
+    return publication === undefined ? [] : [sendStats(publication.id, key, stream, published.get(key))]
+  })
+  const received = mesh.receive.flatMap((stream) => {
+    const key = streamKeyOf(stream.streamId)
+    const subscription = media.subscriptions.byStreamKey(key)
+    if (subscription === undefined) return []
+    return [receiveStats(subscription.id, subscription.participant.id, key, stream, played.get(key))]
+  })
+  const meshLinks = new Map(mesh.links.map((link) => [link.link, link]))
+  const links = transports.map(({ session, stats }): LinkStats => {
+    const media = meshLinks.get(session.id)
+    return {
+      peer: session.peer.keyId,
+      kind: "direct",
+      ...(stats.path === undefined ? {} : { path: stats.path }),
+      ...(stats.rttMs === undefined ? {} : { rttMs: stats.rttMs }),
+      lanes: [...stats.lanes.filter((lane) => lane.role === "control").map(controlLane), ...(media?.lanes ?? []).map(laneStats)],
+      drops: add(stats.drops, linkDrops(media)),
+    }
+  })
+  const routed = hub.sessions
+    .filter((session) => session.kind === "routed")
+    .map((session): LinkStats => ({ peer: session.peer.keyId, kind: "routed", lanes: [], drops: {} }))
+  const { stages } = mesh
+  return {
+    at: Date.now(),
+    room: {
+      name: roomName,
+      roomId: machine.roomId === undefined ? "" : toHex(machine.roomId),
+      epoch: machine.view?.epoch ?? 0n,
+      members: machine.view?.members.length ?? 0,
+      code: machine.view?.roomCode ?? "",
+      serverConnected,
+      committer: machine.committer ?? "",
+    },
+    links: [...links, ...routed],
+    send,
+    receive: received,
+    stages: {
+      control: { ...warnings },
+      room: { ...machine.counters },
+      seal: add(stages.outer, stages.inner),
+      group: { ...stages.hold },
+      fountain: add(stages.payload, stages.fountain),
+      media: add(stages.lane, stages.send),
+    },
+    edges: edges(local.id, send, received),
+  }
+}
+
+function sendStats(
+  publication: string,
+  streamId: string,
+  mesh: MeshSendStats,
+  worker: PublishStreamStats | undefined,
+): SendStreamStats {
+  return {
+    publication,
+    streamId,
+    kind: mesh.kind,
+    codec: worker?.codec ?? "",
+    subscribers: mesh.subscribers,
+    frames: mesh.frames,
+    keyframes: mesh.keyframes,
+    encodedBytes: mesh.encodedBytes,
+    chunks: mesh.chunks,
+    bitrate: worker?.bitrate ?? 0,
+    droppedFrames: mesh.droppedFrames + (worker?.droppedFrames ?? 0),
+    ...pick(worker, ["width", "height", "frameRate", "encodeMs"]),
+  }
+}
+
+function receiveStats(
+  subscription: string,
+  participant: string,
+  streamId: string,
+  mesh: MeshReceiveStats,
+  worker: ReceiveStats | undefined,
+): ReceiveStreamStats {
+  return {
+    subscription,
+    participant,
+    streamId,
+    kind: mesh.kind,
+    codec: worker?.codec ?? "",
+    from: mesh.from.join(" "),
+    chunks: mesh.chunks,
+    duplicates: mesh.duplicates,
+    frames: mesh.frames,
+    repairedFrames: mesh.repairedFrames,
+    lostFrames: mesh.lostFrames,
+    skippedFrames: worker?.skippedFrames ?? 0,
+    decodedFrames: worker?.decodedFrames ?? 0,
+    renderedFrames: worker?.renderedFrames ?? 0,
+    keyframeRequests: mesh.keyframeRequests,
+    decoderErrors: worker?.decoderErrors ?? 0,
+    bitrate: worker?.bitrate ?? 0,
+    jitterMs: worker?.jitterMs ?? 0,
+    bufferMs: worker?.bufferMs ?? 0,
+    longestGapMs: worker?.longestGapMs ?? 0,
+    ...(mesh.layer === undefined ? {} : { layer: mesh.layer }),
+    ...pick(worker, ["width", "height"]),
+  }
+}
+
+/** Control frames are counted by the session, not by message; what matters here is that the lane is there and open. */
+function controlLane(lane: { laneId: number; state: string }): LaneStats {
+  const nothing = { sentMessages: 0, sentBytes: 0, receivedMessages: 0, receivedBytes: 0, lostMessages: 0 }
+  return { id: lane.laneId, role: "control", state: lane.state, path: "page", ...nothing, bufferedAmount: 0, gateRefusals: 0 }
+}
+
+function laneStats(lane: MeshLaneStats): LaneStats {
+  const { reportedLoss, ...rest } = lane
+  return reportedLoss === undefined ? rest : { ...rest, reportedLoss }
+}
+
+function linkDrops(link: MeshLinkStats | undefined): Record<string, number> {
+  if (link === undefined) return {}
+  return link.shed > 0 ? { ...link.drops, Shed: link.shed } : link.drops
+}
+
+function edges(local: string, send: SendStreamStats[], receive: ReceiveStreamStats[]): RoomStats["edges"] {
+  return [
+    ...send.flatMap((stream) => stream.subscribers.map((to) => ({ from: local, to, stream: stream.publication }))),
+    ...receive.flatMap(({ from, subscription }) =>
+      from === "" ? [] : [{ from, to: local, stream: subscription.slice(subscription.indexOf("/") + 1) }],
+    ),
+  ]
+}
+
+function add(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+  const sum: Record<string, number> = { ...a }
+  for (const [name, count] of Object.entries(b)) sum[name] = (sum[name] ?? 0) + count
+  return sum
+}
+
+function pick<T extends object, K extends keyof T>(from: T | undefined, names: readonly K[]): Partial<Pick<T, K>> {
+  if (from === undefined) return {}
+  return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Partial<
+    Pick<T, K>
+  >
+}

@@ -1,0 +1,4 @@
+declare module "virtual:worker-sources" {
+  const sources: Record<string, string>
+  export default sources
+}

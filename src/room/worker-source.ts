@@ -1,0 +1,31 @@
+/** Where the workers come from in the ES module build: files beside the library, found by any bundler. */
+import type { WorkerUrls } from "./types.ts"
+
+/** Worker and worklet entry files of the library. */
+export type WorkerName = "mesh" | "keys" | "publish" | "receive"
+export type WorkletName = "playout" | "capture"
+
+/** Starts a worker. `urls` overrides the built-in place. Each URL is a literal so that bundlers see it. */
+export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
+  const own = urls[name]
+  if (own !== undefined) return new Worker(own, { type: "module", name: `holomesh-${name}` })
+  switch (name) {
+    case "mesh":
+      return new Worker(new URL("./workers/mesh.js", import.meta.url), { type: "module" })
+    case "keys":
+      return new Worker(new URL("./workers/keys.js", import.meta.url), { type: "module" })
+    case "publish":
+      return new Worker(new URL("./workers/publish.js", import.meta.url), { type: "module" })
+    case "receive":
+      return new Worker(new URL("./workers/receive.js", import.meta.url), { type: "module" })
+  }
+}
+
+/** URL of an AudioWorklet module. */
+export function workletUrl(name: WorkletName, urls: WorkerUrls = {}): string {
+  const own = urls[name]
+  if (own !== undefined) return String(own)
+  return name === "playout"
+    ? new URL("./workers/playout-worklet.js", import.meta.url).href
+    : new URL("./workers/capture-worklet.js", import.meta.url).href
+}

@@ -1,0 +1,11 @@
+/** The hop layer: what a relay may open and seal. Never imports the inner layer. */
+export * from "./associated-data.ts"
+export * from "./keep-alive.ts"
+export * from "./kex-messages.ts"
+export * from "./link-keys.ts"
+export * from "./outer-nonce.ts"
+export * from "./outer-opener.ts"
+export * from "./outer-sealer.ts"
+export * from "./replay-window.ts"
+export * from "./seal-outer.ts"
+export * from "./transit-registry.ts"

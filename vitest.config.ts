@@ -1,0 +1,9 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["src/**/*.test.ts", "server/**/*.test.ts", "conformance/**/*.test.ts", "workers/**/*.test.ts"],
+    testTimeout: 60_000,
+    pool: "threads",
+  },
+})
