@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises"
 import { Command } from "commander"
 import { loadRunners } from "./load.ts"
-import { runVectorFile, type VectorFile } from "./run.ts"
+import { readVectorFile, runVectorFile, type VectorFile } from "./run.ts"
 
 const program = new Command()
   .name("conformance")
@@ -37,16 +37,13 @@ const program = new Command()
 await program.parseAsync()
 
 function parse(file: string, text: string): VectorFile {
-  let value: Partial<VectorFile> | null
+  let value: Record<string, unknown> | null
   try {
     value = JSON.parse(text)
   } catch (error) {
     return fail(`${file}: not JSON (${(error as Error).message})`)
   }
-  if (typeof value?.format !== "string" || typeof value.sections !== "object" || value.sections === null) {
-    return fail(`${file}: no vector file (it needs the members "format" and "sections")`)
-  }
-  return { format: value.format, sections: value.sections }
+  return readVectorFile(value) ?? fail(`${file}: no vector file (it needs the members "format" and "sections")`)
 }
 
 function fail(message: string): never {

@@ -14,6 +14,21 @@ export interface SectionResult {
   skipped: number
 }
 
+/**
+ * The two shapes of vector files: `{ format, sections }`, and the flat one of the control plane, where every array beside `meta` is
+ * a section. Undefined for anything else.
+ */
+export function readVectorFile(value: unknown): VectorFile | undefined {
+  if (typeof value !== "object" || value === null) return undefined
+  const file = value as Record<string, unknown>
+  if (typeof file.format === "string" && typeof file.sections === "object" && file.sections !== null) {
+    return { format: file.format, sections: file.sections as Record<string, unknown> }
+  }
+  if (typeof file.meta !== "object" || file.meta === null) return undefined
+  const sections = Object.entries(file).filter(([, section]) => Array.isArray(section))
+  return { format: "control-plane", sections: Object.fromEntries(sections) }
+}
+
 /** Runs every section of `file` for which `table` has a runner; the others are reported as skipped. */
 export async function runVectorFile(file: VectorFile, table: Record<string, CaseRunner>): Promise<SectionResult[]> {
   const results: SectionResult[] = []

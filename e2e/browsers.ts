@@ -39,7 +39,7 @@ export interface TestServer {
 }
 
 /** Tone of the person with that code, far enough apart to tell them in a spectrum. */
-export const toneOf = (code: number): number => 300 + code * 110
+export const toneOf = (code: number): number => 300 + code * 20
 
 /** A server that serves the built site, and a folder for the clips. */
 export async function setStage(): Promise<Stage> {

@@ -6,6 +6,8 @@ import { callPath, leaveRoom, readStats, sendChat, waitForMembers } from "./room
 
 const CODES = { ada: 11, bob: 22, cleo: 37, dan: 44 }
 
+test.describe.configure({ mode: "serial" })
+
 test.describe("a call of three", () => {
   let stage: Stage
   const path = callPath("team-standup")

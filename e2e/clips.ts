@@ -15,6 +15,9 @@ export const PICTURE = {
 } as const
 const CODE_BITS = 8
 const SAMPLE_RATE = 48_000
+/** Seconds from beep to beep, and of a beep. */
+const BEEP_PERIOD = 0.5
+const BEEP_LENGTH = 0.3
 
 export interface Clip {
   /** 0..255, shown in the picture. */
@@ -60,9 +63,9 @@ function fill(luma: Uint8Array, x: number, y: number, w: number, h: number, valu
   for (let row = y; row < y + h; row++) luma.fill(value, row * PICTURE.width + x, row * PICTURE.width + x + w)
 }
 
+/** Beeps, because the browser's noise suppression takes a steady tone for noise and removes it. */
 function toneFile(frequency: number): Uint8Array {
-  // A whole number of periods, so that the loop has no click.
-  const samples = Math.round(SAMPLE_RATE / frequency) * Math.round(frequency * 4)
+  const samples = 4 * SAMPLE_RATE
   const file = Buffer.alloc(44 + samples * 2)
   file.write("RIFF", 0)
   file.writeUInt32LE(36 + samples * 2, 4)
@@ -77,7 +80,13 @@ function toneFile(frequency: number): Uint8Array {
   file.write("data", 36)
   file.writeUInt32LE(samples * 2, 40)
   for (let i = 0; i < samples; i++) {
-    file.writeInt16LE(Math.round(12_000 * Math.sin((2 * Math.PI * frequency * i) / SAMPLE_RATE)), 44 + i * 2)
+    const loudness = 12_000 * beep((i / SAMPLE_RATE) % BEEP_PERIOD)
+    file.writeInt16LE(Math.round(loudness * Math.sin((2 * Math.PI * frequency * i) / SAMPLE_RATE)), 44 + i * 2)
   }
   return file
+}
+
+/** Loudness at a moment of the period: on for a while, with soft edges. */
+function beep(seconds: number): number {
+  return seconds > BEEP_LENGTH ? 0 : Math.sin((Math.PI * seconds) / BEEP_LENGTH)
 }

@@ -55,16 +55,20 @@ export async function heardTones(page: Page): Promise<{ participant: string; her
       analyser.fftSize = 8192
       const source = context.createMediaStreamSource(new MediaStream([track]))
       source.connect(analyser)
-      await new Promise((resolve) => setTimeout(resolve, 700))
+      // Beeps come and go: the loudest of several looks counts.
       const spectrum = new Float32Array(analyser.frequencyBinCount)
-      analyser.getFloatFrequencyData(spectrum)
-      let best = 0
-      for (let i = 1; i < spectrum.length; i++) if ((spectrum[i] ?? -999) > (spectrum[best] ?? -999)) best = i
-      found.push({
-        participant: tile.dataset.participant ?? "",
-        hertz: (best * context.sampleRate) / analyser.fftSize,
-        level: spectrum[best] ?? -999,
-      })
+      const loudest = { hertz: 0, level: -999 }
+      for (let look = 0; look < 16; look++) {
+        await new Promise((resolve) => setTimeout(resolve, 70))
+        analyser.getFloatFrequencyData(spectrum)
+        for (const [bin, level] of spectrum.entries()) {
+          if (bin > 0 && level > loudest.level) {
+            loudest.level = level
+            loudest.hertz = (bin * context.sampleRate) / analyser.fftSize
+          }
+        }
+      }
+      found.push({ participant: tile.dataset.participant ?? "", ...loudest })
       source.disconnect()
       await context.close()
     }

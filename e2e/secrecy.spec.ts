@@ -70,6 +70,8 @@ async function mostCommonByteShares(person: Person): Promise<{ messages: number;
   }, SEALED_FROM)
 }
 
+test.describe.configure({ mode: "serial" })
+
 test.describe("secrecy", () => {
   let stage: Stage
   const secret = newSecret()

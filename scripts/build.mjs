@@ -7,7 +7,7 @@ import { build } from "vite"
 import { bin, root } from "./lib.mjs"
 
 const dist = join(root, "dist")
-const WORKERS = ["mesh", "keys", "publish", "receive", "playout-worklet", "capture-worklet"]
+const WORKERS = ["mesh", "keys", "publish", "receive", "audio-worklet"]
 const common = {
   configFile: false,
   root,

@@ -189,6 +189,35 @@ describe("limits of the server", () => {
     ann.socket.close()
   })
 
+  test("a handshake that fails gives its place back", async () => {
+    const port = await start({ sessions: 1 })
+    const socket = connect(port, "127.0.0.1")
+    socket.on("error", () => undefined)
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: bad\r\n\r\n")
+    await new Promise((resolve) => socket.once("close", resolve))
+    await expect.poll(() => server.stats().sessions).toBe(0)
+    const raw = await openRaw(port)
+    expect(raw.session.ready).toBe(true)
+    raw.socket.close()
+  })
+
+  test("a client that is closed at once never connects", async () => {
+    const port = await start()
+    const asked: string[] = []
+    const openSocket = (url: string) => {
+      asked.push(url)
+      return new WebSocket(url)
+    }
+    const { client } = await openClient(port, "tea", { openSocket, signal: AbortSignal.abort() })
+    const other = await openClient(port, "tea", { openSocket })
+    other.client.close()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect([client.state, other.client.state]).toEqual(["closed", "closed"])
+    expect(server.stats().sessions).toBeLessThanOrEqual(1)
+    await expect.poll(() => server.stats().sessions).toBe(0)
+    await expect(client.getKeyPackage("mk1")).rejects.toMatchObject({ code: "ServerUnreachable" })
+  })
+
   test("an unfinished request does not keep a server that stops", async () => {
     const port = await start()
     const socket = connect(port, "127.0.0.1")

@@ -1,8 +1,9 @@
 /** The command line: `holomesh serve`. `npm start` runs it with the demo's files. */
+import { existsSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { Command, InvalidArgumentError, Option } from "commander"
 import { pino } from "pino"
-import { isAvError } from "../src/wire/errors.ts"
+import { AvError, isAvError } from "../src/wire/errors.ts"
 import { freshSigner, loadSigner } from "./identity-file.ts"
 import { createRendezvousServer, type RendezvousServer, type RendezvousServerOptions } from "./rendezvous.ts"
 
@@ -17,6 +18,7 @@ interface ServeFlags {
 }
 
 const DEFAULT_PORT = 8080
+const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug", "trace"]
 /** How many ports after the default one are tried. */
 const PORTS_TRIED = 20
 const EXIT_USAGE = 2
@@ -36,14 +38,17 @@ program
   .option("--static <dir>", "serve the files of this directory, such as the built demo")
   .option("--identity <file>", "keep the server's key in this file; without it every start has a new one")
   .option("--insecure-permissions", "accept an identity file that others can read")
-  .option("--log-level <level>", "fatal, error, warn, info, debug or trace", "info")
-  .option("--log-addresses", "write IP addresses and room names into the log")
+  .addOption(new Option("--log-level <level>", "how much to log").choices(LOG_LEVELS).default("warn"))
+  .option("--log-addresses", "write the addresses of visitors into the log")
   .action(async (flags: ServeFlags, command: Command) => {
     const isDefaultPort = command.getOptionValueSource("port") === "default"
     await serve(flags, isDefaultPort)
   })
 
 async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
+  if (flags.static !== undefined && !existsSync(flags.static)) {
+    throw new AvError("UsageError", {}, { message: `There is no directory ${flags.static} to serve.` })
+  }
   const logger = pino({ level: flags.logLevel })
   const signer =
     flags.identity === undefined

@@ -95,7 +95,7 @@ export function acceptSockets(options: SocketOptions): Sockets {
 
   function verify({ ticket, publicKey, message, signature }: Extract<ServerAction, { type: "verify" }>): void {
     ed25519Verify(publicKey, message, signature).then(
-      (right) => (right ? machine.shelve(ticket, Date.now()) : perform(machine.unverified(ticket))),
+      (right) => perform(machine.verified(ticket, right, Date.now())),
       (error) => logger.error({ error }, "cannot verify"),
     )
   }

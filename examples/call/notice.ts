@@ -19,7 +19,14 @@ export function noticePage({ title, text, actions }: Notice): HTMLElement {
     h("button", { class: index === 0 ? "button primary" : "button", type: "button", onclick: run }, label),
   )
   const heading = h("h1", { tabindex: "-1" }, title)
-  const card = h("div", { class: "notice-card" }, mark(), heading, h("p", {}, text), h("div", { class: "notice-actions" }, ...buttons))
+  const card = h(
+    "div",
+    { class: "notice-card" },
+    mark(),
+    heading,
+    h("p", {}, text),
+    h("div", { class: "notice-actions" }, ...buttons),
+  )
   // The page changed as a whole: screen readers should start at its heading.
   queueMicrotask(() => heading.focus({ preventScroll: true }))
   return h("main", { class: "notice" }, card)

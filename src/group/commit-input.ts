@@ -81,12 +81,13 @@ async function checkAdd(add: JoinerInput, now: number, directory: LeafDirectory,
   const keys = add.keys ?? directory.keysOf(claimed)
   if (keys === undefined) throw new AvError("KeyPackageSignatureInvalid", { key_id: claimed })
   const verified = await verifyKeyPackageRecord(add.record, keys, now, suite)
-  const bound = await verifyLeafBinding(add.binding, keys, now)
+  const { binding = add.record } = add
+  const bound = add.binding === undefined ? verified : await verifyLeafBinding(add.binding, keys, now)
   if (bound.keyId !== verified.keyId || !equalBytes(bound.leafKey, verified.leafKey)) {
     throw new AvError("LeafIdentityUnverified", { key_id: verified.keyId })
   }
-  directory.trust(bound, add.binding, keys)
-  return { keyId: verified.keyId, keyPackage: verified.keyPackage, ref: verified.ref, binding: add.binding }
+  directory.trust(bound, binding, keys)
+  return { keyId: verified.keyId, keyPackage: verified.keyPackage, ref: verified.ref, binding }
 }
 
 /** Who a commit adds and removes, by name. */

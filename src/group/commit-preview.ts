@@ -4,7 +4,7 @@ import type { MadeCommit, OpenedCommit } from "./commit.ts"
 import { commitNames } from "./commit-input.ts"
 import type { LeafDirectory } from "./leaf-directory.ts"
 import type { GroupState } from "./state.ts"
-import { invalid, leafAt, leafKeyId } from "./tree.ts"
+import { memberAt } from "./tree.ts"
 import type { CommitPreview } from "./types.ts"
 
 /** Of an own commit, which its author cannot decrypt. */
@@ -27,16 +27,13 @@ export function previewOwn(made: MadeCommit, ownKeyId: PeerKeyId, hash: Bytes, a
 
 /** Of an opened commit. `unverified` names its author too, should it be unknown. */
 export function previewCommit(state: GroupState, opened: OpenedCommit, hash: Bytes, directory: LeafDirectory): CommitPreview {
-  const author = leafAt(state.tree, opened.authorLeaf)
-  if (author === undefined) throw invalid("author is blank")
-  const authorId = leafKeyId(author)
+  const author = memberAt(state.tree, opened.authorLeaf)
   const { adds, removes } = commitNames(opened)
-  const needed = [{ keyId: authorId, leafKey: author.signaturePublicKey }, ...adds]
-  const unverified = needed.filter(({ keyId, leafKey }) => !directory.isVerified(keyId, leafKey)).map(({ keyId }) => keyId)
+  const unverified = directory.unverified([author, ...adds])
   return {
     epoch: state.context.epoch,
     hash,
-    author: authorId,
+    author: author.keyId,
     authorLeaf: opened.authorLeaf,
     removes,
     adds: adds.map(({ keyId }) => keyId),

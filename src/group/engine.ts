@@ -51,9 +51,9 @@ export class MlsEngine {
     this.suite = makeSuite(random)
   }
 
-  /** A fresh KeyPackage; `now` in Unix milliseconds. @throws AvError `KeyPackageBuildFailed` */
-  mint(keyId: PeerKeyId, now: Milliseconds): Promise<OwnKeyPackage> {
-    return mintKeyPackage(keyId, now, this.suite)
+  /** A fresh KeyPackage; `now` in Unix milliseconds, good for `validMs` (default a day). @throws AvError `KeyPackageBuildFailed` */
+  mint(keyId: PeerKeyId, now: Milliseconds, validMs?: Milliseconds): Promise<OwnKeyPackage> {
+    return mintKeyPackage(keyId, now, this.suite, validMs)
   }
 
   /** A group of one in epoch 0. @throws AvError `CreateFailed` */

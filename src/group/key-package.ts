@@ -30,12 +30,17 @@ export const LIFETIME_BEFORE_MS = 60 * 60 * 1000
 export const LIFETIME_AFTER_MS = 24 * 60 * 60 * 1000
 
 /** Mints a KeyPackage with a fresh leaf key. `now` is Unix milliseconds. */
-export async function mintKeyPackage(keyId: PeerKeyId, now: Milliseconds, suite: CiphersuiteImpl): Promise<OwnKeyPackage> {
+export async function mintKeyPackage(
+  keyId: PeerKeyId,
+  now: Milliseconds,
+  suite: CiphersuiteImpl,
+  validMs: Milliseconds = LIFETIME_AFTER_MS,
+): Promise<OwnKeyPackage> {
   try {
     const { publicPackage: keyPackage, privatePackage: privateKeys } = await generateKeyPackageWithKey(
       { credentialType: "basic", identity: utf8Encode(keyId) },
       { versions: ["mls10"], ciphersuites: [SUITE_NAME], extensions: [], proposals: [], credentials: ["basic"] },
-      { notBefore: seconds(now - LIFETIME_BEFORE_MS), notAfter: seconds(now + LIFETIME_AFTER_MS) },
+      { notBefore: seconds(now - LIFETIME_BEFORE_MS), notAfter: seconds(now + validMs) },
       [],
       await suite.signature.keygen(),
       suite,

@@ -89,6 +89,11 @@ export class LeafDirectory {
     return this.bindingOf(keyId, leafKey) !== undefined
   }
 
+  /** Those whose leaf has no verified record. */
+  unverified(leaves: BoundLeaf[]): PeerKeyId[] {
+    return leaves.filter(({ keyId, leafKey }) => !this.isVerified(keyId, leafKey)).map(({ keyId }) => keyId)
+  }
+
   /** @throws AvError `LeafIdentityUnverified { key_id }` */
   requireVerified(keyId: PeerKeyId, leafKey: Bytes): void {
     if (!this.isVerified(keyId, leafKey)) throw new AvError("LeafIdentityUnverified", { key_id: keyId })

@@ -2,7 +2,6 @@
 import { wipe } from "../crypto/layout.ts"
 import { xwingForget } from "../crypto/xwing.ts"
 import { toHex } from "../wire/bytes.ts"
-import { AvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
 import type { OwnKeyPackage } from "./key-package.ts"
 
@@ -20,11 +19,8 @@ export class OwnPackages {
     }
   }
 
-  /** @throws AvError `KeyPackageUnknown` */
-  get(ref: Bytes): OwnKeyPackage {
-    const own = this.#packages.get(toHex(ref))
-    if (own === undefined) throw new AvError("KeyPackageUnknown")
-    return own
+  get(ref: Bytes): OwnKeyPackage | undefined {
+    return this.#packages.get(toHex(ref))
   }
 
   /** After use only the init key goes: leaf and signature key live on in the group. */

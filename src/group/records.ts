@@ -55,12 +55,18 @@ export function keyIdOf(keys: PeerKeys): PeerKeyId {
 }
 
 /** Stored KeyPackageRecord of an own package. */
-export async function makeKeyPackageRecord(own: OwnKeyPackage, signer: RecordSigner, now: Milliseconds): Promise<Bytes> {
+export async function makeKeyPackageRecord(
+  own: OwnKeyPackage,
+  signer: RecordSigner,
+  now: Milliseconds,
+  options: { lastResort?: boolean; validMs?: Milliseconds } = {},
+): Promise<Bytes> {
+  const { lastResort = false, validMs = LIFETIME_AFTER_MS } = options
   const canonical = keyPackageCanonicalBytes({
     keyId: signer.keyId,
-    lastResort: false,
+    lastResort,
     notBeforeUnixMs: unix(now - LIFETIME_BEFORE_MS),
-    notAfterUnixMs: unix(now + LIFETIME_AFTER_MS),
+    notAfterUnixMs: unix(now + validMs),
     leafSignaturePublicKey: own.keyPackage.leafNode.signaturePublicKey,
     keyPackageRef: own.ref,
     keyPackage: own.bytes,

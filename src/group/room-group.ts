@@ -1,6 +1,7 @@
 /** {@link RoomGroup} over the MLS engine: one operation at a time, nothing used that was not verified, every refusal leaves all as it was. */
 import { sha256 } from "../crypto/hash.ts"
 import { secureRandom } from "../crypto/random.ts"
+import type { Store } from "../store/index.ts"
 import { equalBytes, toHex } from "../wire/bytes.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Bytes, Milliseconds, PeerKeyId, RandomBytes, U64 } from "../wire/types.ts"
@@ -10,14 +11,24 @@ import { previewCommit, previewOwn } from "./commit-preview.ts"
 import { MlsEngine, membersOf } from "./engine.ts"
 import { Epochs } from "./epochs.ts"
 import { viewOf } from "./group-view.ts"
-import { makeJoinMaterial, makeWelcomes, takeWelcome } from "./joining.ts"
+import {
+  findOwn,
+  type GroupIdentity,
+  type MintedPackage,
+  makeJoinMaterial,
+  makeWelcomes,
+  type OwnSources,
+  takeWelcome,
+  trustOwn,
+} from "./joining.ts"
 import { LeafDirectory } from "./leaf-directory.ts"
 import { readMessageHead } from "./message-head.ts"
 import { OwnPackages } from "./own-packages.ts"
-import { type RecordSigner, verifyWelcomeEnvelope } from "./records.ts"
-import { SerialQueue } from "./serial-queue.ts"
+import { PackageShelf, type ShelvedPackage } from "./package-shelf.ts"
+import { verifyWelcomeEnvelope } from "./records.ts"
+import { inOrder, limited, SerialQueue } from "./serial-queue.ts"
 import { eraseEpoch, type GroupState } from "./state.ts"
-import { invalid, leafAt, leafKeyId } from "./tree.ts"
+import { memberAt } from "./tree.ts"
 import type {
   CommitInput,
   CommitPreview,
@@ -31,26 +42,20 @@ import type {
   OpenedMessage,
   OpenedProposal,
   PeerKeys,
-  RoomGroup,
+  PublishingGroup,
   StagedCommit,
 } from "./types.ts"
-
-/** The identity behind the group: long-term keys and the right to sign with them. */
-export interface GroupIdentity extends RecordSigner {
-  readonly entityId: Bytes
-  readonly mlDsaPublicKey: Bytes
-}
 
 export interface RoomGroupOptions {
   identity: GroupIdentity
   sink: EpochSink
   random?: RandomBytes
+  /** Where published KeyPackages wait to be used; without it there are none. */
+  packages?: Store<ShelvedPackage>
 }
 
 /** Largest application message: `room.states` pages are 40 KiB, chat and data less. */
 export const MAX_APPLICATION_BYTES = 64 * 1024
-/** Evidence handed out or taken in one call. */
-const MAX_LEAVES_PER_CALL = 1_024
 
 interface Staged {
   token: number
@@ -59,13 +64,13 @@ interface Staged {
   preview: CommitPreview
 }
 
-export class MlsRoomGroup implements RoomGroup {
+export class MlsRoomGroup implements PublishingGroup {
   readonly #engine: MlsEngine
   readonly #identity: GroupIdentity
   readonly #sink: EpochSink
   readonly #queue = new SerialQueue()
-  readonly #packages = new OwnPackages()
   readonly #directory: LeafDirectory
+  readonly #sources: OwnSources
   #epochs: Epochs | undefined
   #staged: Staged | undefined
   #nextToken = 1
@@ -76,6 +81,9 @@ export class MlsRoomGroup implements RoomGroup {
     this.#identity = options.identity
     this.#sink = options.sink
     this.#directory = new LeafDirectory(this.#engine.suite)
+    const { packages, identity } = options
+    const shelf = packages === undefined ? undefined : new PackageShelf(packages, this.#engine, identity)
+    this.#sources = { packages: new OwnPackages(), shelf, directory: this.#directory, identity }
   }
 
   /** True between `found` or `join` and `reset` or removal. */
@@ -112,15 +120,26 @@ export class MlsRoomGroup implements RoomGroup {
   }
 
   prepareJoin(now: Milliseconds): Promise<JoinMaterial> {
-    return this.#queue.run(() => this.#prepare(now))
+    return this.#queue.run(async () => {
+      const { own, record, binding } = await this.#mint(now)
+      return { keyPackageRef: own.ref, record, binding }
+    })
+  }
+
+  publishPackages(now: Milliseconds): Promise<Bytes[]> {
+    return this.#queue.run(() => {
+      const { shelf } = this.#sources
+      if (shelf === undefined) throw new AvError("UsageError", { why: "no store for packages" })
+      return shelf.refill(now)
+    })
   }
 
   found(roomId: Bytes, now: Milliseconds): Promise<GroupView> {
     return this.#queue.run(async () => {
       this.#requireNone()
-      const { keyPackageRef } = await this.#prepare(now)
-      const state = await this.#engine.create(roomId.slice(), this.#packages.get(keyPackageRef))
-      this.#packages.consume(keyPackageRef)
+      const own = await this.#mint(now)
+      const state = await this.#engine.create(roomId.slice(), own.own)
+      this.#sources.packages.consume(own.own.ref)
       return this.#begin(roomId, state)
     })
   }
@@ -130,14 +149,15 @@ export class MlsRoomGroup implements RoomGroup {
       this.#requireNone()
       const { envelope, inviter, proof, inviteKey, now } = input
       const opened = await verifyWelcomeEnvelope(envelope, inviter, proof, inviteKey, this.#identity.keyId)
-      const own = this.#packages.get(opened.keyPackageRef)
+      const own = await findOwn(this.#sources, opened.keyPackageRef, now)
       const { state, signerLeaf } = await takeWelcome(this.#engine, opened.welcome, own)
       if (!equalBytes(state.context.groupId, input.roomId)) throw new AvError("RoomIdMismatch")
       this.#directory.learnKeys(inviter)
       for (const leaf of limited(input.leaves ?? [])) await this.#directory.learnLeaf(leaf, now)
       for (const record of limited(input.records ?? [])) await this.#directory.learnRecord(record, now)
       checkJoined(state, signerLeaf, opened.inviter, this.#identity.keyId, this.#directory)
-      this.#packages.consume(opened.keyPackageRef)
+      this.#sources.packages.consume(opened.keyPackageRef)
+      await this.#sources.shelf?.use(opened.keyPackageRef)
       return this.#begin(input.roomId, state)
     })
   }
@@ -246,9 +266,8 @@ export class MlsRoomGroup implements RoomGroup {
 
   protect(plaintext: Bytes): Promise<Bytes> {
     return this.#queue.run(async () => {
-      if (plaintext.length > MAX_APPLICATION_BYTES) {
-        throw new AvError("MessageTooLarge", { length: plaintext.length, limit: MAX_APPLICATION_BYTES })
-      }
+      const { length } = plaintext
+      if (length > MAX_APPLICATION_BYTES) throw new AvError("MessageTooLarge", { length, limit: MAX_APPLICATION_BYTES })
       const epochs = this.#group()
       // D-43 d: a newcomer seals nothing before it knows whom it seals to.
       const [stranger] = this.#unverified(epochs.current)
@@ -296,13 +315,12 @@ export class MlsRoomGroup implements RoomGroup {
     if (this.#epochs !== undefined) throw new AvError("AlreadyInitialized")
   }
 
-  async #prepare(now: Milliseconds): Promise<JoinMaterial> {
-    const { own, record, binding } = await makeJoinMaterial(this.#engine, this.#identity, now)
-    const { keyId, entityId, mlDsaPublicKey: mlDsa65 } = this.#identity
-    this.#packages.add(own)
-    const leafKey = own.keyPackage.leafNode.signaturePublicKey
-    this.#directory.trust({ keyId, leafKey }, binding, { entityId, mlDsa65 })
-    return { keyPackageRef: own.ref, record, binding }
+  /** A package for one use; its leaf key is bound and known here from now on. */
+  async #mint(now: Milliseconds): Promise<MintedPackage> {
+    const minted = await makeJoinMaterial(this.#engine, this.#identity, now)
+    this.#sources.packages.add(minted.own)
+    trustOwn(this.#directory, this.#identity, minted.own, minted.binding)
+    return minted
   }
 
   #begin(roomId: Bytes, state: GroupState): Promise<GroupView> {
@@ -311,7 +329,7 @@ export class MlsRoomGroup implements RoomGroup {
   }
 
   #unverified(state: GroupState): PeerKeyId[] {
-    return membersOf(state).flatMap(({ keyId, leafKey }) => (this.#directory.isVerified(keyId, leafKey) ? [] : [keyId]))
+    return this.#directory.unverified(membersOf(state))
   }
 
   /** A commit is looked at and then processed: what was opened once is not opened again. */
@@ -364,9 +382,7 @@ export class MlsRoomGroup implements RoomGroup {
       throw new AvError("ProcessFailed", { why: "other kind or group" })
     const state = epochs.at(epoch)
     const opened = await this.#engine.openContent(state, bytes)
-    const leaf = leafAt(state.tree, opened.senderLeaf)
-    if (leaf === undefined) throw invalid("sender is blank")
-    const sender = { keyId: leafKeyId(leaf), leafKey: leaf.signaturePublicKey.slice() }
+    const sender = memberAt(state.tree, opened.senderLeaf)
     this.#directory.requireVerified(sender.keyId, sender.leafKey)
     epochs.replace(opened.state)
     return { opened, epoch, sender }
@@ -383,18 +399,7 @@ export class MlsRoomGroup implements RoomGroup {
     this.#epochs?.eraseAll()
     this.#epochs = undefined
     this.#directory.setMembers([])
-    this.#packages.clear()
+    this.#sources.packages.clear()
     this.#sink.erase()
   }
-}
-
-function limited<T>(items: T[]): T[] {
-  if (items.length > MAX_LEAVES_PER_CALL) throw new AvError("LimitExceeded", { limit: MAX_LEAVES_PER_CALL, length: items.length })
-  return items
-}
-
-async function inOrder<T, R>(items: T[], step: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  for (const item of items) results.push(await step(item))
-  return results
 }

@@ -1,9 +1,10 @@
 /** Runs asynchronous steps one after another, in the order they were asked for. */
+import { AvError } from "../wire/errors.ts"
 
 /** Steps that may wait at the same time; beyond that somebody is flooding us. */
 const MAX_WAITING = 4_096
-
-import { AvError } from "../wire/errors.ts"
+/** Items of one call: a room's leaves come in pages of 64. */
+const MAX_ITEMS = 1_024
 
 export class SerialQueue {
   #tail: Promise<unknown> = Promise.resolve()
@@ -21,4 +22,17 @@ export class SerialQueue {
       this.#waiting--
     }
   }
+}
+
+/** The same list, refused when it is too long for one call. @throws AvError `LimitExceeded` */
+export function limited<T>(items: T[]): T[] {
+  if (items.length > MAX_ITEMS) throw new AvError("LimitExceeded", { limit: MAX_ITEMS, length: items.length })
+  return items
+}
+
+/** Results of `step` for each item, one at a time: signatures are slow, and a thousand at once would starve everything else. */
+export async function inOrder<T, R>(items: T[], step: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  for (const item of items) results.push(await step(item))
+  return results
 }

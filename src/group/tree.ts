@@ -4,15 +4,14 @@ import type { Signature } from "ts-mls/crypto/signature.js"
 import { extensionTypeToNumber } from "ts-mls/extension.js"
 import type { GroupContext } from "ts-mls/groupContext.js"
 import { type LeafNode, verifyLeafNodeSignature, verifyLeafNodeSignatureKeyPackage } from "ts-mls/leafNode.js"
-import { verifyParentHashes } from "ts-mls/parentHash.js"
 import type { RatchetTree } from "ts-mls/ratchetTree.js"
 import { decodeRequiredCapabilities } from "ts-mls/requiredCapabilities.js"
-import { treeHashRoot } from "ts-mls/treeHash.js"
-import { directPath, leafToNodeIndex, leafWidth, toLeafIndex, toNodeIndex } from "ts-mls/treemath.js"
+import { directPath, leafToNodeIndex, leafWidth, rootFromNodeWidth, toLeafIndex, toNodeIndex } from "ts-mls/treemath.js"
 import { ctEqual } from "../crypto/compare.ts"
 import { equalBytes, toHex, utf8Decode } from "../wire/bytes.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
+import { hashTree, parentHashesHold } from "./parent-hash.ts"
 import { SUITE_NAME, XWING_PUBLIC_KEY_LENGTH } from "./suite.ts"
 
 /** A leaf with its place. */
@@ -55,6 +54,13 @@ export function leafKeyId(leaf: LeafNode): PeerKeyId {
   } catch {
     throw invalid("credential identity")
   }
+}
+
+/** Key id and leaf key of the member at this index. @throws AvError `ProcessFailed` when the place is blank. */
+export function memberAt(tree: RatchetTree, leafIndex: number): { keyId: PeerKeyId; leafKey: Bytes } {
+  const leaf = leafAt(tree, leafIndex)
+  if (leaf === undefined) throw invalid("blank leaf")
+  return { keyId: leafKeyId(leaf), leafKey: leaf.signaturePublicKey.slice() }
 }
 
 /** Everything about one leaf that can be told without its neighbours (RFC 9420 7.3), its signature included. */
@@ -153,7 +159,8 @@ export async function checkTree(tree: RatchetTree, context: GroupContext, hash: 
   }
   checkUniqueKeys(tree)
   checkUnmergedLeaves(tree)
-  if (!ctEqual(context.treeHash, await treeHashRoot(tree, hash))) throw invalid("tree hash")
+  const hashes = await hashTree(tree, hash)
+  if (!ctEqual(context.treeHash, hashes.get(rootFromNodeWidth(tree.length)) ?? new Uint8Array())) throw invalid("tree hash")
   await Promise.all(listLeaves(tree).map(({ leaf, leafIndex }) => checkLeaf(leaf, leafIndex, context, signature)))
-  if (!(await verifyParentHashes(tree, hash))) throw invalid("parent hash")
+  if (!(await parentHashesHold(tree, hashes, hash))) throw invalid("parent hash")
 }

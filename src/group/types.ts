@@ -37,7 +37,8 @@ export interface JoinMaterial {
 /** A newcomer to add, as received in `room.join`. Its keys may be left out when {@link RoomGroup.learnKeys} knows them. */
 export interface JoinerInput {
   record: Bytes
-  binding: Bytes
+  /** Missing when the record came from a directory: the record itself then binds the leaf. */
+  binding?: Bytes | undefined
   keys?: PeerKeys
 }
 
@@ -237,6 +238,15 @@ export interface RoomGroup {
   view(): Promise<GroupView>
   /** Erases everything and leaves the object ready for another `prepareJoin` and `join`. */
   reset(): Promise<void>
+}
+
+/** A group whose owner can also be added by somebody else, without asking (RM-9). */
+export interface PublishingGroup extends RoomGroup {
+  /**
+   * Records for the server's directory (`av.kp.put`): tops the published packages up to 8 one-time ones
+   * and one last resort. `UsageError` where the group was made without a place to keep them.
+   */
+  publishPackages(now: Milliseconds): Promise<Bytes[]>
 }
 
 /** Where the content keys go: never to the caller of {@link RoomGroup}, straight to the mesh worker. */

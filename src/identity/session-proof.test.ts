@@ -154,6 +154,14 @@ describe("session proof", () => {
     expect(result.a).toEqual(closed("EntityRebind", "identity"))
   })
 
+  it("a signer that fails closes the session, with its cause", async () => {
+    const broken = { ...ALICE, signEd25519: () => Promise.reject(new Error("worker gone")) }
+    const hello = sent(machine(BOB, FP_B, FP_A).start())
+    const a = machine(broken, FP_A, FP_B)
+    expect(await a.receive(FRAME_HELLO, hello.payload)).toEqual(closed("SignerError"))
+    expect(await a.receive(FRAME_HELLO_AUTH, new Uint8Array(64))).toEqual([])
+  })
+
   it("frames that arrive while a signature is made wait their turn", async () => {
     const [a, b] = [machine(ALICE, FP_A, FP_B), machine(BOB, FP_B, FP_A)]
     const authB = sent(await b.receive(FRAME_HELLO, sent(a.start()).payload))

@@ -143,7 +143,12 @@ export class SessionProof {
     this.#peerHello = hello
     this.#state = "waiting-for-auth"
     const transcript = helloTranscript(this.#mine(), this.#theirs(hello))
-    const signature = await signLabelled(HELLO_LABEL, transcript, signer)
+    let signature: Bytes
+    try {
+      signature = await signLabelled(HELLO_LABEL, transcript, signer)
+    } catch (cause) {
+      return this.#close("SignerError", "hello", undefined, cause)
+    }
     if (this.#isClosed()) return []
     const auth = namespaceKey === undefined ? { signature } : { signature, namespaceMac: namespaceMac(namespaceKey, transcript) }
     return [{ kind: "send", type: FRAME_HELLO_AUTH, payload: encodeHelloAuth(auth) }]

@@ -53,7 +53,7 @@ describe("signed descriptions", () => {
     await expect(check({ selfNode: other.nodeId })).rejects.toMatchObject(invalid("for another node"))
     await expect(check({ fromNode: other.nodeId })).rejects.toMatchObject(invalid("from another node"))
     await expect(check({ attemptId: 78n })).rejects.toMatchObject(invalid("another attempt"))
-    await expect(check({ kind: "answer" })).rejects.toMatchObject(invalid("not an answer"))
+    await expect(check({ kind: "answer" })).rejects.toMatchObject(invalid("another kind"))
     await expect(check({ now: NOW + 60_001 })).rejects.toMatchObject(invalid("stale"))
     await expect(check({ now: NOW - 60_001 })).rejects.toMatchObject(invalid("stale"))
     expect(await check({ now: NOW + 60_000, attemptId: 77n })).toBeDefined()

@@ -40,7 +40,7 @@ export async function checkDescription(bytes: Bytes, expected: DescriptionExpect
   if (description.toNode !== expected.selfNode) throw refuse("for another node")
   if (nodeIdOf(description.fromEntity) !== expected.fromNode) throw refuse("from another node")
   if (expected.pins?.contradicts(expected.fromNode, description.fromEntity)) throw refuse("contradicts a pin")
-  if (kindOf(description) !== expected.kind) throw refuse(`not an ${expected.kind}`)
+  if (kindOf(description) !== expected.kind) throw refuse("another kind")
   if (expected.attemptId !== undefined && description.attemptId !== expected.attemptId) throw refuse("another attempt")
   const age = BigInt(Math.floor(expected.now)) - description.issuedMs
   if (age > MAX_AGE_MS || age < -MAX_AGE_MS) throw refuse("stale")

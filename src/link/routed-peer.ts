@@ -9,7 +9,7 @@ import { asAvError } from "./errors.ts"
 import { RoutedCipher } from "./routed-cipher.ts"
 import { RoutedHandshake, type RoutedStep } from "./routed-handshake.ts"
 import { SessionCore } from "./session-core.ts"
-import type { RoutedCarrier, RoutedHubOptions } from "./types.ts"
+import type { ControlSession, RoutedCarrier, RoutedHubOptions } from "./types.ts"
 
 const HANDSHAKE_MS = 5_000
 /** New keys after this long: the initiator opens the session anew, ms. */
@@ -20,7 +20,7 @@ const MAX_WAITING = 256
 const MAX_ANSWERING = 4
 
 export interface RoutedPeerEvents {
-  session(session: SessionCore): void
+  session(session: ControlSession): void
   failed(error: AvError): void
   dropped(error: unknown): void
   /** Nothing is left of this peer. */

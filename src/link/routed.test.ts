@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, describe, expect, it, vi } from "vitest"
 import { createIdentity } from "../identity/index.ts"
 import type { IdentitySigner } from "../identity/signer.ts"
 import { FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
@@ -210,7 +210,7 @@ describe("routed sessions", () => {
     let count = 0
     b.on("message", () => count++)
     for (let sent = 0; sent < 20; sent++) a.send({ t: "av.leaving", inMs: sent })
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await vi.waitFor(() => expect(node(bob).dropped.filter((code) => code === "RoutedReplay").length).toBeGreaterThan(20), 10_000)
     expect(count).toBe(20)
     expect(node(bob).dropped).toContain("RoutedReplay")
   })

@@ -1,7 +1,6 @@
 /** One authenticated control conversation, direct or routed: frames, `av.keys`, `av.kex`, PING and the end (control-plane 0.5). */
 import { linkBind } from "../crypto/room-keys.ts"
 import type { SessionProof, SessionProofAction } from "../identity/session-proof.ts"
-import type { IdentitySigner } from "../identity/signer.ts"
 import {
   type AssembledFrame,
   decodeBinaryPayload,
@@ -9,6 +8,8 @@ import {
   encodeBinaryPayload,
   FRAME_BINARY,
   FRAME_GOAWAY,
+  FRAME_HELLO,
+  FRAME_HELLO_AUTH,
   FRAME_JSON,
   FRAME_PING,
   FRAME_PONG,
@@ -25,12 +26,13 @@ import {
 import { AvError, isAvError } from "../wire/errors.ts"
 import { decodeGoaway, encodeGoaway, GOAWAY_REASONS } from "../wire/goaway.ts"
 import { LINK_LANE_NAME } from "../wire/lane-control.ts"
-import type { Bytes, RandomBytes } from "../wire/types.ts"
+import type { Bytes } from "../wire/types.ts"
 import { Emitter } from "./emitter.ts"
 import { asAvError, GOAWAY, goawayCodeOf, isHandshakeTimeout } from "./errors.ts"
-import { FrameOutbox, type FramePipe } from "./frame-outbox.ts"
+import { FrameOutbox } from "./frame-outbox.ts"
 import { KEX_TIMEOUT_MS, type KexAction, KexMachine } from "./kex.ts"
 import { checkPeerKeys, type ProvenPeer } from "./peer-keys.ts"
+import { PASSED_ON, type SessionCoreOptions } from "./session-options.ts"
 import type { AuthenticatedPeer, ClosedInfo, CloseReason, ControlSession, SessionEvents } from "./types.ts"
 
 /** A PING follows this long after the last outgoing frame, ms. */
@@ -42,25 +44,6 @@ const HEARD_MS = 250
 const MAX_INBOX = 512
 /** Faulty messages after which the session ends: one bug should not end a call, a flood of garbage should. */
 const MAX_FAULTS = 256
-export interface SessionCoreOptions {
-  id: string
-  kind: "direct" | "routed"
-  signer: IdentitySigner
-  control: FramePipe
-  rpc?: FramePipe
-  random: RandomBytes
-  /** Monotonic ms. */
-  clock(): number
-  /** Unix time, ms. */
-  wallClock(): number
-  onReady(session: SessionCore, sessionKey: Bytes): void
-  onSessionKey?(sessionKey: Bytes): void
-  /** A `link.lane` frame; only on direct sessions. */
-  onLaneControl?(bytes: Bytes): void
-  /** Once. The transport is to be released after what is queued has had a moment to leave. */
-  onClosed(info: ClosedInfo): void
-}
-
 type Job = () => Promise<void>
 
 export class SessionCore implements ControlSession {
@@ -223,6 +206,8 @@ export class SessionCore implements ControlSession {
     if (this.#proof !== undefined && this.#proven === undefined) return this.#advanceProof(this.#proof, frame)
     this.#heard()
     const { type, payload } = frame
+    if (type === FRAME_HELLO || type === FRAME_HELLO_AUTH)
+      throw new AvError("SessionProofFailed", { why: "HELLO after the proof" })
     try {
       if (type === FRAME_PING) this.sendFrame(FRAME_PONG, decodePing(payload))
       else if (type === FRAME_PONG) this.#pong(decodePing(payload))
@@ -230,7 +215,9 @@ export class SessionCore implements ControlSession {
       else if (type === FRAME_JSON) return this.#json(decodeControlMessage(payload))
       else if (!this.ready) throw new AvError("FrameInvalid", { type, why: "before the key exchange" })
       else if (type === FRAME_BINARY) this.#binary(payload)
-      else this.#events.emit("frame", { type, payload })
+      else if (PASSED_ON.includes(type)) this.#events.emit("frame", { type, payload })
+      // A newer peer may know more types: that is no fault, and is not counted as one.
+      else this.#events.emit("dropped", { error: new AvError("FrameInvalid", { type, why: "unknown type" }) })
     } catch (error) {
       this.#fault(asAvError(error))
     }

@@ -154,6 +154,7 @@ export class FakeConnection {
     const named = (seen: TransportFields | undefined, own: TransportFields) => seen?.fingerprint.join() === own.fingerprint.join()
     const trusted = named(this.remote, other.#fields) && named(other.remote, this.#fields)
     setTimeout(() => {
+      if (this.connectionState !== "new" || other.connectionState !== "new") return
       for (const side of [this, other]) side.enter(trusted ? "connected" : "failed")
       if (!trusted) return
       for (const channel of this.channels) channel.partner = pick(channel, other)

@@ -1,17 +1,11 @@
 /** The page's one AudioContext: microphones go through it to the publish worker, received sound comes out of it as tracks. */
 import { AvError } from "../wire/errors.ts"
 import { mediaError } from "./media-errors.ts"
-import { AUDIO_SAMPLE_RATE } from "./types.ts"
-
-/** Names under which the worklet modules register themselves. */
-const CAPTURE_PROCESSOR = "holomesh-capture"
-const PLAYOUT_PROCESSOR = "holomesh-playout"
+import { AUDIO_SAMPLE_RATE, CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR } from "./types.ts"
 
 export interface AudioEngineOptions {
-  /** URL of the module `workers/capture-worklet.ts`. */
-  captureUrl: string | URL
-  /** URL of the module `workers/playout-worklet.ts`. */
-  playoutUrl: string | URL
+  /** URL of the module `workers/audio-worklet.ts`. */
+  workletUrl: string | URL
 }
 
 /** A live microphone. */
@@ -51,7 +45,7 @@ export class AudioEngine {
     }
     const context = new AudioContext({ sampleRate: AUDIO_SAMPLE_RATE, latencyHint: "interactive" })
     try {
-      await Promise.all([context.audioWorklet.addModule(options.captureUrl), context.audioWorklet.addModule(options.playoutUrl)])
+      await context.audioWorklet.addModule(options.workletUrl)
     } catch (cause) {
       await context.close()
       throw new AvError("WorkerFailed", { worker: "audio worklet" }, { message: "The audio worklet could not be loaded.", cause })

@@ -3,7 +3,7 @@
 export interface JitterOptions {
   /** Least buffering in ms. Default 20. */
   minMs?: number
-  /** Most buffering in ms. Default 1000. */
+  /** Most buffering in ms. Default 500: with more, people talk over each other. */
   maxMs?: number
 }
 
@@ -16,8 +16,9 @@ const RECENT = 8
 const QUANTILE = 0.95
 const EVERY = 10
 const MARGIN_MS = 5
-/** The target falls this fast: slowly, so that one calm second does not undo what was learnt. */
+/** The target falls this fast, a large one faster: slowly, so that one calm second does not undo what was learnt. */
 const FALL_MS_PER_S = 12
+const FALL_SHARE_PER_S = 0.1
 /** So many frames in a row beyond this delay mean a new path or a new clock, not jitter. */
 const SHIFT_MS = 2_500
 const SHIFT_FRAMES = 12
@@ -41,7 +42,7 @@ export class JitterEstimator {
 
   constructor(options: JitterOptions = {}) {
     this.#minMs = options.minMs ?? 20
-    this.#maxMs = options.maxMs ?? 1_000
+    this.#maxMs = options.maxMs ?? 500
     this.#target = this.#minMs
   }
 
@@ -108,7 +109,8 @@ export class JitterEstimator {
     this.#lastArrivalUs = arrivalUs
     const wanted = this.#clamp(this.#quantile + MARGIN_MS)
     const urgent = this.#clamp(this.#secondLargestRecent() + MARGIN_MS)
-    const fallen = Math.max(wanted, this.#target - Math.min(elapsedS, 1) * FALL_MS_PER_S)
+    const fall = Math.max(FALL_MS_PER_S, this.#target * FALL_SHARE_PER_S)
+    const fallen = Math.max(wanted, this.#target - Math.min(elapsedS, 1) * fall)
     this.#target = Math.max(fallen, urgent)
   }
 

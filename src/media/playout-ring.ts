@@ -12,8 +12,8 @@ const TOLERANCE = 8 * SAMPLES_PER_MS
 const MAX_FILL = 400 * SAMPLES_PER_MS
 /** Playing this much faster or slower is hardly heard. */
 const MAX_RATE_CHANGE = 0.04
-/** Time constant of a correction: half a second. */
-const ADJUST_SAMPLES = AUDIO_SAMPLE_RATE / 2
+/** Time constant of a correction: one second. */
+const ADJUST_SAMPLES = AUDIO_SAMPLE_RATE
 /** Latency above the wish by more than this is cut out at once. */
 const JUMP = 250 * SAMPLES_PER_MS
 const MIN_TARGET_MS = 20

@@ -85,6 +85,10 @@ export interface AudioEncoding {
   durationMs: number
 }
 
+/** Names under which the worklet module registers its processors. */
+export const CAPTURE_PROCESSOR = "holomesh-capture"
+export const PLAYOUT_PROCESSOR = "holomesh-playout"
+
 /** Sample rate of all audio inside the library, in hertz. */
 export const AUDIO_SAMPLE_RATE = 48_000
 /** Duration of one Opus packet, in milliseconds (D-32). */

@@ -4,7 +4,7 @@ import type { MessageHead } from "../group/types.ts"
 import { toHex } from "../wire/bytes.ts"
 import type { ControlMessageOf, KnownControlMessage } from "../wire/control-json.ts"
 import type { AvError } from "../wire/errors.ts"
-import type { Bytes, U64 } from "../wire/types.ts"
+import type { Bytes, Milliseconds, U64 } from "../wire/types.ts"
 import type { RoomCore } from "./core.ts"
 import { FloodGate, mayForward } from "./flood.ts"
 import type { RoomSession } from "./sessions.ts"
@@ -18,6 +18,8 @@ export interface Flooded {
   head: MessageHead
   hash: Bytes
   from: SessionId
+  /** When it arrived: it says that its author was alive before that, not when it could be opened. */
+  at: Milliseconds
   /** Passed on already, unread. */
   forwarded: boolean
 }
@@ -65,8 +67,8 @@ export class Carrier {
     const hash = sha256Sync(message.bytes)
     const facts = { id: toHex(hash), commit: head.content === "commit", bytes: message.bytes.length }
     const verdict = this.#gate.admit(session, facts, core.now)
-    if (verdict === "fresh") return { message, head, hash, from: session, forwarded: false }
-    if (verdict === "seen" && solicited) return { message, head, hash, from: session, forwarded: true }
+    if (verdict === "fresh") return { message, head, hash, from: session, at: core.now, forwarded: false }
+    if (verdict === "seen" && solicited) return { message, head, hash, from: session, at: core.now, forwarded: true }
     if (verdict !== "seen") core.count(`flood-${verdict}`)
     if (verdict === "close") core.act({ type: "goaway", session, code: GOAWAY_LIMIT })
     return undefined

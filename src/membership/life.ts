@@ -116,7 +116,7 @@ export class Life {
     })
     this.ownState = new OwnState(core, this.carrier, this.states, ready)
     this.talk = new Talk(core, this.carrier, this.states, this.settings, {
-      heard: (keyId) => this.heardFrom(keyId),
+      heard: (keyId, at) => this.heardFrom(keyId, at),
       lost: (keyId, left, reporter) => this.#lost(keyId, left, reporter),
       order: (order) => this.host.take(order),
       moved: (message) => this.merge.moved(message),
@@ -124,7 +124,8 @@ export class Life {
     })
     this.host = new Host(core, this.talk, this.settings, {
       remove: (keyId, order) => {
-        this.presence.ordered(keyId)
+        // The next leaf commits at once: the target must not decide about its own removal.
+        this.presence.going(keyId, Number.MIN_SAFE_INTEGER)
         this.sequencer.queue.remove({ keyId, reason: "removed", order, urgent: true }, core.now)
       },
     })
@@ -147,20 +148,23 @@ export class Life {
     return { keyId: committer, nodeId, iCommit: iCommit && this.ready && !this.leaving }
   }
 
-  /** Something came that only the member itself could have made. */
-  heardFrom(keyId: PeerKeyId): void {
+  /** Something came at `at` that only the member itself could have made. */
+  heardFrom(keyId: PeerKeyId, at: Milliseconds): void {
     for (const session of this.core.sessions.all()) {
       if (session.peer.keyId === keyId && session.spoke) session.returning = false
     }
-    this.#heard(keyId)
+    this.#heard(keyId, at)
   }
 
-  /** Something came on a session; it says nothing about a leaf whose peer has started anew. */
+  /**
+   * Something came on a session. It says nothing about a leaf whose peer has started anew, and it does not take back a goodbye: sessions
+   * of one peer are not in step. A message of the group does.
+   */
   heardOn(session: RoomSession): void {
     const { keyId } = session.peer
-    if (session.returning || (!session.spoke && this.presence.saidGoodbye(keyId))) return
+    if (session.returning || this.presence.saidGoodbye(keyId)) return
     this.presence.neighbour(keyId)
-    this.#heard(keyId)
+    this.#heard(keyId, this.core.now)
   }
 
   /** This peer's own report about a member: floods it as well. */
@@ -174,6 +178,7 @@ export class Life {
   /** A member proposed its own removal. */
   wantsToLeave(keyId: PeerKeyId): void {
     this.#lost(keyId, true, keyId)
+    this.presence.going(keyId, this.core.now)
     this.sequencer.queue.remove({ keyId, reason: "left", urgent: false }, this.core.now)
   }
 
@@ -190,7 +195,7 @@ export class Life {
   tick(): void {
     const { core } = this
     if (core.view !== undefined) {
-      for (const keyId of this.presence.silent(core.now)) this.report(keyId, false)
+      for (const keyId of this.presence.silent(core.now, this.links.wanted)) this.report(keyId, false)
       if (this.iCommit) {
         for (const { keyId, reason } of this.presence.verdict(core.now).lost) {
           if (!this.sequencer.queue.hasRemove(keyId)) this.sequencer.queue.remove({ keyId, reason, urgent: false }, core.now)
@@ -211,7 +216,7 @@ export class Life {
 
   wake(): (Milliseconds | undefined)[] {
     return [
-      this.core.view === undefined ? undefined : this.presence.wake(this.core.now),
+      this.core.view === undefined ? undefined : this.presence.wake(this.core.now, this.links.wanted),
       this.#seal === undefined || !this.ready ? undefined : this.#seal.until,
       this.#rejoin?.at,
     ]
@@ -322,21 +327,21 @@ export class Life {
     for (const keyId of core.members.keys()) if (keyId !== core.me) this.#showMember(keyId)
   }
 
-  #showMember(keyId: PeerKeyId): void {
-    if (this.#shown.has(keyId) || this.presence.saidGoodbye(keyId)) return
+  #showMember(keyId: PeerKeyId): boolean {
+    if (this.#shown.has(keyId) || this.presence.saidGoodbye(keyId)) return false
     this.#shown.add(keyId)
     this.core.emit({ type: "memberJoined", keyId, nodeId: this.leaves.nodeOf(keyId) })
     const connection = this.core.sessions.ofKey(keyId) === undefined ? "connecting" : "connected"
     this.core.emit({ type: "connection", keyId, connection })
+    return true
   }
 
-  #heard(keyId: PeerKeyId): void {
-    const cleared = this.presence.heard(keyId, this.core.now)
+  #heard(keyId: PeerKeyId, at: Milliseconds): void {
+    const cleared = this.presence.heard(keyId, at)
     if (cleared === undefined) return
     for (const reporter of cleared.reporters) if (reporter !== this.core.me) this.core.count("report-wrong")
     this.sequencer.queue.dropRemove(keyId)
-    this.#showMember(keyId)
-    this.core.emit({ type: "connection", keyId, connection: "connected" })
+    if (!this.#showMember(keyId)) this.core.emit({ type: "connection", keyId, connection: "connected" })
   }
 
   #lost(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId): void {

@@ -307,9 +307,9 @@ export class RoomMachine implements RoomMachineFace {
     if (item === undefined) return
     if (kind !== "proposal") return track.take(item)
     core.run("openProposal", { bytes: message.bytes }, ({ sender, kind: wish }) => {
-      this.#life.heardFrom(sender)
       carrier.forward(item, true, core.view?.epoch ?? 0n)
       if (wish === "leave" && sender !== core.me) this.#life.wantsToLeave(sender)
+      else this.#life.heardFrom(sender, item.at)
     })
   }
 

@@ -6,6 +6,8 @@ import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 
 /** A neighbour that was not heard for this long is reported. */
 export const SILENCE_MS = 6_000
+/** The same for one that should be a neighbour and is none: it may have died before a link came up. */
+export const UNSEEN_MS = 30_000
 /** Reports kept about one peer; more say nothing new. */
 const MAX_REPORTS = 16
 
@@ -14,8 +16,8 @@ interface Watched {
   /** There was a session since the last report: only neighbours report silence. */
   neighbour: boolean
   reports: LossReport[]
-  /** An order to remove it stands: it no longer counts as able to commit. */
-  ordered: boolean
+  /** It asked to be removed, or an order says so: whatever it still says, it counts as having left at this time. */
+  going: Milliseconds | undefined
   reporters: Set<PeerKeyId>
 }
 
@@ -42,7 +44,7 @@ export class Presence {
     for (const { keyId } of members) {
       const known = this.#peers.get(keyId)
       if (known !== undefined && !fresh.has(keyId)) continue
-      this.#peers.set(keyId, { heard: now, neighbour: known?.neighbour ?? false, reports: [], ordered: false, reporters: new Set() })
+      this.#peers.set(keyId, { heard: now, neighbour: known?.neighbour ?? false, reports: [], going: undefined, reporters: new Set() })
     }
     this.#order = members.map(({ keyId, leafIndex }) => ({ keyId, leaf: leafIndex }))
   }
@@ -52,13 +54,13 @@ export class Presence {
     this.#order = []
   }
 
-  /** Something authentic of the peer came. Returns the good news when it had been reported; `reporters` were wrong. */
-  heard(keyId: PeerKeyId, now: Milliseconds): (PresenceChange & { reporters: ReadonlySet<PeerKeyId> }) | undefined {
+  /** Something authentic of the peer came at `at`. Returns the good news when it had been reported; `reporters` were wrong. */
+  heard(keyId: PeerKeyId, at: Milliseconds): (PresenceChange & { reporters: ReadonlySet<PeerKeyId> }) | undefined {
     const peer = this.#peers.get(keyId)
     if (peer === undefined) return undefined
-    peer.heard = Math.max(peer.heard, now)
-    if (peer.reports.length === 0) return undefined
-    peer.reports = peer.reports.filter(({ at }) => at >= peer.heard)
+    peer.heard = Math.max(peer.heard, at)
+    if (peer.reports.length === 0 || peer.going !== undefined) return undefined
+    peer.reports = peer.reports.filter((report) => report.at >= peer.heard)
     if (peer.reports.length > 0) return undefined
     const reporters = peer.reporters
     peer.reporters = new Set()
@@ -83,25 +85,21 @@ export class Presence {
     return news ? { keyId, connection: "lost", left } : undefined
   }
 
-  /** A valid order removes it: the next leaf commits in its place at once. */
-  ordered(keyId: PeerKeyId): void {
+  /** It proposed its own removal, or a valid order removes it: from `at` on it is leaving for good. */
+  going(keyId: PeerKeyId, at: Milliseconds): void {
     const peer = this.#peers.get(keyId)
-    if (peer !== undefined) peer.ordered = true
+    if (peer !== undefined) peer.going ??= at
   }
 
   /** It is reported to have said goodbye. */
   saidGoodbye(keyId: PeerKeyId): boolean {
-    return this.#peers.get(keyId)?.reports.some(({ left }) => left) ?? false
+    const peer = this.#peers.get(keyId)
+    return peer !== undefined && (peer.going !== undefined || peer.reports.some(({ left }) => left))
   }
 
-  /** Neighbours that have been silent for too long; each is named once until it is heard again. */
-  silent(now: Milliseconds): PeerKeyId[] {
-    const names: PeerKeyId[] = []
-    for (const [keyId, peer] of this.#peers) {
-      if (keyId === this.#me || !peer.neighbour || now - peer.heard < SILENCE_MS) continue
-      names.push(keyId)
-    }
-    return names
+  /** Those of whom nothing was heard for too long: neighbours, and members that should be (`wanted`). Each is named once in a while. */
+  silent(now: Milliseconds, wanted: readonly PeerKeyId[]): PeerKeyId[] {
+    return [...this.#silences(wanted)].flatMap(([keyId, at]) => (at <= now ? [keyId] : []))
   }
 
   /** Who acts now (RM-30). `without` is left out: it is asking to come in again. */
@@ -110,8 +108,8 @@ export class Presence {
     for (const { keyId, leaf } of this.#order) {
       const peer = this.#peers.get(keyId)
       if (keyId === without) continue
-      if (peer?.ordered === true && keyId !== this.#me) {
-        roster.push({ keyId, leaf, reports: [{ at: Number.MIN_SAFE_INTEGER, left: true }] })
+      if (peer?.going !== undefined) {
+        roster.push({ keyId, leaf, reports: [{ at: peer.going, left: true }] })
         continue
       }
       roster.push({ keyId, leaf, reports: peer?.reports ?? [], heard: peer?.heard ?? now })
@@ -120,11 +118,20 @@ export class Presence {
   }
 
   /** When silence or loss changes something by itself. */
-  wake(now: Milliseconds): Milliseconds | undefined {
-    let silence: Milliseconds | undefined
-    for (const [keyId, peer] of this.#peers) {
-      if (keyId !== this.#me && peer.neighbour) silence = earliest(silence, peer.heard + SILENCE_MS)
+  wake(now: Milliseconds, wanted: readonly PeerKeyId[]): Milliseconds | undefined {
+    return earliest(this.verdict(now).changesAt, ...this.#silences(wanted).values())
+  }
+
+  /** When each peer that is watched counts as silent. */
+  #silences(wanted: readonly PeerKeyId[]): Map<PeerKeyId, Milliseconds> {
+    const times = new Map<PeerKeyId, Milliseconds>()
+    for (const keyId of wanted) {
+      const peer = this.#peers.get(keyId)
+      // A standing report is enough; it is repeated when it was taken back and silence went on.
+      if (peer !== undefined && peer.reports.length === 0) times.set(keyId, peer.heard + UNSEEN_MS)
     }
-    return earliest(silence, this.verdict(now).changesAt)
+    for (const [keyId, peer] of this.#peers) if (peer.neighbour) times.set(keyId, peer.heard + SILENCE_MS)
+    times.delete(this.#me)
+    return times
   }
 }

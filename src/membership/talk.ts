@@ -21,7 +21,7 @@ const HERE_GAP_MS = 1_000
 
 export interface TalkHooks {
   /** Something authentic of a member came. */
-  heard(keyId: PeerKeyId): void
+  heard(keyId: PeerKeyId, at: Milliseconds): void
   lost(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId): void
   order(order: RoomMessageOf<"room.order">): void
   moved(message: RoomMessageOf<"room.move">): void
@@ -55,7 +55,7 @@ export class Talk {
       "open",
       { bytes: item.message.bytes },
       (opened) => {
-        this.#hooks.heard(opened.sender)
+        this.#hooks.heard(opened.sender, item.at)
         let message: RoomMessage
         try {
           message = decodeRoomMessage(opened.plaintext)

@@ -30,9 +30,10 @@ import type { Bytes, PeerKeyId, RandomBytes, U64 } from "../wire/types.ts"
 interface Leaf {
   keyId: PeerKeyId
   leafKey: string
-  entityId: string
-  mlDsa65: string
 }
+
+/** Long-term keys by key id; what av.leaf would have brought. */
+const KEYS = new Map<PeerKeyId, PeerKeys>()
 
 interface State {
   epoch: number
@@ -76,11 +77,9 @@ export class TestGroup implements RoomGroup {
   #token = 1
 
   constructor(keys: PeerKeys, random: RandomBytes) {
-    this.#own = {
-      keyId: peerKeyIdOf(keys.entityId, pqHashOf(keys.mlDsa65)),
-      entityId: toHex(keys.entityId),
-      mlDsa65: toHex(keys.mlDsa65),
-    }
+    const keyId = peerKeyIdOf(keys.entityId, pqHashOf(keys.mlDsa65))
+    this.#own = { keyId }
+    KEYS.set(keyId, keys)
     this.#random = random
   }
 
@@ -98,8 +97,9 @@ export class TestGroup implements RoomGroup {
   }
   async leafEvidence(keyIds: PeerKeyId[]): Promise<LeafEvidence[]> {
     return this.#leaves().flatMap((leaf) => {
-      if (!keyIds.includes(leaf.keyId)) return []
-      return [{ entityId: fromHex(leaf.entityId), mlDsa65: fromHex(leaf.mlDsa65), binding: utf8Encode(JSON.stringify(leaf)) }]
+      const keys = KEYS.get(leaf.keyId)
+      if (keys === undefined || !keyIds.includes(leaf.keyId)) return []
+      return [{ ...keys, binding: utf8Encode(JSON.stringify(leaf)) }]
     })
   }
 

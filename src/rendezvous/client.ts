@@ -54,6 +54,7 @@ class Client implements RendezvousClient {
   readonly #timer: ReturnType<typeof setInterval>
   readonly #onAbort = () => this.close()
   #connection: Connection | undefined
+  #closed = false
 
   constructor(options: RendezvousOptions) {
     if (options.openSocket === undefined && typeof WebSocket === "undefined") {
@@ -69,7 +70,7 @@ class Client implements RendezvousClient {
     options.signal?.addEventListener("abort", this.#onAbort, { once: true })
     queueMicrotask(() => {
       if (options.signal?.aborted === true) this.close()
-      else this.#perform(this.#machine.start(Date.now()))
+      else if (!this.#closed) this.#perform(this.#machine.start(Date.now()))
     })
   }
 
@@ -125,6 +126,7 @@ class Client implements RendezvousClient {
   }
 
   close(): void {
+    this.#closed = true
     clearInterval(this.#timer)
     this.#options.signal?.removeEventListener("abort", this.#onAbort)
     this.#perform(this.#machine.close())

@@ -57,8 +57,6 @@ export interface ServerLimits {
   directoryBytes: number
   oneTimePerKey: number
   recordBytes: number
-  /** A socket must have proven its key after this time. */
-  handshakeMs: Milliseconds
   /** A proven socket that says nothing for this time is dropped. */
   idleMs: Milliseconds
   /** A lost socket stays registered this long: a reload is not a departure. */
@@ -88,7 +86,6 @@ export const SERVER_LIMITS: ServerLimits = {
   directoryBytes: 64 * 1024 * 1024,
   oneTimePerKey: 32,
   recordBytes: 16 * 1024,
-  handshakeMs: 5_000,
   idleMs: 15_000,
   lingerMs: 5_000,
   deltaMs: 250,

@@ -1,9 +1,15 @@
 /** `av.kp.*` on the server's socket: publishing and fetching key packages (av-mesh 6.6 D-18, room RM-9). */
 import { toHex } from "../wire/bytes.ts"
+import { FRAME_JSON } from "../wire/control-frame.ts"
+import { type ControlMessage, decodeControlMessage, encodeControlMessage } from "../wire/control-json.ts"
 import { isAvError } from "../wire/errors.ts"
 import { decodeKeyPackageRecord } from "../wire/key-records.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../wire/types.ts"
-import type { Directory, ShelvedRecord } from "./directory.ts"
+import { Directory, type ShelvedRecord } from "./directory.ts"
+import type { ServerLimits } from "./limits.ts"
+import type { SessionId } from "./registry.ts"
+import type { ProvenPeer } from "./server-sessions.ts"
+import { FixedWindows } from "./windows.ts"
 
 const LONGEST_LIFE_MS = 30 * 24 * 3_600_000
 
@@ -37,8 +43,84 @@ export function readForShelf(bytes: Bytes, owner: PeerKeyId, maxBytes: number, n
   }
 }
 
-/** What `av.kp.get` is answered with: a record, or the name of the error. */
-export function fetchFromShelf(directory: Directory, keyId: PeerKeyId, now: Milliseconds): { record: Bytes } | { error: string } {
-  const record = directory.take(keyId, now)
-  return record === undefined ? { error: "KeyPackageUnavailable" } : { record }
+/** A record on its way to the shelf. */
+export interface ShelfTicket {
+  session: SessionId
+  owner: PeerKeyId
+  record: ShelvedRecord
+}
+
+export type DeskAction =
+  | { type: "send"; session: SessionId; frameType: number; payload: Bytes }
+  /** Verify an Ed25519 signature and report with {@link DirectoryDesk.verified}. */
+  | { type: "verify"; ticket: ShelfTicket; publicKey: Bytes; message: Bytes; signature: Bytes }
+
+/** Takes publications and requests of proven sessions. `drop` counts what was refused. */
+export class DirectoryDesk {
+  readonly #limits: ServerLimits
+  readonly #directory: Directory
+  readonly #requests: FixedWindows
+  readonly #drop: (why: string) => void
+
+  constructor(limits: ServerLimits, drop: (why: string) => void) {
+    this.#limits = limits
+    this.#directory = new Directory(limits)
+    this.#requests = new FixedWindows(limits.directory)
+    this.#drop = drop
+  }
+
+  stats(): { directoryOwners: number; directoryBytes: number } {
+    return { directoryOwners: this.#directory.owners, directoryBytes: this.#directory.bytes }
+  }
+
+  /** A JSON message of the server's socket; everything but `av.kp.*` is dropped (control-plane 0.5). */
+  message(session: SessionId, peer: ProvenPeer, payload: Bytes, now: Milliseconds): DeskAction[] {
+    const message = this.#read(payload)
+    if (message?.t !== "av.kp.put" && message?.t !== "av.kp.get") return []
+    if (this.#requests.take(peer.nodeId, now) > 0) return [refusal(session, "LimitExceeded")]
+    if (message.t === "av.kp.put") return this.#put(session, peer, message.records, now)
+    const record = this.#directory.take(message.keyId, now)
+    return [record === undefined ? refusal(session, "KeyPackageUnavailable") : answer(session, { record })]
+  }
+
+  verified(ticket: ShelfTicket, right: boolean, now: Milliseconds): DeskAction[] {
+    if (!right) {
+      this.#drop("record-signature")
+      return [refusal(ticket.session, "KeyPackageSignatureInvalid")]
+    }
+    if (!this.#directory.put(ticket.owner, ticket.record, now)) this.#drop("record-shelf")
+    return []
+  }
+
+  #put(session: SessionId, peer: ProvenPeer, records: Bytes[], now: Milliseconds): DeskAction[] {
+    return records.slice(0, this.#limits.oneTimePerKey + 1).map((bytes) => {
+      const unchecked = readForShelf(bytes, peer.keyId, this.#limits.recordBytes, now)
+      if (unchecked === undefined) {
+        this.#drop("record-malformed")
+        return refusal(session, "KeyPackageMismatch")
+      }
+      const { owner, record, signed, signature } = unchecked
+      return { type: "verify", ticket: { session, owner, record }, publicKey: peer.entityId, message: signed, signature }
+    })
+  }
+
+  #read(payload: Bytes): ControlMessage | undefined {
+    try {
+      const message = decodeControlMessage(payload)
+      if (message.t !== "av.kp.put" && message.t !== "av.kp.get") this.#drop("json-type")
+      return message
+    } catch (error) {
+      if (!isAvError(error)) throw error
+      this.#drop("json-malformed")
+      return undefined
+    }
+  }
+}
+
+function answer(session: SessionId, body: { record: Bytes } | { error: string }): DeskAction {
+  return { type: "send", session, frameType: FRAME_JSON, payload: encodeControlMessage({ t: "av.kp", ...body }) }
+}
+
+function refusal(session: SessionId, error: string): DeskAction {
+  return answer(session, { error })
 }

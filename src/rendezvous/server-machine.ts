@@ -4,38 +4,27 @@
  */
 import type { AddressBlock } from "../wire/address.ts"
 import { FRAME_GOAWAY, FRAME_JSON, FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
-import { decodeControlMessage, encodeControlMessage } from "../wire/control-json.ts"
 import { isAvError } from "../wire/errors.ts"
 import { decodeGoaway, type GoawayReason } from "../wire/goaway.ts"
 import { decodeRendezvousMessage, encodeRendezvousMessage, type RendezvousMessage } from "../wire/rendezvous-message.ts"
 import type { Bytes, Milliseconds, NodeId } from "../wire/types.ts"
 import { Coordinator, type Forward } from "./coordinator.ts"
-import { Directory, type ShelvedRecord } from "./directory.ts"
 import { attestationFits, readDescription } from "./evidence.ts"
 import { ROSTER_LIMIT, type ServerLimits } from "./limits.ts"
 import { forwardToMessage, introductionOf, rejectMessage } from "./messages.ts"
 import { type Delta, Registry, type SessionId } from "./registry.ts"
-import { fetchFromShelf, readForShelf } from "./server-directory.ts"
+import { type DeskAction, DirectoryDesk, type ShelfTicket } from "./server-directory.ts"
 import { Routing } from "./server-routing.ts"
 import { type ProvenPeer, type Session, Sessions } from "./server-sessions.ts"
 import type { IceServer, RejectReason, RendezvousDrops } from "./types.ts"
 import { FixedWindows } from "./windows.ts"
 
 export type ServerAction =
-  | { type: "send"; session: SessionId; frameType: number; payload: Bytes }
   /** Send GOAWAY and end the socket. */
   | { type: "close"; session: SessionId; reason: GoawayReason; text: string }
   /** Sign what the socket's address is and hand it to {@link ServerMachine.attested}. */
   | { type: "attest"; session: SessionId; namespace: string; subject: Bytes }
-  /** Verify an Ed25519 signature; when it is right, call {@link ServerMachine.shelve}. */
-  | { type: "verify"; ticket: ShelfTicket; publicKey: Bytes; message: Bytes; signature: Bytes }
-
-/** A record on its way to the shelf. */
-export interface ShelfTicket {
-  session: SessionId
-  owner: string
-  record: ShelvedRecord
-}
+  | DeskAction
 
 /** ICE servers for one session, with credentials made for it (D50). */
 export interface IceConfiguration {
@@ -71,14 +60,12 @@ const MAX_FAULTS = 32
  */
 export class ServerMachine {
   readonly #options: ServerMachineOptions
-  readonly #limits: ServerLimits
   readonly #sessions: Sessions
   readonly #registry: Registry
   readonly #coordinator: Coordinator
   readonly #routing: Routing
-  readonly #directory: Directory
+  readonly #desk: DirectoryDesk
   readonly #registers: FixedWindows
-  readonly #requests: FixedWindows
   /** The socket on which a node is registered; it may be in several rooms. */
   readonly #byNode = new Map<NodeId, SessionId>()
   readonly #iceAt = new Map<SessionId, Milliseconds>()
@@ -88,12 +75,10 @@ export class ServerMachine {
   constructor(options: ServerMachineOptions) {
     const { limits } = options
     this.#options = options
-    this.#limits = limits
     this.#sessions = new Sessions(limits)
     this.#registry = new Registry(limits)
-    this.#directory = new Directory(limits)
+    this.#desk = new DirectoryDesk(limits, (why) => this.#drop(why))
     this.#registers = new FixedWindows(limits.register)
-    this.#requests = new FixedWindows(limits.directory)
     const mayMeet = (a: NodeId, b: NodeId) => this.#registry.share(a, b)
     const hasSession = (node: NodeId) => this.#byNode.has(node)
     const around = { hasSession, mayMeet, read: readDescription, attestationFits }
@@ -133,7 +118,7 @@ export class ServerMachine {
       case FRAME_ROUTED_HELLO:
         return this.#routed(session, peer, frameType, payload, now)
       case FRAME_JSON:
-        return this.#json(session, peer, payload, now)
+        return this.#desk.message(id, peer, payload, now)
       case FRAME_GOAWAY:
         return this.#goaway(session, peer, payload, now)
       default:
@@ -159,15 +144,9 @@ export class ServerMachine {
     ]
   }
 
-  /** The signature of a `verify` action was right. */
-  shelve(ticket: ShelfTicket, now: Milliseconds): void {
-    if (!this.#directory.put(ticket.owner, ticket.record, now)) this.#drop("record-shelf")
-  }
-
-  /** The signature of a `verify` action was wrong. */
-  unverified(ticket: ShelfTicket): ServerAction[] {
-    this.#drop("record-signature")
-    return [this.#kpError(ticket.session, "KeyPackageSignatureInvalid")]
+  /** The signature of a `verify` action was checked. */
+  verified(ticket: ShelfTicket, right: boolean, now: Milliseconds): ServerAction[] {
+    return this.#desk.verified(ticket, right, now)
   }
 
   closed(id: SessionId, now: Milliseconds): void {
@@ -203,8 +182,7 @@ export class ServerMachine {
       registered: this.#byNode.size,
       rooms: this.#registry.rooms,
       attempts: this.#coordinator.openAttempts,
-      directoryOwners: this.#directory.owners,
-      directoryBytes: this.#directory.bytes,
+      ...this.#desk.stats(),
       routedBytes: this.#routedBytes,
       drops: { ...this.#drops },
     }
@@ -287,35 +265,6 @@ export class ServerMachine {
     return [{ type: "send", session: target, frameType, payload: result.payload }]
   }
 
-  #json(session: Session, peer: ProvenPeer, payload: Bytes, now: Milliseconds): ServerAction[] {
-    let message: ReturnType<typeof decodeControlMessage>
-    try {
-      message = decodeControlMessage(payload)
-    } catch (error) {
-      if (!isAvError(error)) throw error
-      return this.#fault(session, "json-malformed")
-    }
-    if (message.t !== "av.kp.put" && message.t !== "av.kp.get") {
-      this.#drop("json-type")
-      return []
-    }
-    if (this.#requests.take(peer.nodeId, now) > 0) return [this.#kpError(session.id, "LimitExceeded")]
-    if (message.t === "av.kp.get") return [this.#kp(session.id, fetchFromShelf(this.#directory, message.keyId, now))]
-    const actions: ServerAction[] = []
-    for (const bytes of message.records.slice(0, this.#limits.oneTimePerKey + 1)) {
-      const unchecked = readForShelf(bytes, peer.keyId, this.#limits.recordBytes, now)
-      if (unchecked === undefined) {
-        this.#drop("record-malformed")
-        actions.push(this.#kpError(session.id, "KeyPackageMismatch"))
-        continue
-      }
-      const ticket = { session: session.id, owner: unchecked.owner, record: unchecked.record }
-      const { signed, signature } = unchecked
-      actions.push({ type: "verify", ticket, publicKey: peer.entityId, message: signed, signature })
-    }
-    return actions
-  }
-
   #goaway(session: Session, peer: ProvenPeer, payload: Bytes, now: Milliseconds): ServerAction[] {
     try {
       if (decodeGoaway(payload).reason === "leaving") this.#registry.unregisterAll(peer.nodeId, session.id, now)
@@ -351,14 +300,6 @@ export class ServerMachine {
       const pages = newcomers.has(node) ? withoutSelf() : forOthers
       return pages.map((payload): ServerAction => ({ type: "send", session, frameType: FRAME_RENDEZVOUS, payload }))
     })
-  }
-
-  #kp(session: SessionId, body: { record: Bytes } | { error: string }): ServerAction {
-    return { type: "send", session, frameType: FRAME_JSON, payload: encodeControlMessage({ t: "av.kp", ...body }) }
-  }
-
-  #kpError(session: SessionId, error: string): ServerAction {
-    return this.#kp(session, { error })
   }
 
   #reject(

@@ -37,8 +37,8 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
   })
   let audio: AudioEngine | undefined
   try {
-    const urls = { captureUrl: workletUrl("capture", options.workers), playoutUrl: workletUrl("playout", options.workers) }
-    const opened = await Promise.race([failure, Promise.all([openKeys(workers, options), AudioEngine.create(urls)])])
+    const engineReady = AudioEngine.create({ workletUrl: workletUrl(options.workers) })
+    const opened = await Promise.race([failure, Promise.all([openKeys(workers, options), engineReady])])
     const [{ signer, group }, engine] = opened
     audio = engine
     await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId })])

@@ -56,7 +56,7 @@ export class MediaPlane {
       roomId: options.roomId,
       addSource: (sourceKey, track) => this.#addSource(sourceKey, track),
       removeSource: (sourceKey) => void publish.removeSource(sourceKey),
-      setSourceMuted: (sourceKey, muted) => void publish.setMuted(sourceKey, muted),
+      setSourceMuted: (sourceKey, muted) => publish.setMuted(sourceKey, muted),
       meshPublish: async (stream) => refuseUnlessOk(await mesh.publishStream(stream)),
       meshUnpublish: (streamId) => void mesh.unpublishStream(streamId),
       startVideo: (streamKey, sourceKey, wanted) => publish.startVideo(streamKey, sourceKey, wanted),

@@ -23,7 +23,7 @@ export interface PublishingHost {
   /** Puts a track behind a source of the publish worker; returns what lets go of it. */
   addSource(sourceKey: string, track: MediaStreamTrack): Promise<() => void>
   removeSource(sourceKey: string): void
-  setSourceMuted(sourceKey: string, muted: boolean): void
+  setSourceMuted(sourceKey: string, muted: boolean): Promise<void>
   meshPublish(stream: MeshPublish): Promise<void>
   meshUnpublish(streamId: Bytes): void
   startVideo(streamKey: string, sourceKey: string, options: VideoPublishOptions): Promise<VideoEncoding>
@@ -77,9 +77,10 @@ export class Publications implements PublicationHost {
     if (publication.ended) throw new AvError("TrackUnknown", { publication: publication.id })
     if (publication.muted === muted) return
     publication.muted = muted
-    // The device stays open, but it delivers black or silence from here on: nothing of it leaves this page.
-    if (publication.track !== undefined) publication.track.enabled = !muted
-    this.#host.setSourceMuted(publication.label, muted)
+    // The encoder is told first, so that the black pictures of a disabled track are never sent as if they were ours.
+    if (muted) await this.#host.setSourceMuted(publication.label, true)
+    if (publication.track !== undefined) publication.track.enabled = !publication.muted
+    if (!muted) await this.#host.setSourceMuted(publication.label, false)
     this.#host.changed(true)
   }
 

@@ -8,9 +8,8 @@ export interface WorkerUrls {
   keys?: string | URL
   publish?: string | URL
   receive?: string | URL
-  /** The AudioWorklet modules. */
-  playout?: string | URL
-  capture?: string | URL
+  /** The AudioWorklet module. */
+  audio?: string | URL
 }
 
 export interface JoinOptions {

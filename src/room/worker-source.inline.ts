@@ -1,7 +1,7 @@
 /** Where the workers come from in the one-file script-tag build: their text travels inside it. */
 import sources from "virtual:worker-sources"
 import type { WorkerUrls } from "./types.ts"
-import type { WorkerName, WorkletName } from "./worker-source.ts"
+import type { WorkerName } from "./worker-source.ts"
 
 const blobUrls = new Map<string, string>()
 
@@ -10,9 +10,9 @@ export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
   return new Worker(urls[name] ?? inlineUrl(name), { type: "module", name: `holomesh-${name}` })
 }
 
-/** URL of an AudioWorklet module. */
-export function workletUrl(name: WorkletName, urls: WorkerUrls = {}): string {
-  return String(urls[name] ?? inlineUrl(`${name}-worklet`))
+/** URL of the AudioWorklet module. */
+export function workletUrl(urls: WorkerUrls = {}): string {
+  return String(urls.audio ?? inlineUrl("audio-worklet"))
 }
 
 function inlineUrl(name: string): string {

@@ -1,9 +1,8 @@
 /** Where the workers come from in the ES module build: files beside the library, found by any bundler. */
 import type { WorkerUrls } from "./types.ts"
 
-/** Worker and worklet entry files of the library. */
+/** Worker entry files of the library. */
 export type WorkerName = "mesh" | "keys" | "publish" | "receive"
-export type WorkletName = "playout" | "capture"
 
 /** Starts a worker. `urls` overrides the built-in place. Each URL is a literal so that bundlers see it. */
 export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
@@ -21,11 +20,7 @@ export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
   }
 }
 
-/** URL of an AudioWorklet module. */
-export function workletUrl(name: WorkletName, urls: WorkerUrls = {}): string {
-  const own = urls[name]
-  if (own !== undefined) return String(own)
-  return name === "playout"
-    ? new URL("./workers/playout-worklet.js", import.meta.url).href
-    : new URL("./workers/capture-worklet.js", import.meta.url).href
+/** URL of the AudioWorklet module. */
+export function workletUrl(urls: WorkerUrls = {}): string {
+  return String(urls.audio ?? new URL("./workers/audio-worklet.js", import.meta.url))
 }

@@ -5,14 +5,18 @@ import type { Bytes } from "./types.ts"
 const STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 const URL_SAFE = `${STANDARD.slice(0, 62)}-_`
 const INVALID = 255
+const PADDING = 0x3d
+
+const asciiDecoder = /* @__PURE__ */ new TextDecoder()
+const standardLetters = /* @__PURE__ */ new TextEncoder().encode(STANDARD)
+const urlLetters = /* @__PURE__ */ new TextEncoder().encode(URL_SAFE)
 
 const standardValues = /* @__PURE__ */ valuesOf(STANDARD)
 const urlValues = /* @__PURE__ */ valuesOf(URL_SAFE)
 
 /** Standard base64 with padding. */
 export function toBase64(bytes: Bytes): string {
-  const text = encode(bytes, STANDARD)
-  return text + "=".repeat((4 - (text.length % 4)) % 4)
+  return encode(bytes, standardLetters, true)
 }
 
 /**
@@ -27,7 +31,7 @@ export function fromBase64(text: string, code: ErrorCode = "Malformed"): Bytes {
 
 /** Base64url without padding. */
 export function toBase64Url(bytes: Bytes): string {
-  return encode(bytes, URL_SAFE)
+  return encode(bytes, urlLetters, false)
 }
 
 /**
@@ -44,23 +48,20 @@ function valuesOf(alphabet: string): Uint8Array {
   return values
 }
 
-function encode(bytes: Bytes, alphabet: string): string {
-  // Joined in slices: one character at a time would build a rope of millions of nodes for an MLS message.
-  const slices: string[] = []
-  let slice = ""
+function encode(bytes: Bytes, alphabet: Uint8Array, padded: boolean): string {
+  const length = Math.ceil((bytes.length * 4) / 3)
+  const out = new Uint8Array(padded ? Math.ceil(bytes.length / 3) * 4 : length)
+  let at = 0
   for (let i = 0; i < bytes.length; i += 3) {
-    const left = bytes.length - i
     const group = ((bytes[i] ?? 0) << 16) | ((bytes[i + 1] ?? 0) << 8) | (bytes[i + 2] ?? 0)
-    slice += alphabet.charAt(group >> 18) + alphabet.charAt((group >> 12) & 63)
-    if (left > 1) slice += alphabet.charAt((group >> 6) & 63)
-    if (left > 2) slice += alphabet.charAt(group & 63)
-    if (slice.length >= 8192) {
-      slices.push(slice)
-      slice = ""
-    }
+    // Writes past the end of a typed array are dropped, which ends an unpadded text where it should.
+    out[at++] = alphabet[group >> 18] ?? 0
+    out[at++] = alphabet[(group >> 12) & 63] ?? 0
+    out[at++] = alphabet[(group >> 6) & 63] ?? 0
+    out[at++] = alphabet[group & 63] ?? 0
   }
-  slices.push(slice)
-  return slices.join("")
+  out.fill(PADDING, length)
+  return asciiDecoder.decode(out)
 }
 
 function decode(text: string, length: number, values: Uint8Array, code: ErrorCode): Bytes {

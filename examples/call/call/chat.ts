@@ -35,9 +35,17 @@ export function createChat(
     "aria-label": "Message",
     enterkeyhint: "send",
   })
-  const send = h("button", { class: "button primary icon-only", type: "submit", "aria-label": "Send", title: "Send (Enter)" }, icon("send"))
+  const send = h(
+    "button",
+    { class: "button primary icon-only", type: "submit", "aria-label": "Send", title: "Send (Enter)" },
+    icon("send"),
+  )
   const form = h("form", { class: "composer" }, input, send)
-  const close = h("button", { class: "button quiet icon-only", type: "button", "aria-label": "Close chat", onclick: on.close }, icon("close"))
+  const close = h(
+    "button",
+    { class: "button quiet icon-only", type: "button", "aria-label": "Close chat", onclick: on.close },
+    icon("close"),
+  )
   const head = h("header", { class: "panel-head" }, h("h2", {}, "Chat"), close)
   const element = h("aside", { class: "panel chat", "aria-label": "Chat", hidden: true }, head, empty, list, problem, form)
   let unread = 0
@@ -61,7 +69,7 @@ export function createChat(
     const text = input.value.trim()
     if (text === "") return
     input.value = ""
-    fit(input)
+    grow(input)
     problem.hidden = true
     try {
       await room.sendMessage(text)
@@ -76,7 +84,7 @@ export function createChat(
     event.preventDefault()
     void submit()
   })
-  input.addEventListener("input", () => fit(input))
+  input.addEventListener("input", () => grow(input))
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
     event.preventDefault()
@@ -109,10 +117,15 @@ function bubble(message: ChatMessage, before: ChatMessage | undefined): HTMLElem
     " ",
     h("time", { datetime: time.toISOString() }, clock),
   )
-  return h("li", { class: `message${from.isLocal ? " own" : ""}${goesOn ? " goes-on" : ""}` }, head, h("p", { dir: "auto" }, text))
+  return h(
+    "li",
+    { class: `message${from.isLocal ? " own" : ""}${goesOn ? " goes-on" : ""}` },
+    head,
+    h("p", { dir: "auto" }, text),
+  )
 }
 
-function fit(input: HTMLTextAreaElement): void {
+function grow(input: HTMLTextAreaElement): void {
   input.style.height = "auto"
   input.style.height = `${Math.min(input.scrollHeight + 2, 140)}px`
 }

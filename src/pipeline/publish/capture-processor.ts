@@ -1,7 +1,7 @@
-/** AudioWorklet entry: cuts microphone sound into blocks of 20 ms for the publish worker. */
-import { AUDIO_PACKET_SAMPLES, type PcmBlock } from "../src/media/types.ts"
+/** AudioWorklet processor: cuts microphone sound into blocks of 20 ms for the publish worker. */
+import { AUDIO_PACKET_SAMPLES, type PcmBlock } from "../../media/types.ts"
 
-class CaptureProcessor extends AudioWorkletProcessor {
+export class CaptureProcessor extends AudioWorkletProcessor {
   #sink: MessagePort | undefined
   #open = true
   #position = 0
@@ -58,5 +58,3 @@ class CaptureProcessor extends AudioWorkletProcessor {
     this.#planes = []
   }
 }
-
-registerProcessor("holomesh-capture", CaptureProcessor)

@@ -1,11 +1,11 @@
-/** AudioWorklet entry: plays the sound of one received stream out of a {@link PlayoutRing}. */
-import { PlayoutRing } from "../src/media/playout-ring.ts"
-import type { PlayoutCommand, PlayoutReport } from "../src/media/types.ts"
+/** AudioWorklet processor: plays the sound of one received stream out of a {@link PlayoutRing}. */
+import { PlayoutRing } from "../../media/playout-ring.ts"
+import type { PlayoutCommand, PlayoutReport } from "../../media/types.ts"
 
 /** Render quanta of 128 samples between two reports: 40 ms. */
 const REPORT_EVERY = 15
 
-class PlayoutProcessor extends AudioWorkletProcessor {
+export class PlayoutProcessor extends AudioWorkletProcessor {
   readonly #ring = new PlayoutRing()
   #receiver: MessagePort | undefined
   #open = true
@@ -68,5 +68,3 @@ class PlayoutProcessor extends AudioWorkletProcessor {
     this.#receiver = undefined
   }
 }
-
-registerProcessor("holomesh-playout", PlayoutProcessor)

@@ -1,0 +1,69 @@
+/** The control bar. Every button says what it does, by name, by tooltip with its key, and by `aria-pressed`. */
+import { h } from "../dom.ts"
+import { type IconName, icon } from "../icons.ts"
+import { type ActionName, SHORTCUTS } from "./shortcuts.ts"
+
+export type Actions = Record<ActionName, () => void>
+
+export interface ControlState {
+  microphone: boolean
+  camera: boolean
+  sharing: boolean
+  panel: "chat" | "statistics" | undefined
+  unread: number
+}
+
+export interface Controls {
+  element: HTMLElement
+  update(state: ControlState): void
+}
+
+/** @param canShare this browser can share the screen */
+export function createControls(actions: Actions, canShare: boolean): Controls {
+  const button = (action: ActionName, name: IconName, label: string, style = "") => {
+    const key = Object.entries(SHORTCUTS).find(([, bound]) => bound === action)?.[0]
+    const title = key === undefined ? label : `${label} (${key.toUpperCase()})`
+    const attributes = { class: `control ${style}`, type: "button", "aria-label": label, title, onclick: actions[action] }
+    const element = h(
+      "button",
+      attributes,
+      h("span", { class: "control-face" }, icon(name)),
+      h("span", { class: "control-text" }, label),
+    )
+    element.dataset.action = action
+    return element
+  }
+  const microphone = button("microphone", "microphone", "Microphone", "device")
+  const camera = button("camera", "camera", "Camera", "device")
+  const share = button("share", "screen", "Share screen", "roomy")
+  const chat = button("chat", "chat", "Chat")
+  const badge = h("span", { class: "badge", hidden: true })
+  chat.querySelector(".control-face")?.append(badge)
+  const invite = button("invite", "invite", "Copy invite", "roomy")
+  const statistics = button("statistics", "statistics", "Statistics", "roomy")
+  const more = button("more", "more", "More")
+  more.setAttribute("aria-haspopup", "menu")
+  const leave = button("leave", "leave", "Leave", "danger")
+  share.hidden = !canShare
+  const middle = h("div", { class: "controls-middle" }, microphone, camera, share, leave)
+  const side = h("div", { class: "controls-side" }, invite, chat, statistics, more)
+  return {
+    element: h("div", { class: "controls", role: "toolbar", "aria-label": "Call" }, middle, side),
+    update(state) {
+      press(microphone, state.microphone, state.microphone ? "microphone" : "microphoneOff")
+      press(camera, state.camera, state.camera ? "camera" : "cameraOff")
+      press(share, state.sharing)
+      press(chat, state.panel === "chat")
+      press(statistics, state.panel === "statistics")
+      badge.hidden = state.unread === 0
+      badge.textContent = state.unread > 99 ? "99+" : String(state.unread)
+      chat.setAttribute("aria-label", state.unread === 0 ? "Chat" : `Chat, ${state.unread} unread`)
+    },
+  }
+}
+
+function press(button: HTMLElement, pressed: boolean, name?: IconName): void {
+  if (button.getAttribute("aria-pressed") === String(pressed)) return
+  button.setAttribute("aria-pressed", String(pressed))
+  if (name !== undefined) button.querySelector("svg")?.replaceWith(icon(name))
+}

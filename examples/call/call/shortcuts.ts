@@ -1,0 +1,33 @@
+/** Keys of the call page. They do nothing while somebody types or holds a modifier. */
+import type { Scope } from "../scope.ts"
+
+export type ActionName = "microphone" | "camera" | "share" | "leave" | "chat" | "invite" | "statistics" | "more" | "help"
+
+export const SHORTCUTS: Readonly<Record<string, ActionName>> = {
+  m: "microphone",
+  v: "camera",
+  p: "share",
+  c: "chat",
+  i: "invite",
+  s: "statistics",
+  "?": "help",
+}
+
+/** @param onEscape closes what is open over the call */
+export function listenToKeys(scope: Scope, actions: Record<ActionName, () => void>, onEscape: () => void): void {
+  scope.listen(document, "keydown", (event) => {
+    if (!(event instanceof KeyboardEvent) || event.defaultPrevented || event.repeat || event.isComposing) return
+    // A dialogue handles its own keys; the browser closes it on Escape.
+    if (document.querySelector("dialog[open]") !== null) return
+    if (event.key === "Escape") return onEscape()
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
+    const action = SHORTCUTS[event.key.toLowerCase()]
+    if (action === undefined) return
+    event.preventDefault()
+    actions[action]()
+  })
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+}
