@@ -119,7 +119,19 @@ async function openBrowser(name: string, clip: Clip, url: string, options: OpenO
     if (message.type() === "error") errors.push(`console: ${message.text()}`)
     if (process.env.HOLOMESH_E2E_LOG) console.log(`[${name}] ${message.type()} ${message.text()}`)
   })
+  await page.addInitScript(hearTones)
   if (options.init) await page.addInitScript(options.init)
   await page.goto(url)
   return { browser, page, clip, name, errors }
+}
+
+/** Runs in the page: opens microphones without the processing that takes a test tone for noise and removes it. */
+function hearTones(): void {
+  const { mediaDevices } = navigator
+  const open = mediaDevices.getUserMedia.bind(mediaDevices)
+  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false }
+  mediaDevices.getUserMedia = (wanted = {}) => {
+    const audio = typeof wanted.audio === "object" ? { ...wanted.audio, ...plain } : wanted.audio ? plain : false
+    return open({ ...wanted, audio })
+  }
 }

@@ -193,6 +193,7 @@ describe("limits of the server", () => {
     const port = await start({ sessions: 1 })
     const socket = connect(port, "127.0.0.1")
     socket.on("error", () => undefined)
+    socket.resume()
     socket.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: bad\r\n\r\n")
     await new Promise((resolve) => socket.once("close", resolve))
     await expect.poll(() => server.stats().sessions).toBe(0)

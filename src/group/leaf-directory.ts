@@ -103,6 +103,15 @@ export class LeafDirectory {
     return this.#entries.get(keyId)?.leaves.find((leaf) => equalBytes(leaf.leafKey, leafKey))?.binding
   }
 
+  /** What convinces others of these leaves; those that are not verified here are left out. */
+  evidence(leaves: BoundLeaf[]): LeafEvidence[] {
+    return leaves.flatMap(({ keyId, leafKey }) => {
+      const keys = this.keysOf(keyId)
+      const binding = this.bindingOf(keyId, leafKey)
+      return keys === undefined || binding === undefined ? [] : [{ ...keys, binding }]
+    })
+  }
+
   async #verify(record: Bytes, keys: PeerKeys, now: Milliseconds): Promise<BoundLeaf> {
     if (!isBinding(record)) return verifyKeyPackageRecord(record, keys, now, this.#suite)
     return verifyLeafBinding(record, keys, now)

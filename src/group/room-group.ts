@@ -110,12 +110,7 @@ export class MlsRoomGroup implements PublishingGroup {
   leafEvidence(keyIds: PeerKeyId[]): Promise<LeafEvidence[]> {
     return this.#queue.run(() => {
       const wanted = new Set(limited(keyIds))
-      return membersOf(this.#group().current).flatMap(({ keyId, leafKey }) => {
-        if (!wanted.has(keyId)) return []
-        const keys = this.#directory.keysOf(keyId)
-        const binding = this.#directory.bindingOf(keyId, leafKey)
-        return keys === undefined || binding === undefined ? [] : [{ ...keys, binding }]
-      })
+      return this.#directory.evidence(membersOf(this.#group().current).filter(({ keyId }) => wanted.has(keyId)))
     })
   }
 

@@ -6,7 +6,7 @@ import type { LaneState } from "./lane-port.ts"
 
 const LOW_MARK = 16 * 1024
 
-export interface ControlChannelHandlers {
+interface ControlChannelHandlers {
   /** `ctl` is open. */
   onOpen(): void
   onControl(frame: Bytes): void

@@ -23,26 +23,26 @@ import type { Bytes, Milliseconds, PeerKeyId, RandomBytes } from "../wire/types.
 /** A run that is not complete after this long is `KexTimeout`. */
 export const KEX_TIMEOUT_MS = 5_000
 /** The initiator starts a new run this long after the last one ended. */
-export const KEX_RENEWAL_MS = 3_600_000
+const KEX_RENEWAL_MS = 3_600_000
 /** A responder refuses a new run sooner than this: each costs it a signature and an encapsulation. */
 const KEX_MIN_INTERVAL_MS = 60_000
 
 const NONCE_LENGTH = 16
 
-export type KexStep = 1 | 2 | 3
+type KexStep = 1 | 2 | 3
 
 export type KexAction =
   | { kind: "send"; step: KexStep; body: Bytes }
   /** The run is complete; the old key is to be erased by whoever holds it. */
   | { kind: "key"; sessionKey: Bytes }
 
-export interface KexPeer {
+interface KexPeer {
   keyId: PeerKeyId
   entityId: Bytes
   mlDsaPublicKey: Bytes
 }
 
-export interface KexOptions {
+interface KexOptions {
   keyId: PeerKeyId
   peer: KexPeer
   sign(message: Bytes): Promise<HybridSignature>

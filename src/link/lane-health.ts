@@ -5,9 +5,9 @@ const SIGN_MS = 700
 /** A lane is dead once it has been suspect for this long, in ms. */
 const DEAD_AFTER_MS = 3_000
 
-export type LaneHealth = "ok" | "suspect" | "dead"
+type LaneHealth = "ok" | "suspect" | "dead"
 
-export interface LaneSigns {
+interface LaneSigns {
   connection: RTCPeerConnectionState
   channelOpen: boolean
   /** Messages were sent and the peer's reports showed no rise for this long, in ms. */

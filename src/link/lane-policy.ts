@@ -18,7 +18,7 @@ export interface LaneDemand {
   laneLimited: boolean
 }
 
-export interface LaneCount {
+interface LaneCount {
   need: number
   want: number
   /** Bit/s to which the sender must limit its target because `cap` lanes carry no more; undefined when they do. */

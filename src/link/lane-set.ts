@@ -18,7 +18,7 @@ const RETRY_FIRST_MS = 2_000
 const RETRY_LAST_MS = 60_000
 const MAX_LANE_ID = 255
 
-export interface LaneSetOptions {
+interface LaneSetOptions {
   link: string
   certificate: RTCCertificate
   iceServers: RTCIceServer[]
@@ -34,7 +34,7 @@ export interface LaneSetOptions {
 }
 
 /** What the proof of lane 0 fixed for every other lane. */
-export interface LaneSetTrust {
+interface LaneSetTrust {
   /** The peer's DTLS fingerprint (LL-3). */
   fingerprint: Bytes
   /** The candidates of the peer's description, into which its lane blocks point. */

@@ -8,7 +8,7 @@ export const AUDIO_LANE = 1
 /** `disconnected` for this long is the end of a lane, ms (link-lanes LL-16). */
 const DISCONNECTED_MS = 3_000
 
-export interface MediaLaneOptions extends Omit<LanePeerOptions, "onState" | "onCandidate"> {
+interface MediaLaneOptions extends Omit<LanePeerOptions, "onState" | "onCandidate"> {
   link: string
   sink: LaneSink
   forward: boolean

@@ -17,7 +17,7 @@ const HELD_MS = 300
 /** Most chunks kept, so that a burst cannot hold unlimited memory. */
 const MAX_HELD = 8_192
 /** Age of a frame from which on a retransmission comes too late, ms. */
-export const RETRANSMIT_MS = 130
+const RETRANSMIT_MS = 130
 /** Share of the target rate for retransmissions, measured over this time in ms. */
 const BUDGET_SHARE = 0.2
 const BUDGET_MS = 1_000
@@ -33,7 +33,7 @@ interface LaneGaps {
   lastNackAt: number | undefined
 }
 
-export interface NackRequest {
+interface NackRequest {
   laneId: number
   laneSeqs: number[]
 }
@@ -89,7 +89,7 @@ export class NackReceiver {
   }
 }
 
-export interface HeldMessage<T> {
+interface HeldMessage<T> {
   laneId: number
   laneSeq: number
   /** When the publisher made the frame, or the chunk came in; ms. */
@@ -100,11 +100,11 @@ export interface HeldMessage<T> {
   item: T | undefined
 }
 
-export type NackOutcome<T> =
+type NackOutcome<T> =
   | { kind: "resend"; laneId: number; message: HeldMessage<T> }
   | { kind: "unknown" | "padding" | "too-old" | "budget" | "gate" }
 
-export interface NackConditions {
+interface NackConditions {
   now: number
   /** Target of the link, bit/s. */
   rate: number

@@ -3,9 +3,9 @@ import type { LaneReport, LaneReportEntry } from "../wire/lane-message.ts"
 import { LANE_SEQ_MODULUS, laneSeqDelta } from "./lane-sequence.ts"
 
 /** Time between two reports while messages arrive, in ms. */
-export const REPORT_INTERVAL_MS = 50
+const REPORT_INTERVAL_MS = 50
 /** One more report this long after the last one, in ms, so that the sender learns of a lost end. */
-export const REPORT_LAST_MS = 100
+const REPORT_LAST_MS = 100
 /** A number this far below the highest one changes no counter. */
 const COUNT_WINDOW = 1_024
 /** Audio and eight video lanes. A lane above that is not reported, so that a peer cannot grow the table. */

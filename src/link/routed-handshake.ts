@@ -20,7 +20,7 @@ import {
 import type { Bytes, NodeId, RandomBytes } from "../wire/types.ts"
 import type { ProvenPeer } from "./peer-keys.ts"
 
-export interface RoutedHandshakeOptions {
+interface RoutedHandshakeOptions {
   signer: IdentitySigner
   peerNode: NodeId
   random: RandomBytes

@@ -19,7 +19,7 @@ const MAX_WAITING = 256
 /** Handshakes of one peer that wait for their last step. */
 const MAX_ANSWERING = 4
 
-export interface RoutedPeerEvents {
+interface RoutedPeerEvents {
   session(session: ControlSession): void
   failed(error: AvError): void
   dropped(error: unknown): void

@@ -2,8 +2,6 @@
 
 /** Age at which a queued message is dropped, in ms. */
 export const STALE_MS = 150
-/** The same where NACK is too slow (round trip above 90 ms). */
-export const STALE_SLOW_MS = 120
 
 export interface QueuedChunk {
   /** Any text that tells streams apart. */

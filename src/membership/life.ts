@@ -150,9 +150,6 @@ export class Life {
 
   /** Something came at `at` that only the member itself could have made. */
   heardFrom(keyId: PeerKeyId, at: Milliseconds): void {
-    for (const session of this.core.sessions.all()) {
-      if (session.peer.keyId === keyId && session.spoke) session.returning = false
-    }
     this.#heard(keyId, at)
   }
 

@@ -328,7 +328,9 @@ export class RoomMachine implements RoomMachineFace {
   /** Only members of this room say such things: the session belongs to the present life of its peer. */
   #spoke(session: RoomSession, roomId: Bytes): void {
     const { core } = this.#life
-    if (core.room !== undefined && equalBytes(roomId, core.room.roomId) && !session.returning) session.spoke = true
+    if (core.room === undefined || !equalBytes(roomId, core.room.roomId)) return
+    session.spoke = true
+    session.returning = false
   }
 
   #classOf(session: RoomSession): PeerClass {

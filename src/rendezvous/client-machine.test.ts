@@ -145,7 +145,7 @@ describe("ClientMachine", () => {
       hear({ kind: "introduce", fromNode: "00000000000000bb", description, lanes: Uint8Array.of(2), ttlMs: 60_000 }),
       hear({ kind: "answer", toNode: me.nodeId, description }),
       hear({ kind: "candidates", toNode: me.nodeId, description }),
-      hear({ kind: "roster-delta", namespace: "tea", joined: ["00000000000000bb"], left: [] }),
+      hear({ kind: "roster-delta", namespace: "tea", joined: ["00000000000000bb", me.nodeId], left: [] }),
       hear({ kind: "ice", servers: [{ url: "stun:a" }], relayAddresses: [], ttlS: 60 }),
       machine.message(FRAME_ROUTED, description, 0),
     ].map((actions) => actions[0]?.type === "emit" && [actions[0].event.name, actions[0].event.value])

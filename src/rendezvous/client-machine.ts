@@ -156,8 +156,9 @@ export class ClientMachine {
         return this.#roster(message.namespace, message.nodes, message.registered)
       case "roster-delta": {
         if (message.namespace !== this.#options.namespace) return this.#drop("namespace")
-        const { joined, left } = message
-        return [emit("rosterDelta", { joined, left })]
+        const others = (node: NodeId) => node !== this.#options.self.nodeId
+        const [joined, left] = [message.joined.filter(others), message.left.filter(others)]
+        return joined.length + left.length === 0 ? [] : [emit("rosterDelta", { joined, left })]
       }
       case "introduce":
         return [emit("introduce", { ...introductionOf(message), from: message.fromNode, ttlMs: clampTtl(message.ttlMs) })]

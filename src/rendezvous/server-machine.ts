@@ -286,18 +286,15 @@ export class ServerMachine {
     return [this.#send(id, { kind: "ice", servers, relayAddresses: configuration.relayAllow, ttlS })]
   }
 
-  /** A change for everybody in the room; who just joined is not told about itself. */
+  /**
+   * A change for everybody in the room, encoded once: in a rush of joins it goes to hundreds. Who just joined finds its own id
+   * in it and knows better.
+   */
   #tell({ namespace, joined, left }: Delta): ServerAction[] {
-    const newcomers = new Set(joined)
-    const forOthers = deltaPages(namespace, joined, left)
+    const pages = deltaPages(namespace, joined, left)
+    const onlyNews = joined.length === 1 && left.length === 0 ? joined[0] : undefined
     return this.#registry.sessionsIn(namespace).flatMap(({ node, session }) => {
-      const withoutSelf = () =>
-        deltaPages(
-          namespace,
-          joined.filter((other) => other !== node),
-          left,
-        )
-      const pages = newcomers.has(node) ? withoutSelf() : forOthers
+      if (node === onlyNews) return []
       return pages.map((payload): ServerAction => ({ type: "send", session, frameType: FRAME_RENDEZVOUS, payload }))
     })
   }
