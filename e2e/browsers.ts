@@ -14,6 +14,9 @@ export interface Person {
   name: string
   /** What the page printed as errors. */
   errors: string[]
+  close(): Promise<void>
+  /** Ends the browser without letting it say anything. */
+  kill(): void
 }
 
 export interface Stage {
@@ -26,7 +29,8 @@ export interface Stage {
 
 export interface OpenOptions {
   init?: () => void
-  permissions?: string[]
+  /** The browser refuses cameras and microphones. */
+  refuseDevices?: boolean
   viewport?: { width: number; height: number }
   colorScheme?: "dark" | "light"
 }
@@ -56,7 +60,7 @@ export async function setStage(): Promise<Stage> {
       return person
     },
     async close() {
-      await Promise.all(people.map((person) => person.browser.close().catch(() => undefined)))
+      await Promise.all(people.map((person) => person.close()))
       await server.close()
       rmSync(folder, { recursive: true, force: true })
     },
@@ -84,7 +88,7 @@ async function startServer(): Promise<TestServer> {
 }
 
 async function openBrowser(name: string, clip: Clip, url: string, options: OpenOptions): Promise<Person> {
-  const browser = await chromium.launch({
+  const launched = await chromium.launchServer({
     ...(existsSync(DEBIAN_CHROMIUM) ? { executablePath: DEBIAN_CHROMIUM } : {}),
     headless: true,
     args: [
@@ -101,14 +105,15 @@ async function openBrowser(name: string, clip: Clip, url: string, options: OpenO
       "--disable-backgrounding-occluded-windows",
       "--autoplay-policy=no-user-gesture-required",
       "--use-fake-device-for-media-stream",
-      "--use-fake-ui-for-media-stream",
+      `--use-fake-ui-for-media-stream${options.refuseDevices ? "=deny" : ""}`,
       "--allow-loopback-in-peer-connection",
       `--use-file-for-fake-video-capture=${clip.video}`,
       `--use-file-for-fake-audio-capture=${clip.audio}`,
     ],
   })
+  const browser = await chromium.connect(launched.wsEndpoint())
   const context = await browser.newContext({
-    permissions: options.permissions ?? ["camera", "microphone"],
+    permissions: options.refuseDevices ? [] : ["camera", "microphone"],
     viewport: options.viewport ?? { width: 1000, height: 700 },
     ...(options.colorScheme === undefined ? {} : { colorScheme: options.colorScheme }),
   })
@@ -122,7 +127,15 @@ async function openBrowser(name: string, clip: Clip, url: string, options: OpenO
   await page.addInitScript(hearTones)
   if (options.init) await page.addInitScript(options.init)
   await page.goto(url)
-  return { browser, page, clip, name, errors }
+  return {
+    browser,
+    page,
+    clip,
+    name,
+    errors,
+    kill: () => launched.process().kill("SIGKILL"),
+    close: () => launched.close().catch(() => undefined),
+  }
 }
 
 /** Runs in the page: opens microphones without the processing that takes a test tone for noise and removes it. */

@@ -60,7 +60,12 @@ function select(label: string, name: IconName, onChange: (value: string) => void
 
 type Listed = { id: string; label: string }[]
 
-function fill(list: HTMLSelectElement, devices: Listed, kind: "camera" | "microphone", track: MediaStreamTrack | undefined): void {
+function fill(
+  list: HTMLSelectElement,
+  devices: Listed,
+  kind: "camera" | "microphone",
+  track: MediaStreamTrack | undefined,
+): void {
   const known = devices.filter(({ id }) => id !== "")
   const options = known.map(({ id, label }, index) => h("option", { value: id }, tidy(label) || `${titled(kind)} ${index + 1}`))
   const none = h("option", { value: NONE }, known.length === 0 && devices.length === 0 ? `No ${kind} found` : `No ${kind}`)

@@ -83,9 +83,23 @@ export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
 
 function joinForm(address: PageAddress, newRoom: () => void, join: (name: string, room: string) => void): HTMLElement {
   const invited = address.room !== ""
-  const name = h("input", { class: "field", name: "name", maxlength: 64, autocomplete: "name", placeholder: "Guest", dir: "auto" })
+  const name = h("input", {
+    class: "field",
+    name: "name",
+    maxlength: 64,
+    autocomplete: "name",
+    placeholder: "Guest",
+    dir: "auto",
+  })
   name.value = address.name || loadPreferences().name
-  const room = h("input", { class: "field", name: "room", maxlength: 64, autocomplete: "off", spellcheck: "false", required: true })
+  const room = h("input", {
+    class: "field",
+    name: "room",
+    maxlength: 64,
+    autocomplete: "off",
+    spellcheck: "false",
+    required: true,
+  })
   room.value = address.room || suggestRoomName()
   const heading = invited ? address.room : "Start a call"
   const lead = invited

@@ -1,6 +1,10 @@
 /** Entry of the call page: decides between lobby, call and a sentence that explains why not. */
 import "./styles/base.css"
+import "./styles/lobby.css"
 import "./styles/call.css"
+import "./styles/tiles.css"
+import "./styles/panels.css"
+import "./styles/overlays.css"
 import { createInvitation, describeError, joinRoom, openDevices, type Room } from "holomesh"
 import { inviteLink, lacksSecret, readAddress, roomNameFrom, roomUrl, serverUrl, suggestRoomName } from "./address.ts"
 import { createCallPage } from "./call/call-page.ts"
@@ -35,10 +39,13 @@ const newRoom = { label: "Make a new room", run: () => startNewRoom() }
 
 function showLobby(): void {
   document.title = address.room === "" ? "holomesh" : `${address.room} · holomesh`
-  const lobby = createLobby(address, ({ name, room, stream }) => {
-    savePreferences({ name })
-    if (prepareRoom(room)) void join(name, Promise.resolve(stream))
-    else stopAll(stream)
+  const lobby = createLobby(address, {
+    join({ name, room, stream }) {
+      savePreferences({ name })
+      if (prepareRoom(room)) void join(name, Promise.resolve(stream))
+      else stopAll(stream)
+    },
+    newRoom: startNewRoom,
   })
   show(lobby.element, lobby.close)
 }

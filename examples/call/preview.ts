@@ -27,7 +27,9 @@ export class Preview {
   get problems(): string[] {
     const { camera, microphone } = this.#problems
     if (camera !== undefined && camera === microphone) return [camera]
-    return [camera && `Camera: ${camera}`, microphone && `Microphone: ${microphone}`].filter((text) => text !== undefined) as string[]
+    return [camera && `Camera: ${camera}`, microphone && `Microphone: ${microphone}`].filter(
+      (text) => text !== undefined,
+    ) as string[]
   }
 
   /** Opens what this browser remembers, with one question for both devices. */

@@ -15,46 +15,75 @@ if (query.get("autojoin") === "1") join(query.get("name") ?? "Somebody", query.g
 
 async function join(name, roomName) {
   const server = new URL("/", location.href)
+  let stream = new MediaStream()
   try {
     const open = query.get("open") === "1"
-    if (location.hash === "" && !open) location.hash = holomesh.createInvitation(server, roomName).fragment
-    status.textContent = "Joining …"
-    const { stream, problems } = await holomesh.openDevices({ camera: true, microphone: true })
-    const room = await holomesh.joinRoom(new URL(roomName + location.hash, server), { name, open })
+    if (location.hash === "" && !open) startRoom(server, roomName)
+    say("Joining …")
+    const opened = await holomesh.openDevices({ camera: true, microphone: true })
+    stream = opened.stream
+    const room = await holomesh.joinRoom(new URL(encodeURIComponent(roomName) + location.hash, server), { name, open })
     holomesh.room = room
     room.on("track", ({ participant, track }) => tileOf(participant).srcObject.addTrack(track))
     room.on("trackEnded", ({ participant, subscription }) => tileOf(participant).srcObject.removeTrack(subscription.track))
+    room.on("participantUpdated", ({ participant }) => participant.isLocal || tileOf(participant))
     room.on("participantLeft", ({ participant }) => document.getElementById(participant.id)?.remove())
-    room.on("state", ({ state, detail }) => show(state, detail))
-    room.on("left", () => (form.hidden = !(leave.hidden = true)))
+    room.on("message", ({ from, text }) => say(`${from.name}: ${text}`))
+    room.on("state", ({ state, detail }) => say(WORDS[state], detail))
+    room.on("left", ({ reason }) => {
+      stop(stream)
+      tiles.replaceChildren()
+      showJoined(false)
+      if (reason === "removed") say("You were removed from this room.")
+    })
     for (const participant of room.participants.values()) {
       for (const { track } of participant.subscriptions) tileOf(participant).srcObject.addTrack(track)
     }
-    form.hidden = !(leave.hidden = false)
     leave.onclick = () => room.leave()
-    show(room.state, problems.map(holomesh.describeError).join(" "))
+    showJoined(true)
+    say(WORDS[room.state], ...opened.problems.map(holomesh.describeError))
     await room.publish(stream)
   } catch (error) {
-    show("not in the room", holomesh.describeError(error))
+    stop(stream)
+    say(holomesh.describeError(error))
   }
 }
 
+const WORDS = { joining: "Joining …", connected: "Connected.", reconnecting: "Reconnecting …", left: "You left." }
+
+/** A new room: its secret goes into the address bar, so that copying the address invites. */
+function startRoom(server, roomName) {
+  const { fragment } = holomesh.createInvitation(server, roomName)
+  history.replaceState(null, "", `?room=${encodeURIComponent(roomName)}#${fragment}`)
+}
+
+/** The `<video>` of a participant, made when it is first needed. */
 function tileOf(participant) {
   let tile = document.getElementById(participant.id)
   if (tile === null) {
     tile = document.createElement("article")
-    tile.id = tile.dataset.participant = participant.id
+    tile.id = participant.id
+    tile.dataset.participant = participant.id
     const video = document.createElement("video")
-    video.autoplay = video.playsInline = true
+    video.autoplay = true
+    video.playsInline = true
     video.srcObject = new MediaStream()
-    const name = document.createElement("p")
-    name.textContent = participant.name
-    tile.append(video, name)
+    tile.append(video, document.createElement("p"))
     tiles.append(tile)
   }
+  tile.querySelector("p").textContent = participant.name
   return tile.querySelector("video")
 }
 
-function show(state, detail) {
-  status.textContent = [`${state[0].toUpperCase()}${state.slice(1)}.`, detail].filter(Boolean).join(" ")
+function showJoined(joined) {
+  form.hidden = joined
+  leave.hidden = !joined
+}
+
+function say(...sentences) {
+  status.textContent = sentences.filter(Boolean).join(" ")
+}
+
+function stop(stream) {
+  for (const track of stream.getTracks()) track.stop()
 }

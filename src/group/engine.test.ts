@@ -6,7 +6,7 @@ import { encodeGroupContext } from "ts-mls/groupContext.js"
 import type { Proposal } from "ts-mls/proposal.js"
 import type { RatchetTree } from "ts-mls/ratchetTree.js"
 import { treeHashRoot } from "ts-mls/treeHash.js"
-import { beforeAll, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test, vi } from "vitest"
 import { toHex, utf8Encode } from "../wire/bytes.ts"
 import { isAvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
@@ -19,6 +19,9 @@ import type { GroupState } from "./state.ts"
 import { CIPHERSUITE_ID } from "./suite.ts"
 import { checkUnmergedLeaves } from "./tree.ts"
 import { readWelcome } from "./welcome.ts"
+
+// Key generation is slow, and slower still on a busy machine.
+vi.setConfig({ hookTimeout: 60_000 })
 
 const NOW = 1_750_000_000_000
 const FUZZ = { numRuns: 10_000 }

@@ -1,12 +1,15 @@
 /** MlsSession and AvSession: the behaviours listed in av-mesh 11 and the decisions D-12, D-13, D-17. */
 import { inspect } from "node:util"
-import { beforeAll, describe, expect, test } from "vitest"
+import { beforeAll, describe, expect, test, vi } from "vitest"
 import { type ErrorCode, isAvError } from "../wire/errors.ts"
 import { AvSession } from "./av-session.ts"
 import { MlsEngine } from "./engine.ts"
 import type { OwnKeyPackage } from "./key-package.ts"
 import { type Member, memberOf } from "./member.ts"
 import { MlsSession } from "./mls-session.ts"
+
+// Key generation is slow, and slower still on a busy machine.
+vi.setConfig({ hookTimeout: 60_000 })
 
 const NOW = 1_750_000_000_000
 const STREAM = new Uint8Array(32).fill(5)

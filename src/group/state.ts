@@ -27,13 +27,13 @@ export interface GroupState {
 }
 
 /**
- * Message keys: a member may skip 1000 messages of one sender in an epoch (a minute of cut line at the busiest), and the 64 latest skipped keys
- * are kept for messages that come out of order.
+ * Message keys: up to 512 messages of one sender may be missing in an epoch (two minutes of a member that changes its state as often as it may),
+ * more would let a hostile member keep everybody hashing; the 64 latest skipped keys are kept for messages that come out of order.
  */
 export const RETENTION: KeyRetentionConfig = {
   retainKeysForGenerations: 64,
   retainKeysForEpochs: 0,
-  maximumForwardRatchetSteps: 1_000,
+  maximumForwardRatchetSteps: 512,
 }
 
 /** Short messages are padded so that their kind does not show by length. */

@@ -13,6 +13,7 @@ import { ControlChannels } from "./control-channels.ts"
 import { checkDescription, type DescriptionExpectation, signDescription } from "./descriptions.ts"
 import { Emitter } from "./emitter.ts"
 import { asAvError } from "./errors.ts"
+import { MAX_VIDEO_LANES } from "./lane-capacity.ts"
 import { openLaneKey, signLaneKey } from "./lane-key.ts"
 import { LanePeer } from "./lane-peer.ts"
 import { LaneSet } from "./lane-set.ts"
@@ -54,6 +55,7 @@ export class DirectLink implements PeerLink {
   readonly #channels: ControlChannels
   readonly #lanes: LaneSet
   readonly #core: SessionCore
+  readonly #videoLanes: number
   readonly #drops = new Map<string, number>()
   readonly #timers = new Set<ReturnType<typeof setTimeout>>()
   readonly #onAbort = () => this.close()
@@ -77,6 +79,7 @@ export class DirectLink implements PeerLink {
     this.peerNode = options.peerNode
     this.#options = options
     this.attemptId = options.attemptId ?? randomAttempt(options.random ?? secureRandom)
+    this.#videoLanes = Math.min(Math.max(1, options.videoLanes ?? VIDEO_LANES), MAX_VIDEO_LANES)
     const iceServers = options.iceServers ?? []
     this.#control = new LanePeer({
       laneId: 0,
@@ -113,7 +116,7 @@ export class DirectLink implements PeerLink {
       iceServers,
       sink: options.laneSink,
       forward: options.forwardMedia ?? false,
-      videoLanes: options.videoLanes ?? VIDEO_LANES,
+      videoLanes: this.#videoLanes,
       gatherMs: options.gatherMs ?? GATHER_MS,
       passive: options.passive ?? false,
       onState: (lane, state) => this.#events.emit("lane", { laneId: lane.laneId, role: lane.role, state }),
@@ -145,10 +148,7 @@ export class DirectLink implements PeerLink {
   }
 
   async makeOffer(): Promise<LinkDescription> {
-    const [fields] = await Promise.all([
-      this.#control.offer(),
-      this.#lanes.offerFirst(LaneSet.firstIds(this.#options.videoLanes ?? VIDEO_LANES)),
-    ])
+    const [fields] = await Promise.all([this.#control.offer(), this.#lanes.offerFirst(LaneSet.firstIds(this.#videoLanes))])
     return this.#describe(fields, false)
   }
 

@@ -1,9 +1,8 @@
 /** Links to peers: lanes, control sessions, and what the mesh worker needs to use them. */
 export { AttemptLog, ourOfferWins, peekDescription } from "./descriptions.ts"
 export { GOAWAY } from "./errors.ts"
-export { canTransferDataChannel } from "./lane-forward.ts"
 export * from "./lane-port.ts"
 export { answerLink, offerLink } from "./peer-link.ts"
-export { forwardRouted, type RoutedForward, routedAddress } from "./routed-forward.ts"
+export { forwardRouted, routedAddress } from "./routed-forward.ts"
 export { createRoutedHub } from "./routed-hub.ts"
 export * from "./types.ts"

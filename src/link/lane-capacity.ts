@@ -9,7 +9,7 @@ const NACK_RTT_MS = 90
 /** The publisher adds repair for at most this loss; a worse link is protected by NACK and shedding. */
 const PUBLISHER_MAX_LOSS = 0.05
 /** Interval of audio packets, and so the distance of the second copy, in ms. */
-export const AUDIO_PACKET_MS = 20
+const AUDIO_PACKET_MS = 20
 /** More video lanes than this are never opened on one link. */
 export const MAX_VIDEO_LANES = 8
 

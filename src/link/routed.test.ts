@@ -1,6 +1,8 @@
+import fc from "fast-check"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { createIdentity } from "../identity/index.ts"
 import type { IdentitySigner } from "../identity/signer.ts"
+import { fromHex } from "../wire/bytes.ts"
 import { FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
 import { decodeRoutedFrame, decodeRoutedHello, encodeRoutedHello } from "../wire/routed.ts"
 import type { Bytes } from "../wire/types.ts"
@@ -272,4 +274,30 @@ describe("routed sessions", () => {
     }
     expect(limited).toBe(68)
   })
+
+  it("take any bytes without an exception", () => {
+    const hub = createRoutedHub({ signer: bob })
+    hubs.push(hub)
+    let dropped = 0
+    hub.on("dropped", () => dropped++)
+    const nodes = Uint8Array.from([...decodeHex(alice.nodeId), ...decodeHex(bob.nodeId)])
+    fc.assert(
+      fc.property(
+        fc.constantFrom(FRAME_ROUTED, FRAME_ROUTED_HELLO),
+        fc.uint8Array({ maxLength: 260 }),
+        fc.boolean(),
+        (type, bytes, addressed) => {
+          if (addressed && bytes.length > 20) bytes.set(nodes, 4)
+          hub.receive(type, bytes, () => undefined)
+        },
+      ),
+      { numRuns: 10_000 },
+    )
+    expect(dropped).toBeGreaterThan(9_000)
+  })
 })
+
+/** Bytes of a node id in the order of the wire. */
+function decodeHex(node: string): number[] {
+  return [...fromHex(node)].reverse()
+}

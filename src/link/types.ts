@@ -6,7 +6,7 @@ import type { AvError } from "../wire/errors.ts"
 import type { Bytes, NodeId, PeerKeyId, RandomBytes } from "../wire/types.ts"
 import type { LanePath, LaneSource, LaneState, MediaLaneRole } from "./lane-port.ts"
 
-export type LaneRole = "control" | MediaLaneRole
+type LaneRole = "control" | MediaLaneRole
 
 /** Who is at the other end, after HELLO_AUTH and `av.keys`. Every field was proven, none is only claimed. */
 export interface AuthenticatedPeer {
@@ -121,7 +121,7 @@ export interface PeerLinkOptions {
   attemptId?: bigint
   laneSink: LaneSink
   iceServers?: RTCIceServer[]
-  /** Video lanes opened from the start, 1..7. Default 2. */
+  /** Video lanes opened from the start, 1..8 (other values are brought into that range). Default 2. */
   videoLanes?: number
   /** `true`: never transfer channels to the worker. */
   forwardMedia?: boolean

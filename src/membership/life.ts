@@ -192,7 +192,10 @@ export class Life {
   tick(): void {
     const { core } = this
     if (core.view !== undefined) {
-      for (const keyId of this.presence.silent(core.now, this.links.wanted)) this.report(keyId, false)
+      for (const keyId of this.presence.silent(core.now, this.links.ideal)) this.report(keyId, false)
+      for (const { keyId, left } of this.presence.untold(core.now, () => core.randomBelow(2_000))) {
+        this.talk.say(encodeRoomMessage({ t: "room.lost", keyId, left }), false)
+      }
       if (this.iCommit) {
         for (const { keyId, reason } of this.presence.verdict(core.now).lost) {
           if (!this.sequencer.queue.hasRemove(keyId)) this.sequencer.queue.remove({ keyId, reason, urgent: false }, core.now)
@@ -213,7 +216,7 @@ export class Life {
 
   wake(): (Milliseconds | undefined)[] {
     return [
-      this.core.view === undefined ? undefined : this.presence.wake(this.core.now, this.links.wanted),
+      this.core.view === undefined ? undefined : this.presence.wake(this.core.now, this.links.ideal),
       this.#seal === undefined || !this.ready ? undefined : this.#seal.until,
       this.#rejoin?.at,
     ]

@@ -32,7 +32,9 @@ export class Links {
   readonly #leaves: Leaves
   readonly #states: StateBook
   readonly #attempts = new Map<PeerKeyId, Attempt>()
+  /** Those it is to be linked to, unreachable ones replaced. */
   #wanted: PeerKeyId[] = []
+  #ideal: PeerKeyId[] = []
 
   constructor(core: RoomCore, leaves: Leaves, states: StateBook) {
     this.#core = core
@@ -40,9 +42,9 @@ export class Links {
     this.#states = states
   }
 
-  /** The members this peer should be linked to. */
-  get wanted(): readonly PeerKeyId[] {
-    return this.#wanted
+  /** The members this peer would be linked to if every link could be made. */
+  get ideal(): readonly PeerKeyId[] {
+    return this.#ideal
   }
 
   /** The member list changed. `mine`: this peer has just come in and calls at once. */
@@ -115,12 +117,14 @@ export class Links {
   reset(): void {
     this.#attempts.clear()
     this.#wanted = []
+    this.#ideal = []
   }
 
   #plan(): void {
     const { room, members, me, now } = this.#core
     if (room === undefined) return
     const canLink = (keyId: PeerKeyId) => members.size <= FULL_MESH || (this.#attempts.get(keyId)?.unreachableUntil ?? 0) <= now
+    this.#ideal = neighbours(room.roomId, [...members.keys()], me)
     this.#wanted = neighbours(room.roomId, [...members.keys()], me, canLink)
   }
 

@@ -23,6 +23,7 @@ import type {
 } from "./types.ts"
 
 const ALIVE_MS = 5_000
+const OVERDUE_MS = 20
 /** GOAWAY codes of control-plane 0.5. */
 const GOAWAY_LEAVING = 1
 const GOAWAY_POLICY = 6
@@ -106,8 +107,8 @@ export class RoomMachine implements RoomMachineFace {
       this.#strangerWake(),
       this.#leaveBy,
     )
-    // A wake-up in the past is due now; one every millisecond is as good as a busy loop and never needed.
-    return time === undefined ? undefined : Math.max(time, life.core.now + 1)
+    // What is overdue waits for something else; it is looked at again, but never in a busy loop.
+    return time === undefined || time > life.core.now ? time : life.core.now + OVERDUE_MS
   }
 
   #dispatch(event: RoomEvent): void {
@@ -238,10 +239,11 @@ export class RoomMachine implements RoomMachineFace {
     const answer = message.t === "room.alive" && asked && session.isHolder
     if (!answer && !acceptsFrom(peerClass, asked, message.t)) {
       core.count(`refused-from-${peerClass}`)
-      if (message.t === "room.alive" && core.room !== undefined && equalBytes(message.roomId, core.room.roomId)) {
-        // A member of an epoch that this peer does not have yet (RM-6): ask those who are known.
+      if (message.t === "room.alive" && core.room !== undefined) {
+        // A member of an epoch that this peer does not have yet (RM-6): ask those who are known. Or one of another group (RM-11).
         const link = this.#life.carrier.roomLinks()[0]
-        if (link !== undefined) catchUp.behind(link.id, message.epoch)
+        if (!equalBytes(message.roomId, core.room.roomId)) this.#life.merge.probe(session)
+        else if (link !== undefined) catchUp.behind(link.id, message.epoch)
       }
       return
     }

@@ -13,6 +13,8 @@ import type { SessionId } from "./types.ts"
 
 /** A registered node that is neither a member nor joining is looked at after this. */
 const STRAY_MS = 5_000
+/** A request to join counts this long as being on the way in. */
+const JOINING_MS = 15_000
 /** Somebody who knocked and did not ask to join may be a member of another group: knock back. */
 const KNOCK_BACK_MS = 1_500
 /** Between two looks at the same node. */
@@ -152,10 +154,10 @@ export class Merge {
     core.act({ type: "openRouted", node, via })
   }
 
-  /** Proved the invitation, got our head, is no member, and did not ask to join. */
+  /** Proved the invitation, got our head, and did not ask to join: a member of ours may be one of another group by now. */
   #owesJoin(session: RoomSession): boolean {
     const { headSentAt, proven, peer, joinedAt } = session
-    if (headSentAt === undefined || proven !== "invite" || this.#core.members.has(peer.keyId)) return false
+    if (headSentAt === undefined || proven !== "invite") return false
     return (joinedAt === undefined || joinedAt < headSentAt) && !this.#looked.has(peer.nodeId)
   }
 
@@ -169,7 +171,9 @@ export class Merge {
   #lookForStrays(): void {
     const core = this.#core
     const joining = new Set<NodeId>()
-    for (const { proven, peer } of core.sessions.all()) if (proven !== undefined) joining.add(peer.nodeId)
+    for (const { joinedAt, peer } of core.sessions.all()) {
+      if (joinedAt !== undefined && core.now - joinedAt < JOINING_MS) joining.add(peer.nodeId)
+    }
     const members = new Set([...core.members.keys()].map((keyId) => this.#leaves.nodeOf(keyId)))
     for (const node of this.#strays.keys()) {
       if (core.roster?.has(node) !== true || members.has(node) || joining.has(node)) this.#strays.delete(node)
@@ -181,7 +185,8 @@ export class Merge {
     if (!this.#hooks.iCommit()) return
     for (const [node, since] of this.#strays) {
       if (core.now - since < STRAY_MS || this.#looked.has(node)) continue
-      if (compareUtf8(core.options.self.nodeId, node) > 0) continue
+      // The lower node id knocks; when it does not, the other one does.
+      if (compareUtf8(core.options.self.nodeId, node) > 0 && core.now - since < 2 * STRAY_MS) continue
       this.#want(node)
     }
   }

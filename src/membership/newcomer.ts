@@ -234,10 +234,11 @@ export class Newcomer {
   }
 
   wake(): Milliseconds | undefined {
-    if (!this.active) return undefined
+    if (!this.active || this.#founding || this.#taking) return undefined
     const ask = this.#ask
+    const silent = !this.#warned && this.#core.roster === undefined && this.#target === undefined
     return earliest(
-      this.#warned ? undefined : this.#startedAt + NO_ROSTER_MS,
+      silent ? this.#startedAt + NO_ROSTER_MS : undefined,
       this.#target === undefined && this.#round !== undefined ? this.#nextRound() : undefined,
       ask === undefined ? undefined : ask.pendingAt + this.#patience(ask),
       this.#target !== undefined && ask === undefined ? Math.max(this.#notBefore, this.#core.now + 100) : undefined,
@@ -278,7 +279,10 @@ export class Newcomer {
   /** Contacts the next nodes, or founds when there are none (RM-7 step 3, RM-10). */
   #contact(): void {
     const core = this.#core
-    if (core.roster === undefined && this.#extra.length === 0) return
+    if (core.roster === undefined && this.#extra.length === 0) {
+      this.#round = undefined
+      return
+    }
     if (this.#allNew()) return this.#found()
     if (this.#round !== undefined && core.now < this.#nextRound()) return
     const nodes = [...new Set([...this.#extra, ...(core.roster ?? [])])].filter(

@@ -8,6 +8,8 @@ import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 export const SILENCE_MS = 6_000
 /** The same for one that should be a neighbour and is none: it may have died before a link came up. */
 export const UNSEEN_MS = 30_000
+/** A loss that has led to nothing is told again. */
+const TELL_AGAIN_MS = 6_000
 /** Reports kept about one peer; more say nothing new. */
 const MAX_REPORTS = 16
 
@@ -19,6 +21,8 @@ interface Watched {
   /** It asked to be removed, or an order says so: whatever it still says, it counts as having left at this time. */
   going: Milliseconds | undefined
   reporters: Set<PeerKeyId>
+  /** When the room last heard of its loss, from anybody. */
+  toldAt: Milliseconds
 }
 
 /** What was learned by one call: to be told to the application. */
@@ -44,7 +48,7 @@ export class Presence {
     for (const { keyId } of members) {
       const known = this.#peers.get(keyId)
       if (known !== undefined && !fresh.has(keyId)) continue
-      this.#peers.set(keyId, { heard: now, neighbour: known?.neighbour ?? false, reports: [], going: undefined, reporters: new Set() })
+      this.#peers.set(keyId, { heard: now, neighbour: known?.neighbour ?? false, reports: [], going: undefined, reporters: new Set(), toldAt: now })
     }
     this.#order = members.map(({ keyId, leafIndex }) => ({ keyId, leaf: leafIndex }))
   }
@@ -81,6 +85,7 @@ export class Presence {
     const news = before.length === 0 || (left && !before.some((report) => report.left))
     if (reporter === this.#me) peer.neighbour = false
     peer.reporters.add(reporter)
+    peer.toldAt = now
     if (news || before.length < MAX_REPORTS) before.push({ at: now, left })
     return news ? { keyId, connection: "lost", left } : undefined
   }
@@ -102,6 +107,16 @@ export class Presence {
     return [...this.#silences(wanted)].flatMap(([keyId, at]) => (at <= now ? [keyId] : []))
   }
 
+  /** Lost peers that are still members although the room should know: whoever commits may have come later and never heard of it. */
+  untold(now: Milliseconds, jitter: () => Milliseconds): { keyId: PeerKeyId; left: boolean }[] {
+    return this.verdict(now).lost.flatMap(({ keyId, reason }) => {
+      const peer = this.#peers.get(keyId)
+      if (peer === undefined || now - peer.toldAt < TELL_AGAIN_MS) return []
+      peer.toldAt = now + jitter()
+      return [{ keyId, left: reason === "left" }]
+    })
+  }
+
   /** Who acts now (RM-30). `without` is left out: it is asking to come in again. */
   verdict(now: Milliseconds, without?: PeerKeyId): CommitterVerdict {
     const roster: RosterEntry[] = []
@@ -119,7 +134,9 @@ export class Presence {
 
   /** When silence or loss changes something by itself. */
   wake(now: Milliseconds, wanted: readonly PeerKeyId[]): Milliseconds | undefined {
-    return earliest(this.verdict(now).changesAt, ...this.#silences(wanted).values())
+    const { changesAt, lost } = this.verdict(now)
+    const told = lost.flatMap(({ keyId }) => this.#peers.get(keyId)?.toldAt ?? []).map((at) => at + TELL_AGAIN_MS)
+    return earliest(changesAt, ...told, ...this.#silences(wanted).values())
   }
 
   /** When each peer that is watched counts as silent. */

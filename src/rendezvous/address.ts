@@ -26,7 +26,7 @@ export function serverAddress(text: string, allowInsecure: boolean): ServerAddre
 }
 
 /** True for the names and addresses that never leave the machine; `hostname` as the URL standard writes it. */
-export function isLoopbackHost(hostname: string): boolean {
+function isLoopbackHost(hostname: string): boolean {
   return (
     hostname === "localhost" || hostname.endsWith(".localhost") || hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(hostname)
   )

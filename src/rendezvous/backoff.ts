@@ -7,7 +7,7 @@ const LONGEST_MS = 30_000
 const DRAINING_MS = 10_000
 
 /** A number in 0 ≤ x < 1 from the injected source. */
-export function randomFraction(random: RandomBytes): number {
+function randomFraction(random: RandomBytes): number {
   const bytes = random(4)
   return new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) / 2 ** 32
 }

@@ -1,5 +1,4 @@
 /** The rendezvous: client, introductions by members, and the server's machine. Knows no links and no rooms. */
-export { isLoopbackHost, type ServerAddress, serverAddress } from "./address.ts"
 export { openRendezvous } from "./client.ts"
 export { type IntroducerAction, IntroducerMachine, type IntroducerOptions } from "./introducer.ts"
 export * from "./types.ts"

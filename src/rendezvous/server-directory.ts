@@ -14,7 +14,7 @@ import { FixedWindows } from "./windows.ts"
 const LONGEST_LIFE_MS = 30 * 24 * 3_600_000
 
 /** A record that fits its publisher, and the signature that is still to be checked before it is shelved. */
-export interface UncheckedRecord {
+interface UncheckedRecord {
   owner: PeerKeyId
   record: ShelvedRecord
   signed: Bytes
@@ -26,7 +26,7 @@ export interface UncheckedRecord {
  * its time. Only the Ed25519 half can be checked here: the server knows the hash of the ML-DSA key, not the key. Whoever
  * fetches the record checks both halves (D-18 step 3).
  */
-export function readForShelf(bytes: Bytes, owner: PeerKeyId, maxBytes: number, now: Milliseconds): UncheckedRecord | undefined {
+function readForShelf(bytes: Bytes, owner: PeerKeyId, maxBytes: number, now: Milliseconds): UncheckedRecord | undefined {
   if (bytes.length > maxBytes) return undefined
   try {
     const { record, canonical, signature } = decodeKeyPackageRecord(bytes)

@@ -6,7 +6,7 @@ import type { RejectReason } from "../wire/rendezvous-message.ts"
 import type { Bytes, Milliseconds, NodeId, RandomBytes, U64 } from "../wire/types.ts"
 
 /** Why a coordinator or target refused (control-plane 6.7); numbers that are not listed read as `unspecified`. */
-export { REJECT_REASONS, type RejectReason } from "../wire/rendezvous-message.ts"
+export type { RejectReason } from "../wire/rendezvous-message.ts"
 
 /** A signed description on its way to somebody, with what may travel beside it. Bytes are forwarded untouched. */
 export interface Introduction {

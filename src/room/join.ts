@@ -3,6 +3,7 @@ import { AudioEngine } from "../media/index.ts"
 import { installErrorTransfer } from "../pipeline/errors.ts"
 import { remoteGroup, remoteSigner } from "../pipeline/keys/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
+import { Conductor } from "./conductor.ts"
 import { readRoomAddress } from "./invitation.ts"
 import { LiveRoom } from "./live-room.ts"
 import type { JoinOptions, Room } from "./types.ts"
@@ -23,7 +24,7 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
   const address = readRoomAddress(String(url), options.open ?? false)
   requireBrowser()
   installErrorTransfer()
-  let room: LiveRoom | undefined
+  let conductor: Conductor | undefined
   let broken: AvError | undefined
   let onBroken: (error: AvError) => void = () => {}
   const failure = new Promise<never>((_, reject) => {
@@ -33,7 +34,7 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
   const workers = startWorkers(options.workers ?? {}, (error) => {
     broken = error
     onBroken(error)
-    room?.workerFailed(error)
+    conductor?.workerFailed(error)
   })
   let audio: AudioEngine | undefined
   try {
@@ -43,14 +44,14 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
     audio = engine
     await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId })])
     if (signal?.aborted) throw new AvError("Aborted")
-    room = new LiveRoom({ url: String(url), address, options, workers, signer, group, audio })
+    conductor = new Conductor({ address, options, workers, signer, group, audio })
   } catch (error) {
     workers.close()
     await audio?.close()
     throw isAvError(error) ? error : new AvError("WorkerFailed", {}, { cause: broken ?? error })
   }
-  await room.join(signal)
-  return room
+  await conductor.join(signal)
+  return new LiveRoom(conductor, { name: address.name, open: address.open, invitation: String(url) })
 }
 
 async function openKeys(workers: RoomWorkers, options: JoinOptions) {

@@ -1,176 +1,60 @@
-/** A live room: composes the room machine, the connections, the workers and the media, and shows them as one {@link Room}. */
-import * as Comlink from "comlink"
+/** A live room as the application holds it. The work is done by its {@link Conductor}. */
 import { secureRandom } from "../crypto/index.ts"
-import { type IdentitySigner, PinTable } from "../identity/index.ts"
-import { type ControlSession, GOAWAY, laneTransferables } from "../link/index.ts"
-import type { AudioEngine } from "../media/index.ts"
-import { RoomMachine, type RoomNotice, type RoomOpContext } from "../membership/index.ts"
-import { openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
-import { AvError, isAvError } from "../wire/errors.ts"
+import { AvError } from "../wire/errors.ts"
 import { toHex } from "../wire/index.ts"
-import type { Bytes, PeerKeyId } from "../wire/types.ts"
-import { Emitter } from "./emitter.ts"
-import type { RoomAddress } from "./invitation.ts"
-import { type DriverAction, MachineDriver } from "./machine-driver.ts"
-import { MediaPlane } from "./media-plane.ts"
-import { RoomParticipant } from "./participant.ts"
-import { PeerHub } from "./peer-hub.ts"
+import { type Conductor, MAX_NAME } from "./conductor.ts"
 import type { LocalPublication } from "./publication.ts"
-import { describeError } from "./sentences.ts"
-import { collectStats } from "./stats.ts"
-import type {
-  ChatMessage,
-  JoinOptions,
-  LeaveReason,
-  Participant,
-  Publication,
-  PublishOptions,
-  Room,
-  RoomEvents,
-  RoomState,
-  RoomStats,
-} from "./types.ts"
-import type { RoomWorkers } from "./workers.ts"
+import type { ChatMessage, Participant, Publication, PublishOptions, Room, RoomEvents, RoomState, RoomStats } from "./types.ts"
 
-const MAX_NAME = 64
 const MAX_CHAT_BYTES = 8 * 1024
 const MAX_DATA_BYTES = 32 * 1024
 const MAX_TOPIC = 64
-/** A graceful leave is over after this time even when nobody answers (RM-15), ms. */
-const LEAVE_MS = 2_500
-const DEFAULT_VIDEO_LANES = 2
-
-/** Everything a room is made of. */
-export interface RoomParts {
-  url: string
-  address: RoomAddress
-  options: JoinOptions
-  workers: RoomWorkers
-  signer: IdentitySigner
-  group: RoomOpContext["group"]
-  audio: AudioEngine
-}
 
 export class LiveRoom implements Room {
   readonly name: string
   readonly open: boolean
   readonly invitation: string
-  readonly local: RoomParticipant
-  readonly #parts: RoomParts
-  readonly #events = new Emitter<RoomEvents>()
-  readonly #participants = new Map<PeerKeyId, RoomParticipant>()
-  readonly #driver: MachineDriver
-  readonly #rendezvous: RendezvousClient
-  readonly #hub: PeerHub
-  readonly #media: MediaPlane
-  readonly #warned: Record<string, number> = {}
-  #state: RoomState = "joining"
-  #roomId: Bytes | undefined
-  #serverConnected = false
-  #failure: AvError | undefined
-  #ended: LeaveReason | undefined
-  #joined: { resolve: () => void; reject: (error: AvError) => void } | undefined
+  readonly #conductor: Conductor
   #leaving: Promise<void> | undefined
-  #finish: () => void = () => {}
-  #iceServers: RTCIceServer[] = []
 
-  constructor(parts: RoomParts) {
-    const { address, options, workers, signer, group, audio } = parts
-    this.#parts = parts
-    this.name = address.name
-    this.open = address.open
-    this.invitation = parts.url
-    this.local = new RoomParticipant(signer.keyId, true)
-    this.local.name = (options.name ?? "").slice(0, MAX_NAME)
-    const machine = new RoomMachine({
-      name: address.name,
-      self: signer,
-      inviteKey: address.inviteKey,
-      relayKey: address.relayKey,
-      ...(address.root === undefined ? {} : { root: address.root }),
-      ...(this.local.name === "" ? {} : { displayName: this.local.name }),
-      random: secureRandom,
-    })
-    this.#driver = new MachineDriver(machine, { group, signer }, (action) => this.#perform(action))
-    this.#rendezvous = openRendezvous({ url: address.server, namespace: address.name, signer })
-    this.#hub = this.#makeHub()
-    this.#media = new MediaPlane({
-      workers,
-      audio,
-      random: secureRandom,
-      ownKeyId: signer.keyId,
-      roomId: () => this.#requireRoomId(),
-      send: (keyId, message) => this.#sendDirect(keyId, message),
-      events: {
-        tracksChanged: (urgent) => this.#sendState(urgent),
-        subscriptionStarted: (subscription) => {
-          const { participant } = subscription
-          this.#events.emit("track", { participant, subscription, track: subscription.track })
-        },
-        subscriptionEnded: (subscription) =>
-          this.#events.emit("trackEnded", { participant: subscription.participant, subscription }),
-        subscriptionMuted: (subscription) => {
-          const { participant, muted } = subscription
-          this.#events.emit("muted", { participant, subscription, muted })
-        },
-        level: (participant, level, speaking) => this.#level(participant ?? this.local, level, speaking),
-        deviceLost: (publication) => this.#events.emit("deviceLost", { publication }),
-        heard: (keyId) => this.#fromSession(keyId, (session) => this.#driver.feed({ type: "heard", session })),
-        epochSeen: (keyId, epoch) =>
-          this.#fromSession(keyId, (session) => this.#driver.feed({ type: "epochSeen", session, epoch })),
-        warning: (error) => this.#warn(error),
-      },
-    })
-    this.#listenToServer()
-    audio.onStateChange(() => this.#audioState())
-  }
-
-  /** Starts joining; resolves when this page is a member and may send. Rejects with the refusal, after everything is closed. */
-  async join(signal: AbortSignal | undefined): Promise<void> {
-    const onAbort = () => this.#end("aborted", new AvError("Aborted"))
-    const onPageHide = () => this.#driver.feed({ type: "pageHide" })
-    signal?.addEventListener("abort", onAbort, { once: true })
-    globalThis.addEventListener("pagehide", onPageHide)
-    this.#finish = () => {
-      signal?.removeEventListener("abort", onAbort)
-      globalThis.removeEventListener("pagehide", onPageHide)
-    }
-    await new Promise<void>((resolve, reject) => {
-      this.#joined = { resolve, reject }
-      if (signal?.aborted) onAbort()
-      else this.#driver.feed({ type: "start" })
-    })
-    this.#sendState(true)
-    this.#audioState()
+  constructor(conductor: Conductor, about: { name: string; open: boolean; invitation: string }) {
+    this.#conductor = conductor
+    this.name = about.name
+    this.open = about.open
+    this.invitation = about.invitation
   }
 
   get state(): RoomState {
-    return this.#state
+    return this.#conductor.state
   }
 
   get epoch(): bigint {
-    return this.#driver.machine.view?.epoch ?? 0n
+    return this.#conductor.driver.machine.view?.epoch ?? 0n
   }
 
   get code(): string {
-    return this.#driver.machine.view?.roomCode ?? ""
+    return this.#conductor.driver.machine.view?.roomCode ?? ""
+  }
+
+  get local(): Participant {
+    return this.#conductor.people.local
   }
 
   get participants(): ReadonlyMap<string, Participant> {
-    return this.#participants
+    return this.#conductor.people.remote
   }
 
   get publications(): readonly Publication[] {
-    return this.#media.publications.all
+    return this.#conductor.media.publications.all
   }
 
   on<K extends keyof RoomEvents>(event: K, handler: (value: RoomEvents[K]) => void): () => void {
-    return this.#events.on(event, handler)
+    return this.#conductor.events.on(event, handler)
   }
 
   async publish(media: MediaStream | MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication[]> {
     this.#requireOpen()
-    return this.#media.publications.publish(media, options)
+    return this.#conductor.media.publications.publish(media, options)
   }
 
   async unpublish(publication: Publication): Promise<void> {
@@ -180,9 +64,8 @@ export class LiveRoom implements Room {
   async setName(name: string): Promise<void> {
     this.#requireOpen()
     if ([...name].length > MAX_NAME) throw new AvError("MessageTooLarge", { max: MAX_NAME })
-    this.local.name = name
-    this.#sendState(true)
-    this.#events.emit("participantUpdated", { participant: this.local })
+    this.#conductor.people.rename(name)
+    this.#conductor.sendState(true)
   }
 
   async sendMessage(text: string): Promise<ChatMessage> {
@@ -191,9 +74,9 @@ export class LiveRoom implements Room {
     if (size === 0) throw new AvError("UsageError", { why: "empty message" })
     if (size > MAX_CHAT_BYTES) throw new AvError("MessageTooLarge", { got: size, max: MAX_CHAT_BYTES })
     const id = secureRandom(16)
-    this.#driver.feed({ type: "chat", id, text })
+    this.#conductor.driver.feed({ type: "chat", id, text })
     const message = { id: toHex(id), from: this.local, text, at: Date.now() }
-    this.#events.emit("message", message)
+    this.#conductor.events.emit("message", message)
     return message
   }
 
@@ -201,37 +84,27 @@ export class LiveRoom implements Room {
     this.#requireOpen()
     if ([...topic].length > MAX_TOPIC) throw new AvError("MessageTooLarge", { max: MAX_TOPIC })
     if (bytes.length > MAX_DATA_BYTES) throw new AvError("MessageTooLarge", { got: bytes.length, max: MAX_DATA_BYTES })
-    this.#driver.feed({ type: "data", topic, bytes: bytes.slice() })
+    this.#conductor.driver.feed({ type: "data", topic, bytes: bytes.slice() })
   }
 
   async remove(participant: Participant | string): Promise<void> {
     this.#requireOpen()
     const keyId = typeof participant === "string" ? participant : participant.id
-    if (!this.#participants.has(keyId)) throw new AvError("MemberNotFound", { key_id: keyId })
-    if (!this.#driver.machine.isHost) throw new AvError("NotAllowed", { right: "remove" })
-    this.#driver.feed({ type: "remove", keyId })
+    if (!this.#conductor.people.remote.has(keyId)) throw new AvError("MemberNotFound", { key_id: keyId })
+    if (!this.#conductor.driver.machine.isHost) throw new AvError("NotAllowed", { right: "remove" })
+    this.#conductor.driver.feed({ type: "remove", keyId })
   }
 
   stats(): Promise<RoomStats> {
-    const { machine } = this.#driver
-    return collectStats({
-      machine,
-      hub: this.#hub,
-      media: this.#media,
-      workers: this.#parts.workers,
-      local: this.local,
-      roomName: this.name,
-      serverConnected: this.#serverConnected,
-      warnings: this.#warned,
-    })
+    return this.#conductor.stats()
   }
 
-  async startAudio(): Promise<void> {
-    await this.#parts.audio.resume()
+  startAudio(): Promise<void> {
+    return this.#conductor.startAudio()
   }
 
   leave(): Promise<void> {
-    this.#leaving ??= this.#leave()
+    this.#leaving ??= this.#conductor.leave()
     return this.#leaving
   }
 
@@ -239,323 +112,7 @@ export class LiveRoom implements Room {
     return this.leave()
   }
 
-  async #leave(): Promise<void> {
-    if (this.#ended !== undefined) return
-    this.#media.publications.closeAll()
-    const finished = new Promise<void>((resolve) => {
-      const off = this.on("left", () => {
-        off()
-        resolve()
-      })
-      setTimeout(() => this.#end("left"), LEAVE_MS)
-    })
-    this.#driver.feed({ type: "leave" })
-    await finished
-  }
-
-  #makeHub(): PeerHub {
-    const { options, workers, signer } = this.#parts
-    const { mesh } = workers
-    return new PeerHub({
-      signer,
-      pins: ownPin(signer),
-      laneSink: {
-        add: (lane) => void mesh.addLane(Comlink.transfer(lane, laneTransferables(lane.source))),
-        remove: ({ link, laneId }) => void mesh.removeLane(link, laneId),
-      },
-      rendezvous: this.#rendezvous,
-      videoLanes: options.videoLanes ?? DEFAULT_VIDEO_LANES,
-      forwardMedia: options.forwardMedia ?? false,
-      iceServers: () => [...this.#iceServers, ...(options.iceServers ?? [])],
-      accepts: (session, frame) => this.#driver.machine.accepts(session, frame),
-      events: {
-        sessionOpen: (session) => {
-          const { id, kind, peer, bind } = session
-          this.#driver.feed({ type: "sessionOpen", session: id, kind, peer, bind })
-          if (kind === "direct") this.#media.subscriptions.linkReady(peer.keyId)
-        },
-        sessionClosed: (session) => {
-          this.#driver.feed({ type: "sessionClosed", session: session.id })
-          if (session.kind === "direct" && this.#hub.directSession(session.peer.nodeId) === undefined) {
-            this.#media.subscriptions.linkLost(session.peer.keyId)
-          }
-        },
-        linkKey: (link, session, sessionKey) =>
-          void mesh.setLinkKey(link.id, session.peer.keyId, Comlink.transfer(sessionKey, [sessionKey.buffer])),
-        linkClosed: (link) => void mesh.removeLink(link.id),
-        message: (session, message) => this.#driver.feed({ type: "message", session: session.id, message }),
-        heard: (session) => this.#driver.feed({ type: "heard", session: session.id }),
-        goaway: (session, code) => this.#driver.feed({ type: "goaway", session: session.id, code }),
-        connectFailed: (node) => this.#driver.feed({ type: "connectFailed", node }),
-        routedFailed: (node) => this.#driver.feed({ type: "routedFailed", node }),
-        dropped: (error) => this.#count(error),
-      },
-    })
-  }
-
-  #listenToServer(): void {
-    const server = this.#rendezvous
-    server.on("state", ({ state, error }) => {
-      const connected = state === "registered"
-      if (connected !== this.#serverConnected) {
-        this.#serverConnected = connected
-        this.#driver.feed({ type: "serverState", connected })
-        this.#events.emit("server", { connected })
-      }
-      if (error !== undefined) this.#serverTrouble(error)
-    })
-    server.on("registered", ({ roster, registered }) => this.#driver.feed({ type: "roster", nodes: roster, registered }))
-    server.on("rosterDelta", (delta) => this.#driver.feed({ type: "rosterDelta", ...delta }))
-    server.on("ice", ({ servers }) => {
-      this.#iceServers = servers
-    })
-  }
-
-  /** While joining, a server that cannot be used at all ends the attempt; later the call goes on without it. */
-  #serverTrouble(error: AvError): void {
-    if (this.#state === "joining" && this.#rendezvous.state === "closed") this.#end("failed", error)
-    else this.#warn(error)
-  }
-
-  #perform(action: DriverAction): void {
-    switch (action.type) {
-      case "connect":
-        this.#hub.connect(action.node, action.via)
-        return
-      case "openRouted":
-        this.#hub.openRouted(action.node, action.via)
-        return
-      case "send":
-        this.#send(this.#hub.session(action.session), action.message)
-        return
-      case "goaway":
-        this.#hub.session(action.session)?.close(action.code)
-        return
-      case "deliver":
-        this.#media.deliver(action.keyId, action.message).catch((error: unknown) => this.#count(asAvError(error)))
-        return
-      case "peerClass":
-        if (action.peerClass !== "stranger") this.#hub.link(action.session)?.allowLaneControl()
-        return
-      case "epoch":
-        this.#enterEpoch(action.epoch, action.view.roomId, action.view.members.length)
-        return
-      case "seal":
-        void this.#parts.workers.mesh.setSealEpoch(action.epoch)
-        return
-      case "unregister":
-        this.#rendezvous.close()
-        return
-      case "serverGoaway":
-        this.#rendezvous.close()
-        return
-      case "retryServer":
-        this.#rendezvous.retryNow()
-        return
-      case "emit":
-        this.#notice(action.event)
-        return
-      case "finished":
-        this.#end(this.#failure === undefined ? "left" : "failed", this.#failure)
-    }
-  }
-
-  #enterEpoch(epoch: bigint, roomId: Bytes, members: number): void {
-    const moved = this.#roomId !== undefined && toHex(this.#roomId) !== toHex(roomId)
-    this.#roomId = roomId
-    this.#events.emit("epoch", { epoch, members })
-    if (moved) this.#media.publications.republish().catch((error: unknown) => this.#warn(asAvError(error)))
-  }
-
-  #notice(notice: RoomNotice): void {
-    switch (notice.type) {
-      case "phase":
-        this.#enterPhase(notice.phase, notice.detail)
-        return
-      case "memberJoined":
-        this.#memberJoined(notice.keyId)
-        return
-      case "memberLeft":
-        this.#memberLeft(notice.keyId, notice.reason)
-        return
-      case "connection":
-        this.#update(notice.keyId, (participant) => {
-          participant.connection = notice.connection
-        })
-        return
-      case "stateGone":
-        this.#media.subscriptions.forget(notice.keyId)
-        return
-      case "state":
-        this.#update(notice.keyId, (participant) => {
-          participant.name = notice.state.name
-          this.#media.applyState(participant, notice.state)
-        })
-        return
-      case "chat":
-        this.#said(notice.keyId, (from) =>
-          this.#events.emit("message", { id: toHex(notice.id), from, text: notice.text, at: Date.now() }),
-        )
-        return
-      case "data":
-        this.#said(notice.keyId, (from) => this.#events.emit("data", { from, topic: notice.topic, bytes: notice.bytes }))
-        return
-      case "muteAsked":
-        for (const publication of this.#media.publications.all) void publication.mute()
-        return
-      case "warning":
-        this.#warn(notice.error)
-        return
-      case "failed":
-        this.#failure = notice.error
-        return
-      default:
-        return
-    }
-  }
-
-  #enterPhase(phase: string, detail: string): void {
-    const state = STATES[phase]
-    if (state === undefined) return
-    this.#state = state
-    this.#events.emit("state", { state, detail })
-    if (state === "connected") {
-      this.#joined?.resolve()
-      this.#joined = undefined
-    }
-  }
-
-  #memberJoined(keyId: PeerKeyId): void {
-    if (keyId === this.local.id || this.#participants.has(keyId)) return
-    const participant = new RoomParticipant(keyId, false)
-    this.#participants.set(keyId, participant)
-    this.#events.emit("participantJoined", { participant })
-  }
-
-  #memberLeft(keyId: PeerKeyId, reason: "left" | "gone" | "removed"): void {
-    const participant = this.#participants.get(keyId)
-    if (participant === undefined) return
-    this.#media.subscriptions.forget(keyId)
-    this.#participants.delete(keyId)
-    this.#events.emit("participantLeft", { participant, reason })
-  }
-
-  #update(keyId: PeerKeyId, change: (participant: RoomParticipant) => void): void {
-    const participant = this.#participants.get(keyId)
-    if (participant === undefined) return
-    change(participant)
-    this.#events.emit("participantUpdated", { participant })
-  }
-
-  #said(keyId: PeerKeyId, tell: (from: RoomParticipant) => void): void {
-    const from = this.#participants.get(keyId)
-    if (from !== undefined) tell(from)
-  }
-
-  #level(participant: RoomParticipant, level: number, speaking: boolean): void {
-    participant.audioLevel = level
-    if (participant.speaking === speaking) return
-    participant.speaking = speaking
-    this.#events.emit("speaking", { participant, speaking })
-  }
-
-  #sendState(urgent: boolean): void {
-    if (this.#ended !== undefined) return
-    const state = { name: this.local.name, tracks: this.#media.publications.tracks(), relay: false }
-    this.#driver.feed({ type: "setState", state, urgent })
-  }
-
-  #sendDirect(keyId: PeerKeyId, message: Parameters<ControlSession["send"]>[0]): boolean {
-    const node = this.#driver.machine.nodeOf(keyId)
-    const session = node === undefined ? undefined : this.#hub.directSession(node)
-    return this.#send(session, message)
-  }
-
-  #send(session: ControlSession | undefined, message: Parameters<ControlSession["send"]>[0]): boolean {
-    if (session === undefined || session.closed) return false
-    try {
-      session.send(message)
-      return true
-    } catch (error) {
-      this.#count(asAvError(error))
-      return false
-    }
-  }
-
-  #fromSession(keyId: PeerKeyId, tell: (session: string) => void): void {
-    const node = this.#driver.machine.nodeOf(keyId)
-    const session = node === undefined ? undefined : this.#hub.directSession(node)
-    if (session !== undefined) tell(session.id)
-  }
-
-  #audioState(): void {
-    const { audio, workers } = this.#parts
-    if (audio.blocked && this.#state === "connected") {
-      audio.resume().catch(() => undefined)
-      this.#events.emit("audioBlocked", {})
-    }
-    void workers.receive.setOutputLatency(audio.outputLatencyMs)
-  }
-
-  /** A worker broke: nothing works without it. */
-  workerFailed(error: AvError): void {
-    this.#end("failed", error)
-  }
-
-  #warn(error: AvError): void {
-    this.#count(error)
-    this.#events.emit("warning", { error, message: describeError(error) })
-  }
-
-  #count(error: AvError): void {
-    this.#warned[error.code] = (this.#warned[error.code] ?? 0) + 1
-  }
-
-  #end(reason: LeaveReason, error?: AvError): void {
-    if (this.#ended !== undefined) return
-    const why = isAvError(error, "Removed") ? "removed" : reason
-    this.#ended = why
-    this.#state = "left"
-    this.#finish()
-    this.#driver.stop()
-    this.#media.close()
-    this.#hub.close(GOAWAY.leaving)
-    this.#rendezvous.close()
-    const { keys } = this.#parts.workers
-    // The keys worker erases the group and lets another tab use the identity before it ends.
-    Promise.race([keys.close(), new Promise((resolve) => setTimeout(resolve, 500))]).finally(() => this.#parts.workers.close())
-    for (const keyId of [...this.#participants.keys()]) this.#participants.delete(keyId)
-    this.#joined?.reject(error ?? new AvError(reason === "aborted" ? "Aborted" : "RoomClosed"))
-    this.#joined = undefined
-    this.#events.emit("state", { state: "left", detail: error === undefined ? "" : describeError(error) })
-    this.#events.emit("left", error === undefined ? { reason: why } : { reason: why, error })
-    queueMicrotask(() => this.#events.clear())
-  }
-
   #requireOpen(): void {
-    if (this.#ended !== undefined || this.#leaving !== undefined) throw new AvError("RoomClosed")
+    if (this.#conductor.ended || this.#leaving !== undefined) throw new AvError("RoomClosed")
   }
-
-  #requireRoomId(): Bytes {
-    if (this.#roomId === undefined) throw new AvError("RoomClosed", { why: "not in the room yet" })
-    return this.#roomId
-  }
-}
-
-function ownPin(signer: IdentitySigner): PinTable {
-  const pins = new PinTable()
-  pins.pinForever(signer.nodeId, signer.entityId)
-  return pins
-}
-
-/** Phases of the machine as the application knows them. */
-const STATES: Readonly<Record<string, RoomState>> = {
-  joining: "joining",
-  waiting: "joining",
-  connected: "connected",
-  reconnecting: "reconnecting",
-}
-
-function asAvError(error: unknown): AvError {
-  return isAvError(error) ? error : new AvError("WorkerFailed", {}, { cause: error })
 }

@@ -34,6 +34,8 @@ import { memberSignal, type Signal, serverSignal, trySend } from "./signalling.t
 
 /** Direct links at once, those being made included: a browser has only so many peer connections. */
 const MAX_LINKS = 64
+/** Descriptions with candidates kept for a link that is still being answered. */
+const MAX_EARLY_CANDIDATES = 4
 /** An answer to our offer is due within this time, ms. */
 const ANSWER_MS = 10_000
 
@@ -81,6 +83,8 @@ export class PeerHub {
   readonly #attempts = new Map<NodeId, Attempt | undefined>()
   readonly #links = new Map<string, PeerLink>()
   readonly #sessions = new Map<string, ControlSession>()
+  /** Candidates that came while the answer was still being prepared, by node. */
+  readonly #early = new Map<NodeId, Bytes[]>()
   readonly #stop = new AbortController()
   #counter = 0
 
@@ -189,6 +193,9 @@ export class PeerHub {
 
   #track(link: PeerLink, signal: Signal): void {
     this.#links.set(link.id, link)
+    const early = this.#early.get(link.peerNode) ?? []
+    this.#early.delete(link.peerNode)
+    for (const description of early) this.#moreCandidates(description)
     link.on("candidates", (more) => signal.candidates(link.peerNode, more.description))
     link.on("ready", ({ session, sessionKey }) => {
       this.#settle(link)
@@ -215,6 +222,7 @@ export class PeerHub {
   }
 
   #giveUp(node: NodeId): void {
+    this.#early.delete(node)
     if (!this.#attempts.has(node)) return
     const attempt = this.#attempts.get(node)
     if (attempt !== undefined) {
@@ -289,7 +297,12 @@ export class PeerHub {
     const link = [...this.#links.values()].find(
       ({ peerNode, attemptId }) => peerNode === head.fromNode && attemptId === head.attemptId,
     )
-    link?.addCandidates({ description }).catch((error: unknown) => this.#options.events.dropped(asDropped(error)))
+    if (link !== undefined) {
+      link.addCandidates({ description }).catch((error: unknown) => this.#options.events.dropped(asDropped(error)))
+    } else if (this.#attempts.has(head.fromNode)) {
+      const early = this.#early.get(head.fromNode) ?? []
+      if (early.length < MAX_EARLY_CANDIDATES) this.#early.set(head.fromNode, [...early, description])
+    }
   }
 
   #frame(session: ControlSession, type: number, payload: Bytes): void {

@@ -8,12 +8,15 @@ const MAX_SHOWN = 3
 export interface Announcer {
   element: HTMLElement
   say(text: string, kind?: "news" | "problem"): void
+  /** Takes everything away that is shown: the person looks at the thing itself now. */
+  clear(): void
 }
 
 export function createAnnouncer(): Announcer {
   const element = h("div", { class: "toasts", role: "status", "aria-live": "polite" })
   return {
     element,
+    clear: () => element.replaceChildren(),
     say(text, kind = "news") {
       const same = [...element.children].find((toast) => toast.textContent === text)
       same?.remove()

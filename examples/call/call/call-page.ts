@@ -3,13 +3,24 @@ import { describeError, type Room } from "holomesh"
 import { inviteLink, type PageAddress } from "../address.ts"
 import { h } from "../dom.ts"
 import { icon, mark } from "../icons.ts"
+import { loadPreferences } from "../preferences.ts"
 import { Scope } from "../scope.ts"
+import { createDrawer } from "../statistics/drawer.ts"
 import { createAnnouncer } from "./announcer.ts"
 import { createChat } from "./chat.ts"
 import { type Actions, createControls } from "./controls.ts"
+import { createInviteCard } from "./invite-card.ts"
 import { LocalMedia } from "./local-media.ts"
+import { createMenu, openKeyList, openSecrecy, openSettings } from "./menus.ts"
+import { offerInvitation } from "./offer-invitation.ts"
 import { listenToKeys } from "./shortcuts.ts"
 import { Stage } from "./stage.ts"
+import { keepAwake } from "./wake-lock.ts"
+
+/** A newcomer's name comes a moment after the newcomer, with the first state; ms. */
+const NAME_MS = 800
+
+type Panel = "chat" | "statistics" | undefined
 
 export interface CallPage {
   element: HTMLElement
@@ -25,45 +36,59 @@ export interface CallOptions {
 
 export function createCallPage({ room, address, stream }: CallOptions): CallPage {
   const scope = new Scope()
-  const announcer = createAnnouncer()
-  const status = h("p", { class: "call-status", role: "status", "aria-live": "polite" })
+  const { element: toasts, say, clear } = createAnnouncer()
+  const link = inviteLink(address)
+  let panel: Panel
+  let unread = 0
+  let server = true
+
   const media = new LocalMedia({
     room,
     scope,
     onChange: () => update(),
-    onProblem: (error) => announcer.say(describeError(error), "problem"),
+    onProblem: (error) => say(describeError(error), "problem"),
   })
   const unlock = h(
     "button",
-    { class: "button primary unlock", type: "button", hidden: true, onclick: () => startSound() },
+    { class: "button primary unlock", type: "button", hidden: true, onclick: () => void startSound() },
     icon("speaker"),
     "Turn sound on",
   )
-  const stage = new Stage({
-    room,
-    scope,
-    onBlocked: () => {
-      unlock.hidden = false
-    },
-  })
-  let panel: "chat" | "statistics" | undefined
-  let unread = 0
-  let server = true
+  const soundBlocked = () => {
+    unlock.hidden = false
+  }
+  const startSound = async () => {
+    unlock.hidden = true
+    await room.startAudio().catch(() => undefined)
+    stage.playAll()
+  }
+  const stage = new Stage({ room, scope, onBlocked: soundBlocked })
+  void stage.setSpeaker(loadPreferences().speaker)
+  const invite = () => void offerInvitation(link, room.name, say)
+  const inviteCard = createInviteCard(link, room.open, invite)
   const chat = createChat(room, scope, {
     close: () => open(undefined),
     unread: (count, from) => {
       unread = count
-      if (count > 0) announcer.say(`New message from ${from}`)
+      if (count > 0) say(`New message from ${from}`)
       update()
     },
   })
+  const drawer = createDrawer(room, { close: () => open(undefined), say })
+  scope.add(() => drawer.close())
 
-  const open = (next: typeof panel) => {
+  /** Shows one panel or none; the focus goes back to the button of the panel that held it. */
+  const open = (next: Panel) => {
+    const former = panel
+    const within = document.activeElement?.closest(".panel") !== null
     panel = next
+    if (panel === "chat" && unread > 0) clear()
     chat.show(panel === "chat")
+    drawer.show(panel === "statistics")
     update()
+    if (panel === undefined && within) controls.element.querySelector<HTMLElement>(`[data-action="${former}"]`)?.focus()
   }
-  const toggle = (which: NonNullable<typeof panel>) => open(panel === which ? undefined : which)
+  const toggle = (which: NonNullable<Panel>) => open(panel === which ? undefined : which)
 
   const actions: Actions = {
     microphone: () => void media.toggle("microphone"),
@@ -71,48 +96,47 @@ export function createCallPage({ room, address, stream }: CallOptions): CallPage
     share: () => void (media.sharing ? media.stopSharing() : media.share()),
     leave: () => void room.leave(),
     chat: () => toggle("chat"),
-    invite: () => void copyInvite(),
+    invite,
     statistics: () => toggle("statistics"),
-    more: () => {},
-    help: () => {},
+    help: openKeyList,
   }
   const controls = createControls(actions, typeof navigator.mediaDevices?.getDisplayMedia === "function")
-
-  const copyInvite = async () => {
-    try {
-      await navigator.clipboard.writeText(inviteLink(address))
-      announcer.say("Invitation copied. Send it to the people you want here.")
-    } catch {
-      announcer.say("The browser did not allow copying. Copy the address of this page instead.", "problem")
-    }
-  }
-
-  const startSound = async () => {
-    unlock.hidden = true
-    await room.startAudio().catch(() => undefined)
-    stage.playAll()
-  }
+  const menu = createMenu([
+    { label: "Copy invite", icon: "invite", run: actions.invite, narrowOnly: true },
+    { label: "Statistics", icon: "statistics", run: actions.statistics, narrowOnly: true },
+    { label: "Settings", icon: "settings", run: () => openSettings(room, media, (id) => void stage.setSpeaker(id)) },
+    { label: "Encryption", icon: "lock", run: () => openSecrecy(room) },
+    { label: "Keyboard", icon: "keyboard", run: openKeyList },
+  ])
+  const status = h("p", { class: "call-status", role: "status", "aria-live": "polite" })
+  const sharing = h(
+    "div",
+    { class: "sharing", role: "status", hidden: true },
+    icon("screen"),
+    h("span", {}, "You are sharing your screen"),
+    h("button", { class: "button", type: "button", onclick: () => void media.stopSharing() }, "Stop sharing"),
+  )
 
   const update = () => {
     if (scope.closed) return
-    const camera = media.track("camera")
-    if (camera !== undefined) stage.self.attach(camera)
-    stage.updateSelf({
-      name: room.local.name,
-      pictureOn: media.isOn("camera"),
-      soundOn: media.isOn("microphone"),
-      speaking: room.local.speaking && media.isOn("microphone"),
-      connection: "",
-    })
-    controls.update({ microphone: media.isOn("microphone"), camera: media.isOn("camera"), sharing: media.sharing, panel, unread })
+    const [camera, microphone] = [media.isOn("camera"), media.isOn("microphone")]
+    const picture = media.track("camera")
+    if (picture !== undefined) stage.self.attach(picture)
+    const speaking = room.local.speaking && microphone
+    stage.self.update({ name: room.local.name, pictureOn: camera, soundOn: microphone, speaking, connection: "" })
+    if (room.participants.size > 0) inviteCard.remove()
+    else if (!inviteCard.isConnected) stage.grid.append(inviteCard)
+    controls.update({ microphone, camera, sharing: media.sharing, panel, unread })
+    sharing.hidden = !media.sharing
     const words = stateInWords(room, server)
     if (status.textContent !== words) status.textContent = words
+    document.title = `${unread > 0 ? `(${unread}) ` : ""}${room.name} · holomesh`
   }
 
-  scope.add(room.on("state", update))
-  scope.add(room.on("epoch", update))
+  for (const event of ["state", "epoch", "participantUpdated"] as const) scope.add(room.on(event, update))
   scope.add(room.on("speaking", ({ participant }) => participant.isLocal && update()))
-  scope.add(room.on("participantUpdated", update))
+  scope.add(room.on("audioBlocked", soundBlocked))
+  scope.add(room.on("warning", ({ message }) => say(message, "problem")))
   scope.add(
     room.on("server", ({ connected }) => {
       server = connected
@@ -121,47 +145,51 @@ export function createCallPage({ room, address, stream }: CallOptions): CallPage
   )
   scope.add(
     room.on("participantJoined", ({ participant }) => {
-      // The name follows in a moment, with the participant's first state.
-      setTimeout(() => participant.name !== "" && !scope.closed && announcer.say(`${participant.name} joined`), 800)
+      setTimeout(() => {
+        if (!scope.closed && room.participants.has(participant.id)) say(`${participant.name || "Guest"} joined`)
+      }, NAME_MS)
       update()
     }),
   )
   scope.add(
     room.on("participantLeft", ({ participant, reason }) => {
-      announcer.say(`${participant.name || "Guest"} ${reason === "removed" ? "was removed" : "left"}`)
+      say(`${participant.name || "Guest"} ${reason === "removed" ? "was removed" : "left"}`)
       update()
     }),
   )
-  scope.add(
-    room.on("audioBlocked", () => {
-      unlock.hidden = false
-    }),
-  )
-  scope.add(room.on("warning", ({ message }) => announcer.say(message, "problem")))
   listenToKeys(scope, actions, () => open(undefined))
+  keepAwake(scope)
+  scope.add(() => {
+    for (const dialog of document.querySelectorAll("dialog")) dialog.close()
+  })
 
-  const title = h("h1", {}, room.name)
-  const secrecy = room.open
-    ? h("p", { class: "open-room" }, icon("unlocked"), "Open room: whoever knows the name can come in, the server included")
-    : h("p", { class: "sealed" }, icon("lock"), "Encrypted end to end")
-  const head = h("header", { class: "call-head" }, mark(), h("div", { class: "call-title" }, title, status), secrecy)
-  const body = h("div", { class: "call-body" }, stage.element, chat.element)
-  const element = h("main", { class: "call" }, head, body, announcer.element, unlock, controls.element)
+  const secrecy = h(
+    "button",
+    { class: room.open ? "secrecy open" : "secrecy", type: "button", onclick: () => openSecrecy(room) },
+    icon(room.open ? "unlocked" : "lock"),
+    h("span", {}, room.open ? "Open room: whoever knows the name can come in, the server included" : "Encrypted end to end"),
+  )
+  const head = h(
+    "header",
+    { class: "call-head" },
+    mark(),
+    h("div", { class: "call-title" }, h("h1", {}, room.name), status),
+    secrecy,
+  )
+  const over = h("div", { class: "call-over" }, toasts, sharing, unlock)
+  const place = h("div", { class: "stage-place" }, stage.element, over)
+  const body = h("div", { class: "call-body" }, place, chat.element, drawer.element)
   update()
   void stream.then((opened) => media.publish(opened))
-  return { element, close: () => scope.close() }
+  return { element: h("main", { class: "call" }, head, body, controls.element, menu), close: () => scope.close() }
 }
 
 function stateInWords(room: Room, server: boolean): string {
   if (room.state === "joining") return "Joining …"
   if (room.state === "reconnecting") return "Connection lost. Reconnecting …"
-  if (room.state === "left") return "The call has ended."
+  if (room.state === "left") return "The call has ended"
   const others = room.participants.size
   const who =
-    others === 0
-      ? "Connected. Nobody else is here yet."
-      : others === 1
-        ? "Connected with 1 other"
-        : `Connected with ${others} others`
-  return server ? who : `${who.replace(/\.$/, "")} · the meeting server is away; the call goes on`
+    others === 0 ? "Connected, nobody else is here yet" : `Connected with ${others} ${others === 1 ? "other" : "others"}`
+  return server ? who : `${who}. The meeting server is away; the call goes on, but nobody new can come in.`
 }

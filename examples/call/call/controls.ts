@@ -3,7 +3,8 @@ import { h } from "../dom.ts"
 import { type IconName, icon } from "../icons.ts"
 import { type ActionName, SHORTCUTS } from "./shortcuts.ts"
 
-export type Actions = Record<ActionName, () => void>
+/** What each button and key does; "more" is a popover the browser opens by itself. */
+export type Actions = Record<Exclude<ActionName, "more">, () => void>
 
 export interface ControlState {
   microphone: boolean
@@ -23,7 +24,13 @@ export function createControls(actions: Actions, canShare: boolean): Controls {
   const button = (action: ActionName, name: IconName, label: string, style = "") => {
     const key = Object.entries(SHORTCUTS).find(([, bound]) => bound === action)?.[0]
     const title = key === undefined ? label : `${label} (${key.toUpperCase()})`
-    const attributes = { class: `control ${style}`, type: "button", "aria-label": label, title, onclick: actions[action] }
+    const attributes = {
+      class: `control ${style}`,
+      type: "button",
+      "aria-label": label,
+      title,
+      onclick: action === "more" ? undefined : actions[action],
+    }
     const element = h(
       "button",
       attributes,
@@ -42,13 +49,13 @@ export function createControls(actions: Actions, canShare: boolean): Controls {
   const invite = button("invite", "invite", "Copy invite", "roomy")
   const statistics = button("statistics", "statistics", "Statistics", "roomy")
   const more = button("more", "more", "More")
-  more.setAttribute("aria-haspopup", "menu")
+  more.setAttribute("popovertarget", "more-menu")
   const leave = button("leave", "leave", "Leave", "danger")
   share.hidden = !canShare
   const middle = h("div", { class: "controls-middle" }, microphone, camera, share, leave)
   const side = h("div", { class: "controls-side" }, invite, chat, statistics, more)
   return {
-    element: h("div", { class: "controls", role: "toolbar", "aria-label": "Call" }, middle, side),
+    element: h("div", { class: "controls", role: "group", "aria-label": "Call controls" }, middle, side),
     update(state) {
       press(microphone, state.microphone, state.microphone ? "microphone" : "microphoneOff")
       press(camera, state.camera, state.camera ? "camera" : "cameraOff")

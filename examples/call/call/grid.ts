@@ -3,7 +3,7 @@
 const GAP = 10
 /** Shapes a camera tile may take, width by height; the picture is cropped to it. */
 const WIDEST = 16 / 9
-const NARROWEST = 3 / 4
+const NARROWEST = { wide: 4 / 3, tall: 3 / 4 }
 
 export interface TileSize {
   columns: number
@@ -14,13 +14,14 @@ export interface TileSize {
 /** The number of columns that gives `count` tiles the largest area in `width` × `height` CSS pixels. */
 export function bestLayout(count: number, width: number, height: number): TileSize {
   let best: TileSize = { columns: 1, width: 0, height: 0 }
+  const narrowest = width > height ? NARROWEST.wide : NARROWEST.tall
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns)
     const cellWidth = (width - GAP * (columns - 1)) / columns
     const cellHeight = (height - GAP * (rows - 1)) / rows
     if (cellWidth <= 0 || cellHeight <= 0) continue
     const tileWidth = Math.min(cellWidth, cellHeight * WIDEST)
-    const tileHeight = Math.min(cellHeight, tileWidth / NARROWEST)
+    const tileHeight = Math.min(cellHeight, tileWidth / narrowest)
     // An uneven last row looks unfinished: it has to be worth at least a tenth more area.
     const evenness = rows * columns === count ? 1.1 : 1
     const known = best.width * best.height * (rowsOf(count, best.columns) * best.columns === count ? 1.1 : 1)

@@ -9,5 +9,12 @@ export function createInviteCard(link: string, open: boolean, copy: () => void):
   const text = open
     ? "Send this link to the people you want to see. Whoever knows the room's name can come in without it."
     : "Send this link to the people you want to see. It holds the key to this room, so pass it on with care."
-  return h("section", { class: "tile invite-card", "aria-label": "Invite" }, h("h2", {}, "You are the first one here"), h("p", {}, text), field, button)
+  return h(
+    "section",
+    { class: "tile invite-card", "aria-label": "Invite" },
+    h("h2", {}, "You are the first one here"),
+    h("p", {}, text),
+    field,
+    button,
+  )
 }

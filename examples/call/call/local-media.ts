@@ -60,6 +60,10 @@ export class LocalMedia {
     return this.#inTurn(() => (this.isOn(kind) ? this.#turnOff(kind) : this.#turnOn(kind)))
   }
 
+  turnOff(kind: MediaKind): Promise<void> {
+    return this.#inTurn(() => this.#turnOff(kind))
+  }
+
   /** Another device; turns it on when it was off. */
   choose(kind: MediaKind, device: string): Promise<void> {
     savePreferences({ [kind]: device })

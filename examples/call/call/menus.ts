@@ -9,7 +9,7 @@ import { Scope } from "../scope.ts"
 import type { LocalMedia } from "./local-media.ts"
 import { type ActionName, SHORTCUTS } from "./shortcuts.ts"
 
-const WORDS: Readonly<Record<ActionName, string>> = {
+const WORDS: Readonly<Record<Exclude<ActionName, "more">, string>> = {
   microphone: "Microphone on or off",
   camera: "Camera on or off",
   share: "Share the screen, or stop",
@@ -17,7 +17,6 @@ const WORDS: Readonly<Record<ActionName, string>> = {
   chat: "Open or close the chat",
   invite: "Copy the invitation",
   statistics: "Open or close the statistics",
-  more: "More",
   help: "This list",
 }
 
@@ -91,7 +90,7 @@ export function openSettings(room: Room, media: LocalMedia, onSpeaker: (id: stri
   const selects = createDeviceSelects({
     scope,
     current: (kind) => (media.isOn(kind) ? media.track(kind) : undefined),
-    choose: (kind, device) => void (device === false ? media.toggle(kind) : media.choose(kind, device)).then(refresh),
+    choose: (kind, device) => void (device === false ? media.turnOff(kind) : media.choose(kind, device)).then(refresh),
     chooseSpeaker: onSpeaker,
   })
   const label = h("label", {}, "Your name", name)
@@ -109,7 +108,8 @@ export function openSecrecy(room: Room): void {
   const first = room.open
     ? "Picture, sound and chat are encrypted in your browser. This is an open room, though: whoever knows its name can come in, the server included."
     : "Picture, sound and chat are encrypted in your browser and opened only in the browsers of the people here. The server never has the key."
-  const second = "To be sure that nobody sits in between, read this code to each other. Everybody must see the same one. It changes when somebody comes or goes."
+  const second =
+    "To be sure that nobody sits in between, read this code to each other. Everybody must see the same one. It changes when somebody comes or goes."
   openDialog(room.open ? "Open room" : "Encrypted end to end", [h("p", {}, first), code, h("p", { class: "muted" }, second)], off)
 }
 

@@ -3,7 +3,7 @@ import type { Scope } from "../scope.ts"
 
 export type ActionName = "microphone" | "camera" | "share" | "leave" | "chat" | "invite" | "statistics" | "more" | "help"
 
-export const SHORTCUTS: Readonly<Record<string, ActionName>> = {
+export const SHORTCUTS: Readonly<Record<string, Exclude<ActionName, "more">>> = {
   m: "microphone",
   v: "camera",
   p: "share",
@@ -14,11 +14,11 @@ export const SHORTCUTS: Readonly<Record<string, ActionName>> = {
 }
 
 /** @param onEscape closes what is open over the call */
-export function listenToKeys(scope: Scope, actions: Record<ActionName, () => void>, onEscape: () => void): void {
+export function listenToKeys(scope: Scope, actions: Record<Exclude<ActionName, "more">, () => void>, onEscape: () => void): void {
   scope.listen(document, "keydown", (event) => {
     if (!(event instanceof KeyboardEvent) || event.defaultPrevented || event.repeat || event.isComposing) return
-    // A dialogue handles its own keys; the browser closes it on Escape.
-    if (document.querySelector("dialog[open]") !== null) return
+    // Dialogues and menus handle their own keys; the browser closes them on Escape.
+    if (document.querySelector("dialog[open], :popover-open") !== null) return
     if (event.key === "Escape") return onEscape()
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return
     const action = SHORTCUTS[event.key.toLowerCase()]

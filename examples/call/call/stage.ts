@@ -3,7 +3,7 @@ import type { Participant, Room, Subscription } from "holomesh"
 import { h } from "../dom.ts"
 import type { Scope } from "../scope.ts"
 import { keepLaidOut } from "./grid.ts"
-import { remoteTileState, Tile, type TileState } from "./tile.ts"
+import { remoteTileState, Tile } from "./tile.ts"
 
 export interface StageOptions {
   room: Room
@@ -46,10 +46,6 @@ export class Stage {
   /** Adds a card beside the tiles, such as the invitation while nobody else is here. */
   get grid(): HTMLElement {
     return this.#grid
-  }
-
-  updateSelf(state: TileState): void {
-    this.self.update(state)
   }
 
   /** Plays all sound on another device. A browser without the choice keeps its default. */

@@ -34,8 +34,13 @@ export class Tile {
     this.#muted.append(h("span", { class: "sr-only" }, "microphone off"))
     const avatar = h("div", { class: "avatar" }, this.#initials)
     avatar.dataset.color = String(colorOf(id))
-    const label = h("footer", { class: "tile-label" }, this.#muted, this.#name)
+    const voice = h("span", { class: "tile-voice" }, icon("voice"))
+    const label = h("footer", { class: "tile-label" }, this.#muted, voice, this.#name)
     this.element = h("article", { class: `tile ${kind}` }, this.video, avatar, this.#connection, label)
+    // A phone held upright: cropping its picture to a wide tile would leave a nose.
+    this.video.addEventListener("resize", () => {
+      this.element.classList.toggle("upright", this.video.videoHeight > this.video.videoWidth)
+    })
     if (kind === "person") this.element.dataset.participant = id
   }
 

@@ -1,6 +1,6 @@
 /** The page's side of the keys worker: its identity and its group in the shapes that links and rooms ask for. */
 import type { Remote } from "comlink"
-import type { RoomGroup } from "../../group/types.ts"
+import type { PublishingGroup } from "../../group/types.ts"
 import type { IdentitySigner } from "../../identity/signer.ts"
 import type { KeysApi, PublicIdentity } from "./types.ts"
 
@@ -19,6 +19,6 @@ export function remoteSigner(keys: Remote<KeysApi>, identity: PublicIdentity): I
 }
 
 /** A new group in the worker. Calls keep their order. */
-export async function remoteGroup(keys: Remote<KeysApi>): Promise<RoomGroup> {
+export async function remoteGroup(keys: Remote<KeysApi>): Promise<PublishingGroup> {
   return keys.createGroup()
 }

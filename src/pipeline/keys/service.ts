@@ -1,8 +1,9 @@
 /** What the keys worker runs: the identity, the groups of its rooms, and the port that brings content keys to the mesh worker. */
 import { type ProxyMarked, proxy } from "comlink"
 import { type HybridSignature, hybridVerify } from "../../crypto/hybrid.ts"
-import { type EpochSecret, MlsRoomGroup, type PeerKeys, type RoomGroup } from "../../group/index.ts"
+import { type EpochSecret, MlsRoomGroup, type PeerKeys, type PublishingGroup, type ShelvedPackage } from "../../group/index.ts"
 import { type LoadedIdentity, type LoadIdentityOptions, loadIdentity } from "../../identity/index.ts"
+import { MemoryStore, openIndexedDbStore, type Store } from "../../store/index.ts"
 import { AvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
 import type { MeshKeysMessage } from "../mesh/types.ts"
@@ -19,6 +20,7 @@ export class KeysService implements KeysApi {
   readonly #groups = new Set<MlsRoomGroup>()
   #identity: Promise<LoadedIdentity> | undefined
   #loaded: LoadedIdentity | undefined
+  #packages: Store<ShelvedPackage> | undefined
   #mesh: KeysPort | undefined
   #closed = false
 
@@ -33,6 +35,7 @@ export class KeysService implements KeysApi {
     const loaded = await this.#identity
     if (this.#closed) loaded.release()
     this.#open()
+    this.#packages ??= await openPackages(loaded.persistent)
     this.#loaded = loaded
     const { entityId, mlDsaPublicKey, pqHash, keyId, nodeId } = loaded.signer
     return { entityId, mlDsaPublicKey, pqHash, keyId, nodeId, persistent: loaded.persistent }
@@ -57,12 +60,13 @@ export class KeysService implements KeysApi {
     return hybridVerify({ ed25519: keys.entityId, mlDsa65: keys.mlDsa65 }, message, signature)
   }
 
-  createGroup(): RoomGroup & ProxyMarked {
+  createGroup(): PublishingGroup & ProxyMarked {
     const { signer } = this.#ready()
     for (const group of this.#groups) if (this.#groups.size >= MAX_GROUPS && !group.active) this.#groups.delete(group)
     if (this.#groups.size >= MAX_GROUPS) throw new AvError("LimitExceeded", { what: "groups", limit: MAX_GROUPS })
     const group = new MlsRoomGroup({
       identity: signer,
+      ...(this.#packages === undefined ? {} : { packages: this.#packages }),
       sink: { epoch: (secret) => this.#post(secret), erase: () => this.#mesh?.postMessage({ type: "erase" }) },
     })
     this.#groups.add(group)
@@ -75,6 +79,7 @@ export class KeysService implements KeysApi {
     await Promise.all([...this.#groups].map((group) => group.reset()))
     this.#groups.clear()
     this.#loaded?.release()
+    this.#packages?.close()
     this.#mesh?.close()
   }
 
@@ -93,5 +98,15 @@ export class KeysService implements KeysApi {
     this.#open()
     if (this.#loaded === undefined) throw new AvError("UsageError", { why: "keys worker is not started" })
     return this.#loaded
+  }
+}
+
+/** Published packages outlive the page only when the identity does. Broken storage is no error: a call needs none of them. */
+async function openPackages(persistent: boolean): Promise<Store<ShelvedPackage>> {
+  if (!persistent) return new MemoryStore()
+  try {
+    return await openIndexedDbStore<ShelvedPackage>("key-packages")
+  } catch {
+    return new MemoryStore()
   }
 }

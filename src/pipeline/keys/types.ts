@@ -1,7 +1,7 @@
 /** What the keys worker shows to the main thread: the identity's public half, signatures, and the group. No private key leaves it. */
 import type { ProxyMarked } from "comlink"
 import type { HybridSignature } from "../../crypto/hybrid.ts"
-import type { PeerKeys, RoomGroup } from "../../group/types.ts"
+import type { PeerKeys, PublishingGroup } from "../../group/types.ts"
 import type { Bytes, NodeId, PeerKeyId } from "../../wire/types.ts"
 
 export interface KeysOptions {
@@ -36,7 +36,7 @@ export interface KeysApi {
   /** ML-DSA is slow in JavaScript (4 ms): verifying it belongs here and not on the main thread. */
   verifyHybrid(keys: PeerKeys, message: Bytes, signature: HybridSignature): Promise<boolean>
   /** An empty group under this identity: one per room joined. Two can overlap while a room moves (RM-11). */
-  createGroup(): RoomGroup & ProxyMarked
+  createGroup(): PublishingGroup & ProxyMarked
   /** Erases every group and lets another tab use the identity. Idempotent; later calls are `HandleClosedError`. */
   close(): Promise<void>
 }

@@ -1,19 +1,19 @@
 /**
- * Makes this repository's own MLS vectors: `npx tsx conformance/generate-group.ts`. Fresh keys every time; what is checked is that a member that
+ * Makes this repository's own MLS vectors: `npx tsx conformance/generate/group.ts`. Fresh keys every time; what is checked is that a member that
  * knows only its private keys follows the history that other members made.
  */
 import { writeFile } from "node:fs/promises"
 import { createConfirmationTag, createContentCommitSignature } from "ts-mls/framedContent.js"
-import { secureRandom } from "../src/crypto/random.ts"
-import { xwingDeriveKeyPair } from "../src/crypto/xwing.ts"
-import { MlsEngine } from "../src/group/engine.ts"
-import { HPKE_AEAD_ID, HPKE_KDF_ID, HPKE_KEM_ID, hpkeReceiveExport, hpkeSeal } from "../src/group/hpke.ts"
-import type { OwnKeyPackage } from "../src/group/key-package.ts"
-import { sealCommit } from "../src/group/message.ts"
-import type { GroupState } from "../src/group/state.ts"
-import { CIPHERSUITE_ID } from "../src/group/suite.ts"
-import { toHex, utf8Encode } from "../src/wire/bytes.ts"
-import type { Bytes } from "../src/wire/types.ts"
+import { secureRandom } from "../../src/crypto/random.ts"
+import { xwingDeriveKeyPair } from "../../src/crypto/xwing.ts"
+import { MlsEngine } from "../../src/group/engine.ts"
+import { HPKE_AEAD_ID, HPKE_KDF_ID, HPKE_KEM_ID, hpkeReceiveExport, hpkeSeal } from "../../src/group/hpke.ts"
+import type { OwnKeyPackage } from "../../src/group/key-package.ts"
+import { sealCommit } from "../../src/group/message.ts"
+import type { GroupState } from "../../src/group/state.ts"
+import { CIPHERSUITE_ID } from "../../src/group/suite.ts"
+import { toHex, utf8Encode } from "../../src/wire/bytes.ts"
+import type { Bytes } from "../../src/wire/types.ts"
 
 const NOW = 1_760_000_000_000
 const EXPORTER = { label: "own vectors", context: toHex(utf8Encode("context")), length: 40 }
@@ -134,8 +134,8 @@ async function hpke() {
 }
 
 async function write(name: string, sections: object): Promise<void> {
-  const file = { format: "mls-0x004d-vectors/1", note: "Made by conformance/generate-group.ts.", sections }
-  await writeFile(new URL(`./vectors/${name}.json`, import.meta.url), `${JSON.stringify(file, undefined, 1)}\n`)
+  const file = { format: "mls-0x004d-vectors/1", note: "Made by conformance/generate/group.ts.", sections }
+  await writeFile(new URL(`../vectors/${name}.json`, import.meta.url), `${JSON.stringify(file, undefined, 1)}\n`)
 }
 
 await write("mls-0x004d-client", { passive_client: [await passiveClient()], hpke_xwing: [await hpke()] })

@@ -1,0 +1,11 @@
+/** Everything that runs both in Node and in a browser worker, in the order of the report. */
+import type { Subject } from "../subject.ts"
+import { decoders } from "./decoders.ts"
+import { fanOut, layeredFanOut } from "./fan-out.ts"
+import { fountain } from "./fountain.ts"
+import { batchJoin, group } from "./group.ts"
+import { path } from "./path.ts"
+import { seal } from "./seal.ts"
+import { signatures } from "./signatures.ts"
+
+export const subjects: readonly Subject[] = [seal, fanOut, layeredFanOut, path, fountain, group, batchJoin, signatures, decoders]
