@@ -1,5 +1,5 @@
 /** The command line: `holomesh serve`. `npm start` runs it with the demo's files. */
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"
 import { Command, InvalidArgumentError, Option } from "commander"
 import { pino } from "pino"
@@ -15,6 +15,9 @@ interface ServeFlags {
   insecurePermissions?: boolean
   logLevel: string
   logAddresses?: boolean
+  trustedProxy?: string[]
+  tlsCert?: string
+  tlsKey?: string
 }
 
 const DEFAULT_PORT = 8080
@@ -38,6 +41,9 @@ program
   .option("--static <dir>", "serve the files of this directory, such as the built demo")
   .option("--identity <file>", "keep the server's key in this file; without it every start has a new one")
   .option("--insecure-permissions", "accept an identity file that others can read")
+  .option("--trusted-proxy <address...>", "addresses of proxies whose X-Forwarded-For is believed")
+  .option("--tls-cert <file>", "PEM certificate chain; with --tls-key the server speaks https and wss itself")
+  .option("--tls-key <file>", "PEM private key of --tls-cert")
   .addOption(new Option("--log-level <level>", "how much to log").choices(LOG_LEVELS).default("warn"))
   .option("--log-addresses", "write the addresses of visitors into the log")
   .action(async (flags: ServeFlags, command: Command) => {
@@ -56,6 +62,9 @@ async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
       : await loadSigner(flags.identity, { insecurePermissions: flags.insecurePermissions === true })
   const options: RendezvousServerOptions = { host: flags.host, signer, logger, logAddresses: flags.logAddresses === true }
   if (flags.static !== undefined) options.staticDir = flags.static
+  if (flags.trustedProxy !== undefined) options.trustedProxies = flags.trustedProxy
+  const tls = readTls(flags)
+  if (tls !== undefined) options.tls = tls
   const server = await listen(options, flags.port, mayMove)
   print(server, flags)
   let stopping = false
@@ -67,6 +76,14 @@ async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
   }
   process.on("SIGINT", stop)
   process.on("SIGTERM", stop)
+}
+
+function readTls({ tlsCert, tlsKey }: ServeFlags): { cert: string; key: string } | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined
+  if (tlsCert === undefined || tlsKey === undefined) {
+    throw new AvError("UsageError", {}, { message: "--tls-cert and --tls-key belong together." })
+  }
+  return { cert: readFileSync(tlsCert, "utf8"), key: readFileSync(tlsKey, "utf8") }
 }
 
 /** Listens on the wanted port; only the default one may give way to the next that is free. */
@@ -85,8 +102,10 @@ async function listen(options: RendezvousServerOptions, port: number, mayMove: b
 function print(server: RendezvousServer, flags: ServeFlags): void {
   const everywhere = flags.host === "0.0.0.0" || flags.host === "::"
   const hosts = everywhere ? ["localhost", ...lanAddresses()] : [urlHost(flags.host)]
-  for (const host of hosts) process.stdout.write(`holomesh is running: http://${host}:${server.port}/\n`)
-  if (everywhere) process.stdout.write("Browsers give a camera only to https pages and to localhost: put a TLS proxy in front.\n")
+  const scheme = flags.tlsCert === undefined ? "http" : "https"
+  for (const host of hosts) process.stdout.write(`holomesh is running: ${scheme}://${host}:${server.port}/\n`)
+  if (everywhere && scheme === "http")
+    process.stdout.write("Browsers give a camera only to https pages and to localhost: put a TLS proxy in front.\n")
   process.stdout.write("Stop it with Ctrl+C.\n")
 }
 

@@ -12,6 +12,8 @@ import { CONTENT_SECURITY_POLICY, createHttpHandler } from "./http.ts"
 import { freshSigner } from "./identity-file.ts"
 import { acceptSockets } from "./sockets.ts"
 
+export { loadSigner } from "./identity-file.ts"
+
 export interface RendezvousServerOptions {
   /** Default 0: any free port. */
   port?: number

@@ -8,6 +8,8 @@ const WARM_UP_MS = 4_000
 
 interface Samples {
   latencies: number[]
+  encodeMs: number[]
+  bufferMs: number[]
   watchedMs: number
   size: string
 }
@@ -54,7 +56,7 @@ export async function measureLatency(
     const codecs = ["VP8", "AV1"]
     const able = await sender.evaluate((names) => names.filter((name) => globalThis.bench.canSend(name)), codecs)
     const calls = [...able.map(plainCall), holomesh]
-    const samples = new Map<Call, Samples>(calls.map((call) => [call, { latencies: [], watchedMs: 0, size: "" }]))
+    const samples = new Map<Call, Samples>(calls.map((call) => [call, emptySamples()]))
     const [sentError, seenError] = await Promise.all([sender, receiver].map(clockError))
     const offset = (seenError ?? 0) - (sentError ?? 0)
     for (let turn = 0; turn < turns; turn++) {
@@ -65,7 +67,7 @@ export async function measureLatency(
     return {
       name: "latency",
       title: "Glass to glass beside a plain RTCPeerConnection",
-      note: `A canvas of 640×360 at 30 frames per second carries a number; the time from drawing it to the frame callback of the other browser's video element that shows it. Two browser processes on one machine, ${turns} turns of ${watchMs / 1_000} s in changing order, ${WARM_UP_MS / 1_000} s of warm-up each, at most 700 kbit/s, no audio. The two clocks differed by ${Math.abs(offset).toFixed(2)} ms, which is taken out; what remains is below 0.2 ms. Frames are drawn and shown at ticks of 16.7 ms.`,
+      note: `A canvas of 640×360 at 30 frames per second carries a number; the time from drawing it to the frame callback of the other browser's video element that shows it. Two browser processes on one machine, ${turns} turns of ${watchMs / 1_000} s in changing order, ${WARM_UP_MS / 1_000} s of warm-up each, at most 700 kbit/s, no audio. The two clocks differed by ${Math.abs(offset).toFixed(2)} ms, which is taken out; what remains is below 0.2 ms. Frames are drawn and shown at ticks of 16.7 ms. Encoding and jitter buffer are what each call says of itself in its statistics.`,
       rows: calls.map((call) => rowOf(call, samples.get(call) as Samples)),
     }
   } finally {
@@ -85,7 +87,10 @@ async function watchOnce(
   await receiver.waitForTimeout(WARM_UP_MS)
   const { seen, width, height } = await receiver.evaluate((ms) => globalThis.bench.watch(ms), watchMs)
   const drawnAt = new Map(await sender.evaluate(() => globalThis.bench.takeDrawn()))
+  const [sent, received] = await Promise.all([sender, receiver].map((page) => page.evaluate(() => globalThis.bench.stages())))
   await call.stop(sender, receiver)
+  if (sent?.encodeMs !== undefined) samples.encodeMs.push(sent.encodeMs)
+  if (received?.bufferMs !== undefined) samples.bufferMs.push(received.bufferMs)
   const first = new Map<number, number>()
   for (const { number, at } of seen) if (!first.has(number)) first.set(number, at)
   for (const [number, at] of first) {
@@ -96,17 +101,23 @@ async function watchOnce(
   samples.size = `${width}×${height}`
 }
 
+function emptySamples(): Samples {
+  return { latencies: [], encodeMs: [], bufferMs: [], watchedMs: 0, size: "" }
+}
+
 function clockError(page: Page): Promise<number> {
   return page.evaluate(() => globalThis.bench.wallClockError())
 }
 
-function rowOf(call: Call, { latencies, watchedMs, size }: Samples): BenchRow {
+function rowOf(call: Call, { latencies, encodeMs, bufferMs, watchedMs, size }: Samples): BenchRow {
   return {
     call: call.name,
     frames: latencies.length,
     median_ms: round(quantile(latencies, 0.5)),
     p95_ms: round(quantile(latencies, 0.95)),
     fastest_ms: round(Math.min(...latencies)),
+    encode_ms: round(quantile(encodeMs, 0.5)),
+    jitter_buffer_ms: round(quantile(bufferMs, 0.5)),
     frames_per_second: round((latencies.length * 1_000) / watchedMs),
     picture: size,
   }

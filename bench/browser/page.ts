@@ -1,7 +1,7 @@
 /** What the benchmark's pages can do; main.ts calls it through `globalThis.bench`. */
 import { createInvitation, joinRoom, type Room } from "holomesh"
 import { ClockPainter, ClockReader, FRAMES_PER_SECOND, type SeenNumber, wallClockError } from "./clock-picture.ts"
-import { answerPlainCall, canSend, offerPlainCall, type PlainCall } from "./plain-call.ts"
+import { answerPlainCall, canSend, offerPlainCall, type PlainCall, plainStages } from "./plain-call.ts"
 
 /** Milliseconds from the call of `joinRoom`. */
 export interface FirstFrameTimes {
@@ -15,6 +15,15 @@ export interface Watched {
   width: number
   height: number
 }
+
+/** Where the time goes, as far as the side asked knows: means or current values in milliseconds. */
+export interface Stages {
+  encodeMs?: number
+  bufferMs?: number
+}
+
+/** Nothing here may wait for ever: a benchmark that hangs says nothing. */
+const PATIENCE_MS = 30_000
 
 const canvas = query("canvas")
 const video = query("video")
@@ -38,6 +47,14 @@ function paintedTrack(): MediaStreamTrack {
 
 function show(track: MediaStreamTrack): void {
   video.srcObject = new MediaStream([track])
+}
+
+async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer = 0
+  const late = new Promise<never>((_, reject) => {
+    timer = window.setTimeout(() => reject(new Error(`no ${what} within ${PATIENCE_MS} ms`)), PATIENCE_MS)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
 /** The first frame that the video element presents from now on. */
@@ -71,11 +88,11 @@ const abilities = {
     const start = performance.now()
     room = await joinRoom(url, { name: "receiver" })
     const joined = performance.now() - start
-    const track = await firstTrack(room)
+    const track = await within("video track", firstTrack(room))
     const times = { joined, track: performance.now() - start, firstFrame: 0 }
     const presented = nextFrame()
     show(track)
-    await presented
+    await within("first frame", presented)
     times.firstFrame = performance.now() - start
     return times
   },
@@ -93,7 +110,7 @@ const abilities = {
   },
 
   async plainAnswer(offer: string): Promise<string> {
-    const call = await answerPlainCall(offer)
+    const call = await within("answer", answerPlainCall(offer))
     plain = call
     show(call.track)
     return call.answer
@@ -114,8 +131,17 @@ const abilities = {
     const reader = new ClockReader(video)
     const seen: SeenNumber[] = []
     const end = performance.now() + milliseconds
-    while (performance.now() < end) seen.push(await reader.next())
+    while (performance.now() < end) seen.push(await within("readable frame", reader.next()))
     return { seen, width: video.videoWidth, height: video.videoHeight }
+  },
+
+  /** Of the call that is under way. */
+  async stages(): Promise<Stages> {
+    if (plain !== undefined) return plainStages(plain.connection)
+    const stats = await room?.stats()
+    const encodeMs = stats?.send.find(({ kind }) => kind === "video")?.encodeMs
+    const bufferMs = stats?.receive.find(({ kind }) => kind === "video")?.bufferMs
+    return { ...(encodeMs !== undefined && { encodeMs }), ...(bufferMs !== undefined && { bufferMs }) }
   },
 
   /** When each number was drawn; forgets them. */

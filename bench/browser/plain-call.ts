@@ -21,6 +21,8 @@ export async function offerPlainCall(track: MediaStreamTrack, codec: string): Pr
     sendEncodings: [{ maxBitrate: MAX_BITRATE }],
   })
   transceiver.setCodecPreferences(codecsOf(codec))
+  // The other call keeps its resolution on a busy machine; so shall this one.
+  await transceiver.sender.setParameters({ ...transceiver.sender.getParameters(), degradationPreference: "maintain-resolution" })
   await connection.setLocalDescription()
   await gathered(connection)
   return { connection, close: () => connection.close(), offer: connection.localDescription?.sdp ?? "" }
@@ -41,6 +43,16 @@ export async function answerPlainCall(offer: string): Promise<PlainCall & { answ
     answer: connection.localDescription?.sdp ?? "",
     track: await track,
   }
+}
+
+/** Mean milliseconds per frame in the encoder (sending side) and in the jitter buffer (receiving side) since the start. */
+export async function plainStages(connection: RTCPeerConnection): Promise<{ encodeMs?: number; bufferMs?: number }> {
+  const stages: { encodeMs?: number; bufferMs?: number } = {}
+  for (const entry of (await connection.getStats()).values()) {
+    if (entry.type === "outbound-rtp") stages.encodeMs = (entry.totalEncodeTime / entry.framesEncoded) * 1_000
+    if (entry.type === "inbound-rtp") stages.bufferMs = (entry.jitterBufferDelay / entry.jitterBufferEmittedCount) * 1_000
+  }
+  return stages
 }
 
 function codecsOf(codec: string): RTCRtpCodec[] {

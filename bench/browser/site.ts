@@ -27,7 +27,7 @@ export async function buildSite(): Promise<Site> {
 }
 
 function page(body: string): string {
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8" /><title>holomesh benchmark</title></head><body>${body}</body></html>`
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8" /><title>holomesh benchmark</title><link rel="icon" href="data:," /></head><body>${body}</body></html>`
 }
 
 async function bundle(entry: string, name: string, outDir: string): Promise<void> {

@@ -1,5 +1,6 @@
 /** What the parts of the room machine share: time, actions, asynchronous operations, counters, and the group as it stands. */
 import type { GroupMember, GroupView } from "../group/types.ts"
+import { equalBytes } from "../wire/bytes.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import type { RoomOp, RoomOpName, RoomOpResult, RoomOps } from "./ops.ts"
@@ -8,6 +9,8 @@ import type { RoomAction, RoomMachineOptions, RoomNotice, RoomPhase } from "./ty
 
 /** Kinds of counters are names from our own code; this only guards against a mistake there. */
 const MAX_COUNTERS = 256
+/** A replaced invitation is still good for this long. */
+const FORMER_INVITE_MS = 60_000
 
 interface PendingOp {
   run: number
@@ -34,6 +37,9 @@ export class RoomCore {
   roster: Set<NodeId> | undefined
   room: RoomIdentity | undefined
   view: GroupView | undefined
+  /** What proofs are made with now; a host may replace it (RM-18). */
+  inviteKey: Bytes
+  #formerKey: { key: Bytes; until: Milliseconds } | undefined
   readonly #members = new Map<PeerKeyId, GroupMember>()
   #actions: RoomAction[] = []
   readonly #pending = new Map<number, PendingOp>()
@@ -42,6 +48,7 @@ export class RoomCore {
 
   constructor(options: RoomMachineOptions) {
     this.options = options
+    this.inviteKey = options.inviteKey
   }
 
   get me(): PeerKeyId {
@@ -57,6 +64,20 @@ export class RoomCore {
     this.view = view
     this.#members.clear()
     for (const member of view?.members ?? []) this.#members.set(member.keyId, member)
+  }
+
+  /** A new invitation holds from now on; the old one stays good for a minute. */
+  replaceInvite(key: Bytes): void {
+    if (equalBytes(key, this.inviteKey)) return
+    this.#formerKey = { key: this.inviteKey, until: this.now + FORMER_INVITE_MS }
+    this.inviteKey = key
+  }
+
+  /** The key that a proof was made with: the present one, or the former one while it is good. */
+  keyOfProof(right: (key: Bytes) => boolean): Bytes | undefined {
+    if (right(this.inviteKey)) return this.inviteKey
+    const former = this.#formerKey
+    return former !== undefined && this.now < former.until && right(former.key) ? former.key : undefined
   }
 
   act(action: RoomAction): void {

@@ -4,7 +4,7 @@ import type { JoinerInput } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import type { ControlMessageOf, KnownControlMessage } from "../wire/control-json.ts"
 import type { RoomHead } from "../wire/room-head.ts"
-import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
+import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { answerJoin, type RefuseReason, ROOM_VERSION } from "./admission.ts"
 import type { RoomCore } from "./core.ts"
 import { KnockLimit } from "./knock-limit.ts"
@@ -70,12 +70,14 @@ export class Door {
       if (this.#held.size < MAX_HELD_KNOCKS) this.#held.set(session.id, message)
       return
     }
-    const { inviteKey, relayKey } = core.options
-    const key = message.role === 1 ? inviteKey : relayKey
     const { keyId } = session.peer
-    if (key === undefined || !checkInvitationProof(message.proof, key, message.role, session.bind, keyId, core.me)) {
-      return this.#wrongProof(session)
-    }
+    const right = (candidate: Bytes) =>
+      checkInvitationProof(message.proof, candidate, message.role, session.bind, keyId, core.me)
+    const { relayKey } = core.options
+    const ofRelay = relayKey !== undefined && right(relayKey) ? relayKey : undefined
+    const key = message.role === 1 ? core.keyOfProof(right) : ofRelay
+    if (key === undefined) return this.#wrongProof(session)
+    if (message.role === 1) session.provenKey = key
     if (message.role === 1 || session.proven === undefined) session.proven = message.role === 1 ? "invite" : "relay"
     if (core.members.has(keyId) && !session.spoke) session.returning = true
     this.#hooks.classChanged()
@@ -130,8 +132,9 @@ export class Door {
       return
     }
     session.joinedAt = core.now
-    const proofOk = checkInvitationProof(message.proof, core.options.inviteKey, 1, session.bind, keyId, core.me)
-    if (!proofOk) return this.#wrongProof(session)
+    const key = core.keyOfProof((candidate) => checkInvitationProof(message.proof, candidate, 1, session.bind, keyId, core.me))
+    if (key === undefined) return this.#wrongProof(session)
+    session.provenKey = key
     session.proven = "invite"
     this.#hooks.classChanged()
     if (core.members.has(keyId)) {
@@ -145,7 +148,7 @@ export class Door {
       {
         keyId,
         version: ROOM_VERSION,
-        proofOk,
+        proofOk: true,
         isHost: equalBytes(entityId, core.room.root),
         waitedMs: knocker === undefined ? 0 : core.now - knocker.since,
         alreadyWaiting: knocker !== undefined,
@@ -196,13 +199,13 @@ export class Door {
 
   /** Nodes that knocked while there was nothing to answer: newcomers like this peer. Only right proofs count. */
   waitingHere(): NodeId[] {
-    const { sessions, options, me } = this.#core
+    const { sessions, inviteKey, me } = this.#core
     const nodes: NodeId[] = []
     for (const [id, { role, proof }] of this.#held) {
       const session = sessions.get(id)
       if (session === undefined || role !== 1) continue
       const { keyId, nodeId } = session.peer
-      if (checkInvitationProof(proof, options.inviteKey, 1, session.bind, keyId, me)) nodes.push(nodeId)
+      if (checkInvitationProof(proof, inviteKey, 1, session.bind, keyId, me)) nodes.push(nodeId)
     }
     return nodes
   }

@@ -13,6 +13,7 @@ import type { Talk } from "./talk.ts"
 const ORDER_LIFE_MS = 60_000
 /** Orders remembered at once; each is forgotten when it expires. */
 const MAX_ORDERS = 256
+const MAX_BARRED = 256
 const NO_LEAF: Bytes = new Uint8Array(32)
 
 export interface HostHooks {
@@ -50,6 +51,12 @@ export class Host {
     const leaf = this.#core.members.get(keyId)?.leafKey
     if (leaf === undefined) return
     this.#order(ORDER_REMOVE, keyId, leaf, "remove")
+    if (!this.isHost) return
+    // Bars the key, and replaces the invitation: a new key with the old link would come back otherwise.
+    const { current } = this.#settings
+    const barred = [...current.barred.filter((id) => id !== keyId).slice(1 - MAX_BARRED), keyId]
+    const generation = (current.invite?.generation ?? 0) + 1
+    this.set({ ...current, barred, invite: { k: this.#core.options.random(32), generation } })
   }
 
   decide(keyId: PeerKeyId, admit: boolean): void {

@@ -197,7 +197,7 @@ export class Newcomer {
           envelope: message.envelope,
           inviter: { entityId, mlDsa65: mlDsaPublicKey },
           proof: message.proof,
-          inviteKey: core.options.inviteKey,
+          inviteKey: core.inviteKey,
           records: message.records ?? [],
         },
         (view) => {
@@ -369,8 +369,8 @@ export class Newcomer {
       return
     }
     const { record, binding } = this.#material
-    const { displayName, inviteKey } = core.options
-    const proof = invitationProof(inviteKey, 1, session.bind, core.me, session.peer.keyId)
+    const { displayName } = core.options
+    const proof = invitationProof(core.inviteKey, 1, session.bind, core.me, session.peer.keyId)
     const message: ControlMessageOf<"room.join"> = { t: "room.join", proof, record, binding }
     if (displayName !== undefined) message.name = displayName
     core.act({ type: "send", session: session.id, message })
@@ -425,15 +425,15 @@ export class Newcomer {
 /** Proves the invitation to the peer of a session and asks for its head. */
 export function knock(core: RoomCore, session: RoomSession): void {
   session.knockedAt = core.now
-  const proof = invitationProof(core.options.inviteKey, 1, session.bind, core.me, session.peer.keyId)
+  const proof = invitationProof(core.inviteKey, 1, session.bind, core.me, session.peer.keyId)
   core.act({ type: "send", session: session.id, message: { t: "room.knock", role: 1, proof, version: ROOM_VERSION } })
 }
 
 /** Checks a head's proof; a wrong one is `PeerNotInvited`: that peer is not asked again. */
 export function proveHead(core: RoomCore, session: RoomSession, message: HeadMessage): ProvenHead | undefined {
-  const { inviteKey, name } = core.options
+  const { name } = core.options
   const right =
-    session.knockedAt !== undefined && checkInvitationProof(message.proof, inviteKey, 2, session.bind, session.peer.keyId, core.me)
+    session.knockedAt !== undefined && checkInvitationProof(message.proof, core.inviteKey, 2, session.bind, session.peer.keyId, core.me)
   if (!right) {
     core.count("PeerNotInvited")
     return undefined

@@ -178,7 +178,7 @@ export class Sequencer {
       core.count("welcome-undelivered")
       return
     }
-    const proof = hmacSha256Sync(core.options.inviteKey, concatBytes(WELCOME_LABEL, envelopeHash))
+    const proof = hmacSha256Sync(session.provenKey ?? core.inviteKey, concatBytes(WELCOME_LABEL, envelopeHash))
     const message: ControlMessageOf<"av.welcome"> = { t: "av.welcome", roomId: core.room.roomId, envelope, records, proof }
     core.act({ type: "send", session: session.id, message })
     session.returning = false

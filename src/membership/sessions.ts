@@ -15,6 +15,8 @@ export interface RoomSession {
   readonly openedAt: Milliseconds
   /** What the peer proved with a knock or join of its own. */
   proven: "invite" | "relay" | undefined
+  /** The key it proved that with: answers and Welcome use the same, the peer may not know a newer one. */
+  provenKey: Bytes | undefined
   /** The peer answered a knock of ours with a right proof of role 2 or 4. */
   isHolder: boolean
   /** When we sent the last knock on it. */
@@ -55,6 +57,7 @@ export class SessionTable {
       bind,
       openedAt: now,
       proven: undefined,
+      provenKey: undefined,
       isHolder: false,
       knockedAt: undefined,
       headSentAt: undefined,

@@ -1,4 +1,5 @@
 /** What members say to each other inside the group: opens application messages and gives each to whom it concerns (room.md 2, 5-7). */
+import { inviteKey } from "../crypto/room-keys.ts"
 import type { OpenedMessage } from "../group/types.ts"
 import { toHex } from "../wire/bytes.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
@@ -120,6 +121,8 @@ export class Talk {
       const verdict = this.#settings.offer(signed, right)
       if (verdict === "refused") core.count("SettingsInvalid")
       if (verdict !== "accepted") return
+      const { invite } = this.#settings.current
+      if (invite !== undefined) core.replaceInvite(inviteKey(invite.k, core.options.name))
       core.emit({ type: "settings", settings: this.#settings.current, version: this.#settings.version })
     })
   }

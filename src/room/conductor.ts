@@ -7,7 +7,7 @@ import type { AudioEngine } from "../media/index.ts"
 import { RoomMachine, type RoomNotice, type RoomOpContext } from "../membership/index.ts"
 import { openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
-import { toHex } from "../wire/index.ts"
+import { DEFAULT_SETTINGS, type RoomSettings, toHex } from "../wire/index.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import { Emitter } from "./emitter.ts"
 import type { RoomAddress } from "./invitation.ts"
@@ -18,14 +18,18 @@ import { PeerHub } from "./peer-hub.ts"
 import { People } from "./people.ts"
 import { describeError } from "./sentences.ts"
 import { collectStats } from "./stats.ts"
-import type { JoinOptions, LeaveReason, RoomEvents, RoomState, RoomStats } from "./types.ts"
+import type { JoinOptions, JoinStep, LeaveReason, RoomEvents, RoomState, RoomStats } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** Characters of a name (RM-19). */
 export const MAX_NAME = 64
 /** A graceful leave is over after this time even when nobody answers (RM-15), ms. */
 const LEAVE_MS = 2_500
+/** A server that was not reached in this time is given up while joining, ms. */
+const SERVER_MS = 15_000
 const DEFAULT_VIDEO_LANES = 2
+/** Keys a room can bar (RM-18); the oldest gives way. */
+const MAX_BARRED = 256
 
 /** Everything a room is made of. */
 export interface RoomParts {
@@ -49,11 +53,13 @@ export class Conductor {
   state: RoomState = "joining"
   #roomId: Bytes | undefined
   #serverConnected = false
+  #serverSeen = false
   #failure: AvError | undefined
   #ended: LeaveReason | undefined
   #joined: { resolve: () => void; reject: (error: AvError) => void } | undefined
   #finish: () => void = () => {}
   #iceServers: RTCIceServer[] = []
+  #settings: RoomSettings = DEFAULT_SETTINGS
 
   constructor(parts: RoomParts) {
     const { address, options, workers, signer, group, audio } = parts
@@ -109,12 +115,15 @@ export class Conductor {
     const onPageHide = () => this.driver.feed({ type: "pageHide" })
     signal?.addEventListener("abort", onAbort, { once: true })
     globalThis.addEventListener("pagehide", onPageHide)
+    const unreachable = setTimeout(() => this.#serverNeverCame(), SERVER_MS)
     this.#finish = () => {
+      clearTimeout(unreachable)
       signal?.removeEventListener("abort", onAbort)
       globalThis.removeEventListener("pagehide", onPageHide)
     }
     await new Promise<void>((resolve, reject) => {
       this.#joined = { resolve, reject }
+      this.#progress("server")
       if (signal?.aborted) onAbort()
       else this.driver.feed({ type: "start" })
     })
@@ -137,6 +146,13 @@ export class Conductor {
       serverConnected: this.#serverConnected,
       warnings: this.#warned,
     })
+  }
+
+  /** Bars the member's key, so that a second click on its link does not bring it back, and has it removed. */
+  remove(keyId: PeerKeyId): void {
+    const barred = [...this.#settings.barred.filter((barredId) => barredId !== keyId), keyId].slice(-MAX_BARRED)
+    this.driver.feed({ type: "settings", settings: { ...this.#settings, barred } })
+    this.driver.feed({ type: "remove", keyId })
   }
 
   startAudio(): Promise<void> {
@@ -204,6 +220,7 @@ export class Conductor {
       const connected = state === "registered"
       if (connected !== this.#serverConnected) {
         this.#serverConnected = connected
+        this.#serverSeen ||= connected
         this.driver.feed({ type: "serverState", connected })
         this.events.emit("server", { connected })
       }
@@ -214,6 +231,11 @@ export class Conductor {
     server.on("ice", ({ servers }) => {
       this.#iceServers = servers
     })
+  }
+
+  /** Nobody can be found without the server, so a page that never reached it gives up and says so. */
+  #serverNeverCame(): void {
+    if (this.state === "joining" && !this.#serverSeen) this.#end("failed", new AvError("ServerUnreachable"))
   }
 
   /** While joining, a server that cannot be used at all ends the attempt; later the call goes on without it. */
@@ -306,6 +328,9 @@ export class Conductor {
       case "data":
         this.#said(notice.keyId, (from) => this.events.emit("data", { from, topic: notice.topic, bytes: notice.bytes }))
         return
+      case "settings":
+        this.#settings = notice.settings
+        return
       case "muteAsked":
         for (const publication of this.media.publications.all) void publication.mute()
         return
@@ -325,10 +350,15 @@ export class Conductor {
     if (state === undefined) return
     this.state = state
     this.events.emit("state", { state, detail })
+    if (state === "joining") this.#progress(phase === "waiting" ? "admission" : "members")
     if (state === "connected") {
       this.#joined?.resolve()
       this.#joined = undefined
     }
+  }
+
+  #progress(step: JoinStep): void {
+    this.#parts.options.onProgress?.(step)
   }
 
   #said(keyId: PeerKeyId, tell: (from: RoomParticipant) => void): void {

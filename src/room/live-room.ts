@@ -92,7 +92,7 @@ export class LiveRoom implements Room {
     const keyId = typeof participant === "string" ? participant : participant.id
     if (!this.#conductor.people.remote.has(keyId)) throw new AvError("MemberNotFound", { key_id: keyId })
     if (!this.#conductor.driver.machine.isHost) throw new AvError("NotAllowed", { right: "remove" })
-    this.#conductor.driver.feed({ type: "remove", keyId })
+    this.#conductor.remove(keyId)
   }
 
   stats(): Promise<RoomStats> {

@@ -14,7 +14,7 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   Removed: "You were removed from this room.",
   JoinTimeout: "Nobody in the room answered.",
   ProtocolVersion: "This page is out of date. Reload it.",
-  ServerUnreachable: "The meeting server cannot be reached. Check your connection; we keep trying.",
+  ServerUnreachable: "The meeting server cannot be reached. Check your connection and try again.",
   ServerRefused: "The meeting server refused the connection. Try again in a moment.",
   ServerIdentityMismatch: "The meeting server is not the one this page expects, so it was not used.",
   RoomIdMismatch: "Somebody answered for another room. Try again.",

@@ -12,6 +12,9 @@ export interface WorkerUrls {
   audio?: string | URL
 }
 
+/** What a page waits for while it joins: the server, an answer of the members, or a host that lets it in. */
+export type JoinStep = "server" | "members" | "admission"
+
 export interface JoinOptions {
   /** Shown to the other members; at most 64 characters. Travels encrypted inside the group, never to the server. */
   name?: string
@@ -19,6 +22,8 @@ export interface JoinOptions {
   signal?: AbortSignal
   /** `false`: use an identity that lives only in this page. Default: the stored identity of this browser. */
   persistentIdentity?: boolean
+  /** Told what the page is waiting for, so that a person is not left with a spinner. */
+  onProgress?: (step: JoinStep) => void
   /** The application's own ICE servers, beside those the rendezvous server hands out. Default none: nobody is called. */
   iceServers?: RTCIceServer[]
   /** Required for a room without an invitation secret; without it such a URL is refused with `InvitationInvalid`. */

@@ -27,8 +27,9 @@ export class Stage {
     const { room, scope } = options
     this.self.element.id = "self"
     this.#grid.append(this.self.element)
-    this.element.append(this.#screens, this.#grid)
-    scope.add(keepLaidOut(this.#grid))
+    const place = h("div", { class: "grid-place" }, this.#grid)
+    this.element.append(this.#screens, place)
+    scope.add(keepLaidOut(place, this.#grid))
     scope.add(() => this.#close())
     scope.add(room.on("participantJoined", ({ participant }) => this.#update(participant)))
     scope.add(room.on("participantUpdated", ({ participant }) => this.#update(participant)))
