@@ -1,6 +1,6 @@
 // Builds everything into dist/: workers, the ES and script-tag libraries, types, the server and the demo site.
 import { spawnSync } from "node:child_process"
-import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import { builtinModules } from "node:module"
 import { join } from "node:path"
 import { build } from "vite"
@@ -117,6 +117,7 @@ async function buildServer() {
       },
     },
   })
+  chmodSync(join(dist, "server", "main.js"), 0o755)
 }
 
 async function buildSite() {

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The command line: `holomesh serve`. `npm start` runs it with the demo's files. */
 import { existsSync, readFileSync } from "node:fs"
 import { networkInterfaces } from "node:os"

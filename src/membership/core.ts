@@ -1,7 +1,7 @@
 /** What the parts of the room machine share: time, actions, asynchronous operations, counters, and the group as it stands. */
 import type { GroupMember, GroupView } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
-import { AvError } from "../wire/errors.ts"
+import type { AvError } from "../wire/errors.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import type { RoomOp, RoomOpName, RoomOpResult, RoomOps } from "./ops.ts"
 import { SessionTable } from "./sessions.ts"
@@ -145,9 +145,4 @@ export function earliest(...times: (Milliseconds | undefined)[]): Milliseconds |
   let first: Milliseconds | undefined
   for (const time of times) if (time !== undefined && (first === undefined || time < first)) first = time
   return first
-}
-
-/** An error of a foreign kind never leaves the machine. */
-export function asAvError(error: unknown): AvError {
-  return error instanceof AvError ? error : new AvError("ProcessFailed", { cause: error instanceof Error ? error.name : "unknown" })
 }

@@ -422,12 +422,15 @@ export class RoomMachine implements RoomMachineFace {
   #finish(pageClosing: boolean): void {
     if (this.#finished) return
     const { core } = this.#life
-    const links = [...core.sessions.all()].map(({ id }) => id)
+    const best = [...core.sessions.all()].filter(({ id, peer }) => core.sessions.ofKey(peer.keyId)?.id === id)
+    const links = best.map(({ id }) => id)
     for (const step of leaveSteps({ pageClosing, links, server: core.serverConnected })) {
       if (step.step === "GOAWAY") core.act({ type: "goaway", session: step.link, code: GOAWAY_LEAVING })
       if (step.step === "GOAWAY server") core.act({ type: "serverGoaway" })
       if (step.step === "UNREGISTER") core.act({ type: "unregister" })
     }
+    // A goodbye on a second session could overtake what was said on the first.
+    for (const { id } of core.sessions.all()) if (!links.includes(id)) core.act({ type: "goaway", session: id, code: 0 })
     this.#life.end()
     core.setPhase("left")
     core.act({ type: "finished" })
