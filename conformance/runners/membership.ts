@@ -1,7 +1,7 @@
 /** Runs the room protocol sections of `room` vector files through the rules of the room machine. */
 import { signWithLabel, verifyWithLabel } from "ts-mls/crypto/signature.js"
-import { signLabelled } from "../../src/crypto/labelled.ts"
 import { ed25519PublicKey, ed25519Sign, ed25519Verify } from "../../src/crypto/ed25519.ts"
+import { signLabelled } from "../../src/crypto/labelled.ts"
 import { secureRandom } from "../../src/crypto/random.ts"
 import { makeSuite } from "../../src/group/suite.ts"
 import { answerJoin } from "../../src/membership/admission.ts"
@@ -221,7 +221,10 @@ const flood: CaseRunner = (c) => {
     const first = gate.admit(step.from, { id: step.id, commit, bytes: step.bytes }, step.at)
     let result: unknown = first === "seen" ? [] : first
     if (first === "fresh") {
-      const pass = mayForward({ role: c.me.role, epoch: BigInt(c.me.epoch) }, { epoch: BigInt(step.epoch), authentic: step.authentic })
+      const pass = mayForward(
+        { role: c.me.role, epoch: BigInt(c.me.epoch) },
+        { epoch: BigInt(step.epoch), authentic: step.authentic },
+      )
       result = pass ? c.links.filter((link: string) => link !== step.from) : "invalid"
     }
     same(result, step.result, `at ${step.at}`)

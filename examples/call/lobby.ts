@@ -31,7 +31,6 @@ export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
   scope.add(() => preview.close())
   const video = h("video", { autoplay: true, playsinline: true, "aria-label": "Your camera" })
   video.muted = true
-  video.srcObject = preview.stream
   const level = createLevelBar()
   scope.add(() => level.close())
   const hint = h("p", { class: "preview-hint" })
@@ -53,6 +52,9 @@ export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
     if (scope.closed) return
     const [picture, sound] = [preview.track("camera"), preview.track("microphone")]
     video.hidden = picture === undefined
+    // An element that waits for an empty stream would keep the page "loading" for ever.
+    const shown = picture === undefined ? null : preview.stream
+    if (video.srcObject !== shown) video.srcObject = shown
     level.watch(sound)
     face(microphone, sound !== undefined, "microphone", "microphoneOff")
     face(camera, picture !== undefined, "camera", "cameraOff")

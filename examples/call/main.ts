@@ -5,7 +5,16 @@ import "./styles/call.css"
 import "./styles/tiles.css"
 import "./styles/panels.css"
 import "./styles/overlays.css"
-import { createInvitation, describeError, joinRoom, openDevices, type Room } from "holomesh"
+import {
+  createInvitation,
+  describeError,
+  isAvError,
+  type JoinStep,
+  joinRoom,
+  type OpenedDevices,
+  openDevices,
+  type Room,
+} from "holomesh"
 import { inviteLink, lacksSecret, readAddress, roomNameFrom, roomUrl, serverUrl, suggestRoomName } from "./address.ts"
 import { createCallPage } from "./call/call-page.ts"
 import { h } from "./dom.ts"
@@ -42,7 +51,7 @@ function showLobby(): void {
   const lobby = createLobby(address, {
     join({ name, room, stream }) {
       savePreferences({ name })
-      if (prepareRoom(room)) void join(name, Promise.resolve(stream))
+      if (prepareRoom(room)) void join(name, Promise.resolve({ stream, problems: [] }))
       else stopAll(stream)
     },
     newRoom: startNewRoom,
@@ -72,14 +81,14 @@ function prepareRoom(typed: string): boolean {
 }
 
 /** The devices may open while the joining goes on: whoever is asked for permission is not kept waiting for it. */
-async function join(name: string, stream: Promise<MediaStream>, attempt = new AbortController()): Promise<void> {
-  showJoining(() => attempt.abort())
+async function join(name: string, devices: Promise<OpenedDevices>, attempt = new AbortController()): Promise<void> {
+  const onProgress = showJoining(() => attempt.abort())
   try {
     const { open, forward } = address
-    const options = { name: name || "Guest", open, forwardMedia: forward, signal: attempt.signal }
-    enter(await joinRoom(roomUrl(address), options), name, stream)
+    const options = { name: name || "Guest", open, forwardMedia: forward, signal: attempt.signal, onProgress }
+    enter(await joinRoom(roomUrl(address), options), name, devices)
   } catch (error) {
-    void stream.then((opened) => stopAll(opened))
+    void devices.then(({ stream }) => stopAll(stream))
     if (attempt.signal.aborted) return showLobby()
     showNotice({
       title: "You are not in the room",
@@ -89,10 +98,10 @@ async function join(name: string, stream: Promise<MediaStream>, attempt = new Ab
   }
 }
 
-function enter(room: Room, name: string, stream: Promise<MediaStream>): void {
+function enter(room: Room, name: string, devices: Promise<OpenedDevices>): void {
   globalThis.holomesh = { room }
   document.title = `${room.name} · holomesh`
-  const page = createCallPage({ room, address, stream })
+  const page = createCallPage({ room, address, devices })
   show(page.element, page.close)
   room.on("left", ({ reason, error }) => {
     const again = { label: reason === "left" ? "Join again" : "Try again", run: () => rejoin(name) }
@@ -105,10 +114,21 @@ function enter(room: Room, name: string, stream: Promise<MediaStream>): void {
   })
 }
 
-function showJoining(cancel: () => void): void {
-  const words = h("p", { role: "status" }, `Joining ${address.room} …`)
+const STEPS: Readonly<Record<JoinStep, string>> = {
+  server: "Calling the meeting server …",
+  members: "Waiting for the room to answer …",
+  admission: "The host has been asked to let you in …",
+}
+
+/** Returns what to call with each step of the way in. */
+function showJoining(cancel: () => void): (step: JoinStep) => void {
+  const title = h("h1", {}, `Joining ${address.room}`)
+  const words = h("p", { role: "status" }, "One moment …")
   const button = h("button", { class: "button", type: "button", onclick: cancel }, "Cancel")
-  show(h("main", { class: "notice" }, h("div", { class: "notice-card joining" }, mark(), words, button)))
+  show(h("main", { class: "notice" }, h("div", { class: "notice-card joining" }, mark(), title, words, button)))
+  return (step) => {
+    words.textContent = STEPS[step]
+  }
 }
 
 /** Joins with the remembered devices, without the lobby. */
@@ -116,14 +136,10 @@ function rejoin(name: string): void {
   const attempt = new AbortController()
   const { camera, microphone } = loadPreferences()
   const opened = openDevices({ camera, microphone, signal: attempt.signal })
-  void join(
-    name,
-    opened.then(
-      ({ stream }) => stream,
-      () => new MediaStream(),
-    ),
-    attempt,
-  )
+  const devices = opened.catch((error: unknown): OpenedDevices => {
+    return { stream: new MediaStream(), problems: isAvError(error) && error.code !== "Aborted" ? [error] : [] }
+  })
+  void join(name, devices, attempt)
 }
 
 function stopAll(stream: MediaStream): void {

@@ -1,9 +1,2 @@
-/** What Vite makes of imports that are not code. */
-
+/** Style sheets are imported for their effect; Vite puts them into a file of their own. */
 declare module "*.css"
-
-/** Address of a file that is served as it is, never as a `data:` URL: the page's content policy forbids those for scripts. */
-declare module "*?url&no-inline" {
-  const url: string
-  export default url
-}

@@ -92,7 +92,10 @@ export class CatchUp {
     if (view === undefined) return false
     const links = this.#hooks.links()
     const shown = links.flatMap(({ id }) => this.#shown.get(id) ?? [])
-    return shown.length > 0 && shown.every(({ epoch, tip }) => epoch > view.epoch || (epoch === view.epoch && !equalBytes(tip, view.tip)))
+    return (
+      shown.length > 0 &&
+      shown.every(({ epoch, tip }) => epoch > view.epoch || (epoch === view.epoch && !equalBytes(tip, view.tip)))
+    )
   }
 
   /** The commits that were asked for are not kept any more (RM-17): the way back is to join again. */
@@ -137,7 +140,8 @@ export class CatchUp {
 
   wake(): Milliseconds | undefined {
     const behind = this.#behind
-    let time = behind === undefined ? undefined : behind.asked === undefined ? behind.since + PATIENCE_MS : behind.asked + ASK_AGAIN_MS
+    let time =
+      behind === undefined ? undefined : behind.asked === undefined ? behind.since + PATIENCE_MS : behind.asked + ASK_AGAIN_MS
     for (const { since, asked } of this.#forks.values()) time = earliest(time, since + (asked ? FORK_MS : PATIENCE_MS))
     return time
   }

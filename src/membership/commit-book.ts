@@ -59,6 +59,12 @@ export class CommitBook {
     return toHex(winner.hash) === entry.applied ? undefined : winner
   }
 
+  /** The commit that was applied in a kept epoch. */
+  appliedIn(epoch: U64): KnownCommit | undefined {
+    const entry = this.#rivals.get(epoch)
+    return entry?.known.get(entry.applied)
+  }
+
   /** True when it is known already, applied or not. */
   knows(epoch: U64, hash: Bytes): boolean {
     return this.#rivals.get(epoch)?.known.has(toHex(hash)) ?? false

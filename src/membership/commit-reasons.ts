@@ -27,7 +27,8 @@ export async function checkCommitReasons(facts: CommitFacts): Promise<CommitReas
   for (const { keyId, reason, order } of why) {
     const leaf = facts.removes.get(keyId)
     if (leaf === undefined) throw new AvError("CommitReasonInvalid", { why: "surplus", key_id: keyId })
-    if ((reason === "replaced") !== facts.adds.includes(keyId)) throw new AvError("CommitReasonInvalid", { why: "replaced", key_id: keyId })
+    if ((reason === "replaced") !== facts.adds.includes(keyId))
+      throw new AvError("CommitReasonInvalid", { why: "replaced", key_id: keyId })
     if (order === undefined) continue
     const right = order.kind === ORDER_REMOVE && order.target === keyId
     const valid = right && (await verifyOrder(order, { roomId: facts.roomId, root: facts.root, leaf, at: undefined }))

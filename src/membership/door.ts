@@ -8,8 +8,8 @@ import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { answerJoin, type RefuseReason, ROOM_VERSION } from "./admission.ts"
 import type { RoomCore } from "./core.ts"
 import { KnockLimit } from "./knock-limit.ts"
-import type { SettingsBook } from "./settings.ts"
 import type { RoomSession } from "./sessions.ts"
+import type { SettingsBook } from "./settings.ts"
 import type { SessionId } from "./types.ts"
 
 /** GOAWAY code `policy` (control-plane 0.5). */
@@ -65,18 +65,23 @@ export class Door {
 
   knock(session: RoomSession, message: ControlMessageOf<"room.knock">): void {
     const core = this.#core
-    if (message.version !== ROOM_VERSION) return this.#refuse(session, "version")
+    if (message.version !== ROOM_VERSION) {
+      this.#refuse(session, "version")
+      return
+    }
     if (core.view === undefined) {
       if (this.#held.size < MAX_HELD_KNOCKS) this.#held.set(session.id, message)
       return
     }
     const { keyId } = session.peer
-    const right = (candidate: Bytes) =>
-      checkInvitationProof(message.proof, candidate, message.role, session.bind, keyId, core.me)
+    const right = (candidate: Bytes) => checkInvitationProof(message.proof, candidate, message.role, session.bind, keyId, core.me)
     const { relayKey } = core.options
     const ofRelay = relayKey !== undefined && right(relayKey) ? relayKey : undefined
     const key = message.role === 1 ? core.keyOfProof(right) : ofRelay
-    if (key === undefined) return this.#wrongProof(session)
+    if (key === undefined) {
+      this.#wrongProof(session)
+      return
+    }
     if (message.role === 1) session.provenKey = key
     if (message.role === 1 || session.proven === undefined) session.proven = message.role === 1 ? "invite" : "relay"
     if (core.members.has(keyId) && !session.spoke) session.returning = true
@@ -133,7 +138,10 @@ export class Door {
     }
     session.joinedAt = core.now
     const key = core.keyOfProof((candidate) => checkInvitationProof(message.proof, candidate, 1, session.bind, keyId, core.me))
-    if (key === undefined) return this.#wrongProof(session)
+    if (key === undefined) {
+      this.#wrongProof(session)
+      return
+    }
     session.provenKey = key
     session.proven = "invite"
     this.#hooks.classChanged()
@@ -167,7 +175,8 @@ export class Door {
     )
     if ("refuse" in answer) {
       if (answer.refuse === "declined") this.#knockers.delete(keyId)
-      return this.#refuse(session, answer.refuse, answer.retryMs)
+      this.#refuse(session, answer.refuse, answer.retryMs)
+      return
     }
     const pending: ControlMessageOf<"room.pending"> = { t: "room.pending", wait: answer.pending }
     if (answer.pending === "committer" && committer !== undefined) pending.committerNode = committer.nodeId
@@ -227,7 +236,10 @@ export class Door {
 
   #wrongProof(session: RoomSession): void {
     this.#core.count("wrong-invitation")
-    if (this.#limit.wrong(session.id, this.#core.now) === "refuse") return this.#refuse(session, "wrong-invitation")
+    if (this.#limit.wrong(session.id, this.#core.now) === "refuse") {
+      this.#refuse(session, "wrong-invitation")
+      return
+    }
     this.#core.act({ type: "goaway", session: session.id, code: GOAWAY_POLICY })
   }
 

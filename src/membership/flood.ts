@@ -78,9 +78,6 @@ export class FloodGate {
 }
 
 /** Whether a fresh message is passed on: unread by a relay or when it is ahead of this peer, else only when authentic. */
-export function mayForward(
-  me: { role: "member" | "relay"; epoch: U64 },
-  message: { epoch: U64; authentic: boolean },
-): boolean {
+export function mayForward(me: { role: "member" | "relay"; epoch: U64 }, message: { epoch: U64; authentic: boolean }): boolean {
   return me.role === "relay" || message.authentic || message.epoch > me.epoch
 }

@@ -116,6 +116,58 @@ export class GroupTrack {
     this.#enter(made.change, commit, { own: true, rolledBack: false })
   }
 
+  /**
+   * An empty commit that a member asks this peer, the committer, to accept (RM-12). `answer` gets the hash of what was accepted in that
+   * epoch, ours or the winner's; it is not called for an offer that is no empty commit of `author`.
+   */
+  offered(item: Flooded, author: PeerKeyId, answer: (accepted: Bytes) => void): void {
+    const core = this.#core
+    this.exclusive((release) => {
+      const { view, room } = core
+      if (view === undefined || room === undefined || item.head.epoch !== view.epoch) {
+        const winner = this.book.appliedIn(item.head.epoch)
+        if (winner !== undefined) answer(winner.hash)
+        release()
+        return
+      }
+      const input = { bytes: item.message.bytes, records: [], roomId: room.roomId, root: room.root }
+      const failed = (error: AvError) => {
+        core.count(error.code)
+        release()
+      }
+      core.run(
+        "take",
+        { ...input, apply: false },
+        ({ preview }) => {
+          if (preview.author !== author || preview.adds.length > 0 || preview.removes.length > 0) {
+            core.count("offer-refused")
+            release()
+            return
+          }
+          core.run(
+            "take",
+            { ...input, apply: true },
+            ({ change }) => {
+              if (change !== undefined) {
+                this.#carrier.flood("commit", item.message.bytes)
+                answer(item.hash)
+                const { hash } = item
+                this.#enter(
+                  change,
+                  { epoch: item.head.epoch, bytes: item.message.bytes, hash, authorLeaf: preview.authorLeaf, removes: [], records: [] },
+                  { own: false, rolledBack: false },
+                )
+              }
+              release()
+            },
+            failed,
+          )
+        },
+        failed,
+      )
+    })
+  }
+
   /** New leaves were verified: tries again what waited for them. */
   leavesLearned(): void {
     const parked = this.#parked
@@ -207,9 +259,15 @@ export class GroupTrack {
 
   #takeCommit(item: Flooded, release: () => void): void {
     const { view, room } = this.#core
-    if (view === undefined || room === undefined) return release()
+    if (view === undefined || room === undefined) {
+      release()
+      return
+    }
     const apply = item.head.epoch === view.epoch
-    if (!apply && this.book.knows(item.head.epoch, item.hash)) return release()
+    if (!apply && this.book.knows(item.head.epoch, item.hash)) {
+      release()
+      return
+    }
     this.#core.run(
       "take",
       { bytes: item.message.bytes, records: item.message.records ?? [], roomId: room.roomId, root: room.root, apply },
@@ -226,7 +284,10 @@ export class GroupTrack {
 
   #taken(item: Flooded, { preview, change, removedMe }: TakenCommit, release: () => void): void {
     const view = this.#core.view
-    if (view === undefined) return release()
+    if (view === undefined) {
+      release()
+      return
+    }
     const commit: KnownCommit = {
       epoch: item.head.epoch,
       bytes: item.message.bytes,

@@ -1,10 +1,10 @@
 /** What a hostile or confused peer may try, and that it changes nothing (room.md RM-T2, RM-T10, RM-T13, RM-T14). */
 import { describe, expect, test } from "vitest"
 import { invitationProof, inviteKey } from "../crypto/room-keys.ts"
-import type { ControlMessage } from "../wire/control-json.ts"
 import { encodeCommitReasons } from "../wire/commit-reasons.ts"
+import type { ControlMessage } from "../wire/control-json.ts"
 import { RoomMachine } from "./machine.ts"
-import { seededRandom, START, TestNetwork, type TestNode, testIdentity } from "./test-network.ts"
+import { START, seededRandom, TestNetwork, type TestNode, testIdentity } from "./test-network.ts"
 import type { RoomAction } from "./types.ts"
 
 const SECRET = new Uint8Array(32).fill(3)

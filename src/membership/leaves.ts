@@ -81,7 +81,10 @@ export class Leaves {
     const core = this.#core
     const budget = this.#answers.get(session)
     if (budget === undefined || core.now - budget.start >= 1_000) this.#answers.set(session, { start: core.now, count: 1 })
-    else if (++budget.count > ANSWERS_PER_SECOND) return core.count("leaf-too-often")
+    else if (++budget.count > ANSWERS_PER_SECOND) {
+      core.count("leaf-too-often")
+      return
+    }
     if (core.view === undefined) return
     core.run("evidence", { keyIds: [...keyIds] }, (leaves) => {
       if (leaves.length > 0) core.act({ type: "send", session, message: { t: "av.leaf", leaves } })

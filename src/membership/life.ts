@@ -1,11 +1,12 @@
 /** The life of this peer in the room: puts the parts together, enters epochs, loses the group and comes back (RM-7 to RM-15). */
 import type { EpochChange, GroupView } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
-import { AvError } from "../wire/errors.ts"
+import type { AvError } from "../wire/errors.ts"
 import { encodeRoomMessage } from "../wire/room-message.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId, U64 } from "../wire/types.ts"
 import { Carrier, type Flooded } from "./carrier.ts"
 import { CatchUp } from "./catch-up.ts"
+import { Comeback } from "./comeback.ts"
 import { reasonsByKey } from "./commit-reasons.ts"
 import { RoomCore, type RoomIdentity } from "./core.ts"
 import { Door } from "./door.ts"
@@ -14,11 +15,13 @@ import { Host } from "./host.ts"
 import { Leaves } from "./leaves.ts"
 import { Links } from "./links.ts"
 import { Merge } from "./merge.ts"
-import { Newcomer, type ProvenHead } from "./newcomer.ts"
+import { Newcomer } from "./newcomer.ts"
 import { OwnState } from "./own-state.ts"
 import { Presence } from "./presence.ts"
+import { Roll } from "./roll.ts"
 import { Sequencer } from "./sequencer.ts"
 import type { RoomSession } from "./sessions.ts"
+import { SelfUpdate } from "./self-update.ts"
 import { SettingsBook } from "./settings.ts"
 import { StateBook } from "./state-book.ts"
 import { StateSync } from "./sync.ts"
@@ -27,8 +30,6 @@ import type { RoomMachineOptions } from "./types.ts"
 
 /** A commit that only adds waits this long for everybody to show the new epoch before it is sealed with (D-38). */
 const SEAL_WAIT_MS = 250
-/** A live member that was removed as gone comes back at most this often. */
-const REJOIN_MS = 10_000
 /** Application messages kept while a newcomer checks the leaves. */
 const MAX_UNOPENED = 256
 /** GOAWAY code `policy` (control-plane 0.5). */
@@ -52,14 +53,14 @@ export class Life {
   readonly talk: Talk
   readonly host: Host
   readonly sync: StateSync
+  readonly roll: Roll
+  readonly selfUpdate: SelfUpdate
+  readonly comeback = new Comeback(this)
   /** Set when nothing more is to be done, with the error that ended it. */
   ended: { error: AvError | undefined } | undefined
-  #shown = new Set<PeerKeyId>()
   #unopened: Flooded[] = []
+  #formerRoom: Bytes | undefined
   #seal: { epoch: U64; until: Milliseconds } | undefined
-  #rejoinedAt = Number.NEGATIVE_INFINITY
-  #rejoin: { at: Milliseconds; nodes: readonly NodeId[]; avoid: ReadonlySet<PeerKeyId> } | undefined
-  #moving = false
   leaving = false
 
   constructor(options: RoomMachineOptions) {
@@ -71,7 +72,7 @@ export class Life {
     this.carrier = new Carrier(core)
     this.track = new GroupTrack(core, this.carrier, {
       changed: (change, how) => this.#changed(change, how.rolledBack),
-      removedMe: (data) => this.#removedMe(data),
+      removedMe: (data) => this.comeback.removed(data),
       lostCommits: (commits) => this.#requeue(commits.flatMap(({ removes }) => removes)),
       foreign: (session) => this.catchUp.foreign(session),
       behind: (session, epoch) => this.catchUp.behind(session, epoch),
@@ -88,11 +89,16 @@ export class Life {
       failed: (error) => this.end(error),
       links,
     })
+    this.roll = new Roll(core, this.presence, this.leaves)
     this.links = new Links(core, this.leaves, this.states)
-    this.catchUp = new CatchUp(core, { otherBranch: (id) => this.#otherBranch(id), tooOld: () => this.#comeBackSoon(new Set()), links })
+    this.catchUp = new CatchUp(core, {
+      otherBranch: (id) => this.#otherBranch(id),
+      tooOld: () => this.comeback.soon(),
+      links,
+    })
     this.merge = new Merge(core, this.leaves, this.catchUp, {
       iCommit: () => this.iCommit,
-      move: (head) => this.#move(head),
+      move: (head) => this.comeback.move(head),
     })
     this.sequencer = new Sequencer(core, this.track, { iCommit: () => this.iCommit })
     this.door = new Door(core, this.settings, {
@@ -129,6 +135,11 @@ export class Life {
         this.sequencer.queue.remove({ keyId, reason: "removed", order, urgent: true }, core.now)
       },
     })
+    this.selfUpdate = new SelfUpdate(core, this.track, {
+      iCommit: () => this.iCommit,
+      ready,
+      committer: () => this.presence.verdict(core.now).committer,
+    })
     this.sync = new StateSync(core, this.states, this.settings, links)
   }
 
@@ -138,7 +149,7 @@ export class Life {
   }
 
   get iCommit(): boolean {
-    return this.ready && !this.leaving && !this.#moving && this.presence.verdict(this.core.now).iCommit
+    return this.ready && !this.leaving && !this.comeback.moving && this.presence.verdict(this.core.now).iCommit
   }
 
   committer(without?: PeerKeyId): { keyId: PeerKeyId; nodeId: NodeId; iCommit: boolean } | undefined {
@@ -168,7 +179,7 @@ export class Life {
   report(keyId: PeerKeyId, left: boolean): void {
     const news = this.presence.report(keyId, left, this.core.me, this.core.now)
     if (news === undefined) return
-    this.#tellLost(keyId, left)
+    this.roll.lost(keyId, left)
     this.talk.say(encodeRoomMessage({ t: "room.lost", keyId, left }), false)
   }
 
@@ -207,19 +218,49 @@ export class Life {
       this.#seal = undefined
       core.act({ type: "seal", epoch: seal.epoch })
     }
-    const again = this.#rejoin
-    if (again !== undefined && core.now >= again.at) {
-      this.#rejoin = undefined
-      this.#comeBack(again.nodes, again.avoid)
-    }
+    this.comeback.tick()
   }
 
   wake(): (Milliseconds | undefined)[] {
     return [
       this.core.view === undefined ? undefined : this.presence.wake(this.core.now, this.links.ideal),
       this.#seal === undefined || !this.ready ? undefined : this.#seal.until,
-      this.#rejoin?.at,
+      this.comeback.wake(),
     ]
+  }
+
+  /** The group is lost to this peer: what belonged to it is forgotten, sessions stay. */
+  forget(): void {
+    const { core } = this
+    if (core.view === undefined) return
+    core.abandonOps()
+    core.setView(undefined)
+    this.#formerRoom = core.room?.roomId
+    core.room = undefined
+    this.#seal = undefined
+    this.#unopened = []
+    for (const part of [
+      this.track,
+      this.sequencer,
+      this.leaves,
+      this.links,
+      this.catchUp,
+      this.merge,
+      this.talk,
+      this.door,
+      this.sync,
+    ]) {
+      part.reset()
+    }
+    this.presence.clear()
+    this.states.clear()
+    this.ownState.again()
+    for (const session of core.sessions.all()) {
+      session.spoke = false
+      session.returning = false
+    }
+    core.run("reset", {}, () => {})
+    core.setPhase("reconnecting")
   }
 
   /** The end, in failure or peace. */
@@ -233,11 +274,12 @@ export class Life {
   /** Founded, or welcomed on `session`. */
   #entered(view: GroupView, room: RoomIdentity, session: RoomSession | undefined): void {
     const { core } = this
+    if (this.#formerRoom !== undefined && !equalBytes(this.#formerRoom, room.roomId)) this.settings.clear()
     core.room = room
     core.setView(view)
     this.presence.setMembers(view.members, new Set(core.members.keys()), core.now)
     for (const open of core.sessions.all()) this.presence.neighbour(open.peer.keyId)
-    this.#show(new Map())
+    this.roll.update(new Map())
     if (session !== undefined) this.leaves.begin(session.id)
     this.leaves.membersChanged()
     this.links.membersChanged(true)
@@ -283,7 +325,9 @@ export class Life {
     this.leaves.membersChanged()
     this.links.membersChanged(false)
     core.act({ type: "epoch", epoch: change.view.epoch, view: change.view })
-    this.#show(new Map([...reasons].map(([keyId, { reason }]) => [keyId, reason === "removed" || reason === "left" ? reason : "gone"])))
+    this.roll.update(
+      new Map([...reasons].map(([keyId, { reason }]) => [keyId, reason === "removed" || reason === "left" ? reason : "gone"])),
+    )
     for (const keyId of removed) if (reasons.get(keyId)?.reason === "removed") this.#closeAll(keyId)
     this.#sealLater(change.view.epoch, removed.length > 0 || replaced.length > 0)
     this.alive()
@@ -304,7 +348,9 @@ export class Life {
   /** Sessions of the former life of a peer that came in again are dead weight: a newer one carried its knock. */
   #dropOldSessions(keyId: PeerKeyId): void {
     const sessions = [...this.core.sessions.all()].filter(({ peer }) => peer.keyId === keyId)
-    const newest = Math.max(...sessions.map(({ proven, openedAt }) => (proven === "invite" ? openedAt : Number.NEGATIVE_INFINITY)))
+    const newest = Math.max(
+      ...sessions.map(({ proven, openedAt }) => (proven === "invite" ? openedAt : Number.NEGATIVE_INFINITY)),
+    )
     for (const { id, spoke, proven, openedAt } of sessions) {
       if (spoke && proven === undefined && openedAt < newest) this.core.act({ type: "goaway", session: id, code: 0 })
     }
@@ -316,45 +362,23 @@ export class Life {
     }
   }
 
-  /** Tells the application who came and went, compared with what it was told before. */
-  #show(reasons: ReadonlyMap<PeerKeyId, "left" | "gone" | "removed">): void {
-    const { core } = this
-    for (const keyId of this.#shown) {
-      if (core.members.has(keyId)) continue
-      this.#shown.delete(keyId)
-      core.emit({ type: "memberLeft", keyId, reason: reasons.get(keyId) ?? "gone" })
-    }
-    for (const keyId of core.members.keys()) if (keyId !== core.me) this.#showMember(keyId)
-  }
-
-  #showMember(keyId: PeerKeyId): boolean {
-    if (this.#shown.has(keyId) || this.presence.saidGoodbye(keyId)) return false
-    this.#shown.add(keyId)
-    this.core.emit({ type: "memberJoined", keyId, nodeId: this.leaves.nodeOf(keyId) })
-    const connection = this.core.sessions.ofKey(keyId) === undefined ? "connecting" : "connected"
-    this.core.emit({ type: "connection", keyId, connection })
-    return true
-  }
-
   #heard(keyId: PeerKeyId, at: Milliseconds): void {
     const cleared = this.presence.heard(keyId, at)
     if (cleared === undefined) return
     for (const reporter of cleared.reporters) if (reporter !== this.core.me) this.core.count("report-wrong")
     this.sequencer.queue.dropRemove(keyId)
-    if (!this.#showMember(keyId)) this.core.emit({ type: "connection", keyId, connection: "connected" })
+    if (!this.roll.show(keyId)) this.core.emit({ type: "connection", keyId, connection: "connected" })
   }
 
   #lost(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId): void {
-    if (this.presence.report(keyId, left, reporter, this.core.now) !== undefined) this.#tellLost(keyId, left)
-  }
-
-  #tellLost(keyId: PeerKeyId, left: boolean): void {
-    this.core.emit({ type: "connection", keyId, connection: "lost" })
-    if (left && this.#shown.delete(keyId)) this.core.emit({ type: "memberLeft", keyId, reason: "left" })
+    if (this.presence.report(keyId, left, reporter, this.core.now) !== undefined) this.roll.lost(keyId, left)
   }
 
   #open(item: Flooded): void {
-    if (!this.leaves.verifying) return this.talk.open(item)
+    if (!this.leaves.verifying) {
+      this.talk.open(item)
+      return
+    }
     if (this.#unopened.length < MAX_UNOPENED) this.#unopened.push(item)
     else this.core.count("app-unopened-dropped")
   }
@@ -364,14 +388,6 @@ export class Life {
     const held = this.#unopened
     this.#unopened = []
     for (const item of held) this.track.take(item)
-  }
-
-  #removedMe(authenticatedData: Bytes): void {
-    const why = reasonsByKey(authenticatedData).get(this.core.me)
-    if (why?.reason === "removed") return this.end(new AvError("Removed", { by: "host" }))
-    if (why?.reason === "replaced") return this.end(new AvError("Removed", { by: "another session of this identity" }))
-    if (this.leaving) return
-    this.#comeBackSoon(new Set())
   }
 
   /** Own commits were lost to a rival: members that they removed are removed again when that is still right. */
@@ -386,68 +402,5 @@ export class Life {
   #otherBranch(session: string): void {
     const open = this.core.sessions.get(session)
     if (open !== undefined) this.merge.probe(open)
-  }
-
-  /** The other group wins (RM-11): the own one is told, then left. */
-  #move(head: ProvenHead): void {
-    if (this.#moving || this.leaving) return
-    this.#moving = true
-    const { core } = this
-    core.count("group-moved")
-    const avoid = new Set<PeerKeyId>()
-    for (const { id, peer } of core.sessions.all()) {
-      const shown = this.catchUp.shown(id)
-      if (shown !== undefined && core.view !== undefined && equalBytes(shown.tip, core.view.tip)) avoid.add(peer.keyId)
-    }
-    const leave = () => this.#comeBack([head.committerNode, ...head.peers], avoid)
-    if (!this.ready || core.members.size === 1) return leave()
-    const { instance, root } = head.room
-    const { epoch, size, committer, committerNode, admission, peers } = head
-    const told = { instance, root, epoch, size, committer, committerNode, admission, peers: [...peers] }
-    this.carrier.say(encodeRoomMessage({ t: "room.move", ...told }), { done: leave, failed: leave })
-  }
-
-  #comeBackSoon(avoid: ReadonlySet<PeerKeyId>): void {
-    const { core } = this
-    const nodes = [...core.members.keys()].flatMap((keyId) => this.leaves.nodeOf(keyId) ?? [])
-    this.#lose()
-    this.#rejoin = { at: Math.max(core.now, this.#rejoinedAt + REJOIN_MS), nodes, avoid }
-    this.tick()
-  }
-
-  #comeBack(nodes: readonly NodeId[], avoid: ReadonlySet<PeerKeyId>): void {
-    this.#lose()
-    this.#rejoinedAt = this.core.now
-    this.#moving = false
-    this.newcomer.begin(true, nodes, avoid)
-  }
-
-  /** The group is lost to this peer: what belonged to it is forgotten, sessions stay. */
-  #lose(): void {
-    const { core } = this
-    if (core.view === undefined) return
-    core.abandonOps()
-    core.setView(undefined)
-    core.room = undefined
-    this.#seal = undefined
-    this.#unopened = []
-    this.track.reset()
-    this.sequencer.reset()
-    this.presence.clear()
-    this.leaves.reset()
-    this.links.reset()
-    this.catchUp.reset()
-    this.merge.reset()
-    this.talk.reset()
-    this.door.reset()
-    this.states.clear()
-    this.sync.reset()
-    this.ownState.again()
-    for (const session of core.sessions.all()) {
-      session.spoke = false
-      session.returning = false
-    }
-    core.run("reset", {}, () => {})
-    core.setPhase("reconnecting")
   }
 }

@@ -97,7 +97,10 @@ describe("joining", () => {
     net.serverUp = true
     a.registered = true
     b.registered = true
-    for (const [node, other] of [[a, b], [b, a]] as const) {
+    for (const [node, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
       net.feed(node, { type: "roster", nodes: [other.nodeId], registered: 2 })
     }
     expect(await took(net, 5_000, () => net.agreed())).toBeLessThan(3_000)
@@ -180,7 +183,10 @@ describe("leaving", () => {
 })
 
 describe("forks and lost servers", () => {
-  for (const [seconds, seed] of [[5, 20], [60, 21]] as const) {
+  for (const [seconds, seed] of [
+    [5, 20],
+    [60, 21],
+  ] as const) {
     test(`RM-T5: partition of 4 + 4 healed after ${seconds} s`, async () => {
       const { net, nodes } = await makeRoom(seed, 8)
       const left = new Set(nodes.slice(0, 4))

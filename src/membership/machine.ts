@@ -1,26 +1,13 @@
-/** The room protocol as one machine: an event and the time go in, actions come out; no timers, sockets or clocks inside (room.md). */
-import { readMessageHead } from "../group/message-head.ts"
-import type { GroupView, MessageHead } from "../group/types.ts"
-import { equalBytes } from "../wire/bytes.ts"
-import type { ControlMessage, ControlMessageOf, KnownControlMessage } from "../wire/control-json.ts"
-import { isAvError } from "../wire/errors.ts"
+import type { GroupView } from "../group/types.ts"
 import { encodeRoomMessage } from "../wire/room-message.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { earliest } from "./core.ts"
+import { Inbox } from "./inbox.ts"
 import { LEAVE_MS, leaveSteps } from "./leave-steps.ts"
 import { Life } from "./life.ts"
-import { acceptsFrom, SUBSCRIBE_FAMILY } from "./peer-class.ts"
-import { MAX_OUTSIDERS, type RoomSession, STRANGER_MS } from "./sessions.ts"
-import type {
-  PeerClass,
-  RoomAction,
-  RoomCommand,
-  RoomEvent,
-  RoomMachineFace,
-  RoomMachineOptions,
-  RoomPhase,
-  SessionId,
-} from "./types.ts"
+import { acceptsFrom } from "./peer-class.ts"
+import { MAX_OUTSIDERS, STRANGER_MS } from "./sessions.ts"
+import type { RoomAction, RoomCommand, RoomEvent, RoomMachineFace, RoomMachineOptions, RoomPhase, SessionId } from "./types.ts"
 
 const ALIVE_MS = 5_000
 const OVERDUE_MS = 20
@@ -41,6 +28,7 @@ const LEAVING_IN_MS = 300
  */
 export class RoomMachine implements RoomMachineFace {
   readonly #life: Life
+  readonly #inbox: Inbox
   #aliveAt: Milliseconds = 0
   #started = false
   #finished = false
@@ -48,6 +36,7 @@ export class RoomMachine implements RoomMachineFace {
 
   constructor(options: RoomMachineOptions) {
     this.#life = new Life({ ...options })
+    this.#inbox = new Inbox(this.#life)
   }
 
   get phase(): RoomPhase {
@@ -77,7 +66,7 @@ export class RoomMachine implements RoomMachineFace {
 
   accepts(session: SessionId, frame: string): boolean {
     const open = this.#life.core.sessions.get(session)
-    return open !== undefined && acceptsFrom(this.#classOf(open), this.#life.core.view === undefined, frame)
+    return open !== undefined && acceptsFrom(this.#inbox.classOf(open), this.#life.core.view === undefined, frame)
   }
 
   handle(event: RoomEvent, now: Milliseconds): RoomAction[] {
@@ -118,7 +107,8 @@ export class RoomMachine implements RoomMachineFace {
         if (this.#started) return
         this.#started = true
         core.emit({ type: "phase", phase: core.phase, detail: "" })
-        return newcomer.begin(false)
+        newcomer.begin(false)
+        return
       case "serverState":
         if (core.serverConnected !== event.connected) core.emit({ type: "server", connected: event.connected })
         core.serverConnected = event.connected
@@ -133,37 +123,45 @@ export class RoomMachine implements RoomMachineFace {
         for (const node of event.joined) if (core.roster.size < 10_000) core.roster.add(node)
         return
       case "sessionOpen":
-        return this.#sessionOpen(event)
+        this.#sessionOpen(event)
+        return
       case "sessionClosed":
-        return this.#sessionClosed(event.session)
+        this.#sessionClosed(event.session)
+        return
       case "heard": {
         const session = core.sessions.get(event.session)
         if (session !== undefined) this.#life.heardOn(session)
         return
       }
       case "goaway":
-        return this.#goaway(event.session, event.code)
+        this.#goaway(event.session, event.code)
+        return
       case "connectFailed":
       case "routedFailed":
         if (event.type === "connectFailed") this.#life.links.failed(event.node)
         return
       case "message": {
         const session = core.sessions.get(event.session)
-        if (session !== undefined) this.#message(session, event.message)
+        if (session !== undefined) this.#inbox.take(session, event.message)
         return
       }
       case "opResult":
-        return core.finishOp(event)
+        core.finishOp(event)
+        return
       case "epochSeen":
-        return this.#life.catchUp.behind(event.session, event.epoch)
+        this.#life.catchUp.behind(event.session, event.epoch)
+        return
       case "tick":
         return
       case "setState":
-        return ownState.set(event.state, event.urgent ?? false)
+        ownState.set(event.state, event.urgent ?? false)
+        return
       case "linkRtt":
-        return ownState.rtt(event.rttMs)
+        ownState.rtt(event.rttMs)
+        return
       default:
-        return this.#command(event)
+        this.#command(event)
+        return
     }
   }
 
@@ -171,19 +169,26 @@ export class RoomMachine implements RoomMachineFace {
     const { talk, host } = this.#life
     switch (command.type) {
       case "chat":
-        return talk.say(encodeRoomMessage({ t: "room.chat", id: command.id, text: command.text }), true)
+        talk.say(encodeRoomMessage({ t: "room.chat", id: command.id, text: command.text }), true)
+        return
       case "data":
-        return talk.say(encodeRoomMessage({ t: "room.data", topic: command.topic, bytes: command.bytes }), false)
+        talk.say(encodeRoomMessage({ t: "room.data", topic: command.topic, bytes: command.bytes }), false)
+        return
       case "remove":
-        return host.remove(command.keyId)
+        host.remove(command.keyId)
+        return
       case "settings":
-        return host.set(command.settings)
+        host.set(command.settings)
+        return
       case "decide":
-        return host.decide(command.keyId, command.admit)
+        host.decide(command.keyId, command.admit)
+        return
       case "leave":
-        return this.#leave()
+        this.#leave()
+        return
       case "pageHide":
-        return this.#finish(true)
+        this.#finish(true)
+        return
     }
   }
 
@@ -230,119 +235,6 @@ export class RoomMachine implements RoomMachineFace {
     life.report(session.peer.keyId, true)
   }
 
-  #message(session: RoomSession, message: ControlMessage): void {
-    const { core, catchUp } = this.#life
-    if (message.t === "unknown") return core.count("control-unknown")
-    const peerClass = this.#classOf(session)
-    // Whoever was knocked at may answer; a head is followed by the tip (RM-13).
-    const asked = core.view === undefined || session.knockedAt !== undefined
-    const answer = message.t === "room.alive" && asked && session.isHolder
-    if (!answer && !acceptsFrom(peerClass, asked, message.t)) {
-      core.count(`refused-from-${peerClass}`)
-      if (message.t === "room.alive" && core.room !== undefined) {
-        // A member of an epoch that this peer does not have yet (RM-6): ask those who are known. Or one of another group (RM-11).
-        const link = this.#life.carrier.roomLinks()[0]
-        if (!equalBytes(message.roomId, core.room.roomId)) this.#life.merge.probe(session)
-        else if (link !== undefined) catchUp.behind(link.id, message.epoch)
-      }
-      return
-    }
-    if (core.members.has(session.peer.keyId)) this.#life.heardOn(session)
-    this.#accepted(session, message)
-  }
-
-  #accepted(session: RoomSession, message: KnownControlMessage): void {
-    const life = this.#life
-    const { core, newcomer } = life
-    switch (message.t) {
-      case "room.knock":
-        return life.door.knock(session, message)
-      case "room.join":
-        return life.door.join(session, message)
-      case "room.head":
-        return newcomer.active ? newcomer.head(session, message) : life.merge.head(session, message)
-      case "room.refuse":
-        if (newcomer.active) newcomer.refused(session, message)
-        else if (message.reason === "too-old") life.catchUp.tooOld(session.id)
-        return
-      case "room.pending":
-        return newcomer.active ? newcomer.pending(session, message) : undefined
-      case "av.welcome":
-        return newcomer.active ? newcomer.welcome(session, message) : core.count("welcome-ignored")
-      case "av.leaf?":
-        return life.leaves.answer(session.id, message.keyIds)
-      case "av.leaf":
-        return life.leaves.got(message.leaves)
-      case "room.alive":
-        this.#spoke(session, message.roomId)
-        life.catchUp.alive(session.id, message)
-        return life.merge.alive(session)
-      case "room.commits?":
-        return this.#commits(session, message)
-      case "room.sync?":
-        return life.ready ? life.talk.sync(session.id, message) : undefined
-      case "av.mls":
-        this.#spoke(session, message.roomId)
-        return this.#mls(session, message)
-      default:
-        if (SUBSCRIBE_FAMILY.includes(message.t) || message.t === "av.capacity") {
-          core.act({ type: "deliver", session: session.id, keyId: session.peer.keyId, message })
-        } else {
-          core.count("control-ignored")
-        }
-    }
-  }
-
-  #mls(session: RoomSession, message: ControlMessageOf<"av.mls">): void {
-    const { core, carrier, track, catchUp } = this.#life
-    if (core.room !== undefined && !equalBytes(message.roomId, core.room.roomId)) return core.count("mls-other-room")
-    let head: MessageHead
-    try {
-      head = readMessageHead(message.bytes)
-    } catch (error) {
-      if (!isAvError(error)) throw error
-      return core.count(error.code)
-    }
-    const kind = head.content === "application" ? "app" : head.content
-    if (kind !== message.kind || !equalBytes(head.groupId, message.roomId)) return core.count("mls-mislabelled")
-    const item = carrier.admit(session.id, message, head, kind === "commit" && catchUp.solicited(session.id))
-    if (item === undefined) return
-    if (kind !== "proposal") return track.take(item)
-    core.run("openProposal", { bytes: message.bytes }, ({ sender, kind: wish }) => {
-      carrier.forward(item, true, core.view?.epoch ?? 0n)
-      if (wish === "leave" && sender !== core.me) this.#life.wantsToLeave(sender)
-      else this.#life.heardFrom(sender, item.at)
-    })
-  }
-
-  #commits(session: RoomSession, { roomId, fromEpoch }: ControlMessageOf<"room.commits?">): void {
-    const { core, track } = this.#life
-    if (core.room === undefined || core.view === undefined || !equalBytes(roomId, core.room.roomId)) return
-    if (fromEpoch >= core.view.epoch) return
-    const commits = track.commitsSince(fromEpoch)
-    if (commits === undefined) {
-      core.act({ type: "send", session: session.id, message: { t: "room.refuse", reason: "too-old" } })
-      return
-    }
-    for (const message of commits) core.act({ type: "send", session: session.id, message })
-  }
-
-  /** Only members of this room say such things: the session belongs to the present life of its peer. */
-  #spoke(session: RoomSession, roomId: Bytes): void {
-    const { core } = this.#life
-    if (core.room === undefined || !equalBytes(roomId, core.room.roomId)) return
-    session.spoke = true
-    session.returning = false
-  }
-
-  #classOf(session: RoomSession): PeerClass {
-    const { core } = this.#life
-    if (core.view !== undefined && core.members.has(session.peer.keyId)) return "member"
-    if (core.view === undefined && session.isHolder) return "member"
-    if (session.proven === "relay") return "relay"
-    return session.proven === "invite" ? "joiner" : "stranger"
-  }
-
   /** Everything that follows from the new situation and the time. */
   #settle(): void {
     const life = this.#life
@@ -373,7 +265,7 @@ export class RoomMachine implements RoomMachineFace {
   #classes(): void {
     const { core } = this.#life
     for (const session of core.sessions.all()) {
-      const peerClass = this.#classOf(session)
+      const peerClass = this.#inbox.classOf(session)
       if (peerClass !== session.peerClass) {
         session.peerClass = peerClass
         session.classSince = core.now
@@ -399,7 +291,10 @@ export class RoomMachine implements RoomMachineFace {
     const life = this.#life
     const { core, carrier } = life
     if (this.#leaveBy !== undefined) return
-    if (!life.ready || core.members.size < 2) return this.#finish(false)
+    if (!life.ready || core.members.size < 2) {
+      this.#finish(false)
+      return
+    }
     life.leaving = true
     this.#leaveBy = core.now + LEAVE_MS
     core.setPhase("leaving")

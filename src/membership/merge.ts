@@ -1,13 +1,14 @@
 /** Two groups of one name, or two branches of one group: finds the other one, compares, and moves over when it wins (RM-11, RM-13). */
-import type { ControlMessageOf } from "../wire/control-json.ts"
+
 import { compareUtf8, equalBytes } from "../wire/bytes.ts"
+import type { ControlMessageOf } from "../wire/control-json.ts"
 import type { RoomMessageOf } from "../wire/room-message.ts"
 import type { Milliseconds, NodeId } from "../wire/types.ts"
 import type { CatchUp } from "./catch-up.ts"
 import { chooseHead } from "./choice.ts"
 import { earliest, type RoomCore } from "./core.ts"
+import { knock, type ProvenHead, proveHead } from "./heads.ts"
 import type { Leaves } from "./leaves.ts"
-import { knock, type ProvenHead, proveHead } from "./newcomer.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { SessionId } from "./types.ts"
 
@@ -134,7 +135,10 @@ export class Merge {
       // A neighbour that is only behind or ahead on our branch would have been settled by its commits.
       const member = this.#core.members.has(session.peer.keyId)
       if (member && shown.epoch < view.epoch) return
-      if (member && this.#catchUp.alone()) return this.#hooks.move(head)
+      if (member && this.#catchUp.alone()) {
+        this.#hooks.move(head)
+        return
+      }
       mine.id = view.tip
       theirs.id = shown.tip
     }
@@ -145,7 +149,10 @@ export class Merge {
     const core = this.#core
     if (node === core.options.self.nodeId) return
     const session = core.sessions.ofNode(node)
-    if (session !== undefined) return this.probe(session)
+    if (session !== undefined) {
+      this.probe(session)
+      return
+    }
     if (this.#wanted.has(node)) return
     this.#wanted.set(node, core.now)
     const via = core.serverConnected ? "server" : undefined

@@ -1,21 +1,18 @@
 /** How this peer comes into the room: finds members, proves the invitation, asks the committer, takes the Welcome (RM-7, RM-10, RM-11). */
-import { checkInvitationProof, invitationProof, roomId as roomIdOf } from "../crypto/room-keys.ts"
+import { invitationProof, roomId as roomIdOf } from "../crypto/room-keys.ts"
 import type { GroupView, JoinMaterial } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
 import { AvError } from "../wire/errors.ts"
-import type { RoomHead } from "../wire/room-head.ts"
-import type { Milliseconds, NodeId, PeerKeyId, U64 } from "../wire/types.ts"
-import { ROOM_VERSION } from "./admission.ts"
+import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { chooseHead } from "./choice.ts"
+import { ALL_NEW_MS, allNew, pickNodes } from "./contacts.ts"
 import { earliest, type RoomCore, type RoomIdentity } from "./core.ts"
+import { knock, type ProvenHead, proveHead } from "./heads.ts"
 import { refusalError } from "./refusals.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { SessionId } from "./types.ts"
 
-type HeadMessage = ControlMessageOf<"room.head">
-
-const CONTACTS_AT_ONCE = 4
 const HEAD_WAIT_MS = 8_000
 const ANSWER_WAIT_MS = 3_000
 const WELCOME_WAIT_MS = 5_000
@@ -28,21 +25,8 @@ const NOT_YET_MS = 700
 const JOIN_SPACING_MS = 1_050
 /** Without a server, roster or session for so long, the application hears about it. */
 const NO_ROSTER_MS = 5_000
-/** All others are newcomers as well: whoever has the lowest node id founds after this, the others wait for it a little longer. */
-const ALL_NEW_MS = 500
+/** With a lower node id among other newcomers, this peer waits a little longer before it founds. */
 const FOUND_PATIENCE_MS = 4_000
-
-/** A head whose proof was right. */
-export interface ProvenHead {
-  room: RoomIdentity
-  epoch: U64
-  size: number
-  committer: PeerKeyId
-  committerNode: NodeId
-  admission: RoomHead["admission"]
-  peers: readonly NodeId[]
-  from: SessionId
-}
 
 interface Ask {
   session: SessionId
@@ -126,7 +110,7 @@ export class Newcomer {
     if (this.#ask?.session === id) this.#askForHead()
   }
 
-  head(session: RoomSession, message: HeadMessage): void {
+  head(session: RoomSession, message: ControlMessageOf<"room.head">): void {
     const head = proveHead(this.#core, session, message)
     if (head === undefined || this.#avoid.has(session.peer.keyId)) return
     this.#heads.set(session.id, head)
@@ -283,20 +267,22 @@ export class Newcomer {
       this.#round = undefined
       return
     }
-    if (this.#allNew()) return this.#found()
-    if (this.#round !== undefined && core.now < this.#nextRound()) return
-    const nodes = [...new Set([...this.#extra, ...(core.roster ?? [])])].filter(
-      (node) => !this.#tried.has(node) && node !== core.options.self.nodeId,
-    )
-    if (nodes.length === 0) return this.#nobody()
-    for (let picked = 0; picked < CONTACTS_AT_ONCE && nodes.length > 0; picked++) {
-      const [node] = nodes.splice(core.randomBelow(nodes.length), 1)
-      if (node === undefined) break
-      this.#tried.add(node)
-      if (core.sessions.ofNode(node) !== undefined) continue
-      core.act({ type: "connect", node, via: "server" })
-      if (picked === 0) core.act({ type: "openRouted", node, via: "server" })
+    if (allNew(core, this.#hooks.waitingHere())) {
+      this.#found()
+      return
     }
+    if (this.#round !== undefined && core.now < this.#nextRound()) return
+    const nodes = pickNodes(core, this.#extra, this.#tried)
+    if (nodes.length === 0) {
+      this.#nobody()
+      return
+    }
+    nodes.forEach((node, i) => {
+      this.#tried.add(node)
+      if (core.sessions.ofNode(node) !== undefined) return
+      core.act({ type: "connect", node, via: "server" })
+      if (i === 0) core.act({ type: "openRouted", node, via: "server" })
+    })
     this.#round = core.now
   }
 
@@ -318,22 +304,6 @@ export class Newcomer {
     const since = this.#round === undefined ? 0 : core.now - this.#nextRound()
     if (lower && since < FOUND_PATIENCE_MS) return
     this.#found()
-  }
-
-  /** Everybody registered has a session with us and is new as well: the lowest node id founds without waiting. */
-  #allNew(): boolean {
-    const core = this.#core
-    const { roster } = core
-    if (roster === undefined || roster.size === 0 || !core.serverConnected) return false
-    const waiting = new Set(this.#hooks.waitingHere())
-    const own = core.options.self.nodeId
-    for (const node of roster) {
-      if (node === own) continue
-      const session = core.sessions.ofNode(node)
-      if (!waiting.has(node) || node < own || session?.knockedAt === undefined) return false
-      if (core.now - session.knockedAt < ALL_NEW_MS) return false
-    }
-    return true
   }
 
   #found(): void {
@@ -421,33 +391,3 @@ export class Newcomer {
     this.#prepare()
   }
 }
-
-/** Proves the invitation to the peer of a session and asks for its head. */
-export function knock(core: RoomCore, session: RoomSession): void {
-  session.knockedAt = core.now
-  const proof = invitationProof(core.inviteKey, 1, session.bind, core.me, session.peer.keyId)
-  core.act({ type: "send", session: session.id, message: { t: "room.knock", role: 1, proof, version: ROOM_VERSION } })
-}
-
-/** Checks a head's proof; a wrong one is `PeerNotInvited`: that peer is not asked again. */
-export function proveHead(core: RoomCore, session: RoomSession, message: HeadMessage): ProvenHead | undefined {
-  const { name } = core.options
-  const right =
-    session.knockedAt !== undefined && checkInvitationProof(message.proof, core.inviteKey, 2, session.bind, session.peer.keyId, core.me)
-  if (!right) {
-    core.count("PeerNotInvited")
-    return undefined
-  }
-  session.isHolder = true
-  return {
-    room: { roomId: roomIdOf(name, message.instance, message.root), instance: message.instance, root: message.root },
-    epoch: message.epoch,
-    size: message.size,
-    committer: message.committer,
-    admission: message.admission,
-    committerNode: message.committerNode,
-    peers: message.peers,
-    from: session.id,
-  }
-}
-

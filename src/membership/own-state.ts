@@ -74,14 +74,20 @@ export class OwnState {
   farewell(done: () => void): void {
     this.#local = { ...this.#local, tracks: [] }
     this.#signing = false
-    if (!this.#ready()) return done()
+    if (!this.#ready()) {
+      done()
+      return
+    }
     this.#publish(done)
   }
 
   #publish(done: () => void = () => {}): void {
     const core = this.#core
     const { room } = core
-    if (room === undefined) return done()
+    if (room === undefined) {
+      done()
+      return
+    }
     this.#dirty = false
     this.#linksDirty = false
     this.#sentAt = core.now
@@ -92,7 +98,8 @@ export class OwnState {
     } catch (error) {
       if (!isAvError(error)) throw error
       core.emit({ type: "warning", error })
-      return done()
+      done()
+      return
     }
     this.#signing = true
     core.run(

@@ -1,8 +1,9 @@
 /** Who is alive: silence of neighbours, reports about others, and answers to them (RM-15, RM-30). */
-import { earliest } from "./core.ts"
-import { actingCommitter, type CommitterVerdict, type LossReport, type RosterEntry } from "./committer.ts"
+
 import type { GroupMember } from "../group/types.ts"
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
+import { actingCommitter, type CommitterVerdict, type LossReport, type RosterEntry } from "./committer.ts"
+import { earliest } from "./core.ts"
 
 /** A neighbour that was not heard for this long is reported. */
 export const SILENCE_MS = 6_000
@@ -48,7 +49,14 @@ export class Presence {
     for (const { keyId } of members) {
       const known = this.#peers.get(keyId)
       if (known !== undefined && !fresh.has(keyId)) continue
-      this.#peers.set(keyId, { heard: now, neighbour: known?.neighbour ?? false, reports: [], going: undefined, reporters: new Set(), toldAt: now })
+      this.#peers.set(keyId, {
+        heard: now,
+        neighbour: known?.neighbour ?? false,
+        reports: [],
+        going: undefined,
+        reporters: new Set(),
+        toldAt: now,
+      })
     }
     this.#order = members.map(({ keyId, leafIndex }) => ({ keyId, leaf: leafIndex }))
   }

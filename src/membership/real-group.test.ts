@@ -16,7 +16,10 @@ function addReal(net: TestNetwork, label: string, signer: IdentitySigner): RealN
   const secrets: EpochSecret[] = []
   const group = new MlsRoomGroup({ identity: signer, sink: { epoch: (secret) => secrets.push(secret), erase: () => {} } })
   const { entityId, mlDsaPublicKey, keyId, nodeId } = signer
-  const identity = { peer: { entityId, mlDsaPublicKey, keyId, nodeId }, sign: (message: Uint8Array) => signer.signEd25519(message) }
+  const identity = {
+    peer: { entityId, mlDsaPublicKey, keyId, nodeId },
+    sign: (message: Uint8Array) => signer.signEd25519(message),
+  }
   return { node: net.add(label, { identity, group }), signer, secrets }
 }
 
@@ -38,7 +41,8 @@ test("found, join in one batch, talk, leave, reload, host removes", async () => 
   }
   net.feed(b.node, { type: "chat", id: new Uint8Array(16).fill(5), text: "hello" })
   await net.run(500)
-  for (const { node } of [a, c]) expect(node.saw("chat").map(({ text, keyId }) => [text, keyId])).toEqual([["hello", b.node.keyId]])
+  for (const { node } of [a, c])
+    expect(node.saw("chat").map(({ text, keyId }) => [text, keyId])).toEqual([["hello", b.node.keyId]])
 
   net.closePage(c.node)
   await net.run(300)

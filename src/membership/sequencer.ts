@@ -1,7 +1,8 @@
 /** The acting committer: gathers joins, leaves and losses, makes one commit for them, sends the Welcomes (RM-8, RM-12, RM-30). */
-import { concatBytes, utf8Encode } from "../wire/bytes.ts"
+
 import { hmacSha256Sync } from "../crypto/hash.ts"
 import type { JoinerWelcome } from "../group/types.ts"
+import { concatBytes, utf8Encode } from "../wire/bytes.ts"
 import { type CommitReason, encodeCommitReasons } from "../wire/commit-reasons.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
 import type { AvError } from "../wire/errors.ts"
@@ -53,7 +54,8 @@ export class Sequencer {
   /** Starts the commit that is due, when this peer is the one to make it. */
   tick(): void {
     const core = this.#core
-    if (core.view === undefined || core.now < this.#notBefore || this.queue.open || this.#track.busy || !this.#hooks.iCommit()) return
+    if (core.view === undefined || core.now < this.#notBefore || this.queue.open || this.#track.busy || !this.#hooks.iCommit())
+      return
     const next = this.#alone.shift()
     if (next !== undefined) this.queue.add(next, core.now)
     const batch = this.queue.start(core.now)
@@ -112,7 +114,9 @@ export class Sequencer {
     const replaced = adds.map(({ keyId }) => keyId).filter((keyId) => members.has(keyId))
     const why: CommitReason[] = [
       ...replaced.map((keyId): CommitReason => ({ keyId, reason: "replaced" })),
-      ...removes.map(({ keyId, reason, order }): CommitReason => (order === undefined ? { keyId, reason } : { keyId, reason, order })),
+      ...removes.map(
+        ({ keyId, reason, order }): CommitReason => (order === undefined ? { keyId, reason } : { keyId, reason, order }),
+      ),
     ]
     const leaving = why.map(({ keyId }) => keyId)
     const leaves = leaving.map((keyId) => members.get(keyId)?.leafIndex ?? -1)
@@ -184,4 +188,3 @@ export class Sequencer {
     session.returning = false
   }
 }
-

@@ -135,25 +135,33 @@ export class Talk {
     const core = this.#core
     switch (message.t) {
       case "room.state":
-        return this.#offerState(sender, sender, message.state, message.sig)
+        this.#offerState(sender, sender, message.state, message.sig)
+        return
       case "room.states":
         for (const [keyId, state, sig] of message.states) if (keyId !== core.me) this.#offerState(undefined, keyId, state, sig)
         if (message.settings !== undefined) this.offerSettings(message.settings)
         return
       case "room.settings":
-        return this.offerSettings(message)
+        this.offerSettings(message)
+        return
       case "room.order":
-        return this.#hooks.order(message)
+        this.#hooks.order(message)
+        return
       case "room.asking":
         core.emit({ type: "asking", keyId: message.keyId, name: message.name })
         return
       case "room.lost":
-        if (message.keyId === core.me) return this.#here(core.now)
-        return this.#hooks.lost(message.keyId, message.left, sender)
+        if (message.keyId === core.me) {
+          this.#here(core.now)
+          return
+        }
+        this.#hooks.lost(message.keyId, message.left, sender)
+        return
       case "room.here":
         return
       case "room.move":
-        return this.#hooks.moved(message)
+        this.#hooks.moved(message)
+        return
       case "room.chat":
         if (!this.#chats.admit(`${sender} ${toHex(message.id)}`, core.now)) return
         core.emit({ type: "chat", keyId: sender, id: message.id, text: message.text })
@@ -169,7 +177,10 @@ export class Talk {
   #offerState(sender: PeerKeyId | undefined, keyId: PeerKeyId, bytes: Bytes, sig: Bytes): void {
     const core = this.#core
     const { room } = core
-    if (room === undefined || !core.members.has(keyId)) return core.count("state-ignored")
+    if (room === undefined || !core.members.has(keyId)) {
+      core.count("state-ignored")
+      return
+    }
     core.run("verifyState", { roomId: room.roomId, keyId, state: bytes, sig }, (signatureOk) => {
       if (!core.members.has(keyId)) return
       const verdict = this.#states.offer({ sender, keyId, bytes, sig, signatureOk })

@@ -278,9 +278,11 @@ export class TestNetwork {
     if (action.type !== "op" && action.type !== "send") node.actions.push(action)
     switch (action.type) {
       case "connect":
-        return this.#connect(node, action.node, action.via, "direct")
+        this.#connect(node, action.node, action.via, "direct")
+        return
       case "openRouted":
-        return this.#connect(node, action.node, action.via, "routed")
+        this.#connect(node, action.node, action.via, "routed")
+        return
       case "send": {
         const session = this.#sessions.get(action.session)
         if (session === undefined || !session.open) return
@@ -303,7 +305,8 @@ export class TestNetwork {
         })
         return
       case "unregister":
-        return this.unregister(node)
+        this.unregister(node)
+        return
       case "emit":
         node.notices.push({ at: this.now, notice: action.event })
         return
@@ -319,11 +322,17 @@ export class TestNetwork {
     const to = this.nodes.find((node) => node.nodeId === target && node.alive && !node.finished)
     const failed = (after: number) =>
       this.#later(from, { type: kind === "direct" ? "connectFailed" : "routedFailed", node: target }, after)
-    if (to === undefined || to === from) return failed(2_000)
+    if (to === undefined || to === from) {
+      failed(2_000)
+      return
+    }
     const introduced =
       via === "server" ? this.serverUp && from.registered && to.registered : this.#introducer(from, to, via) && kind === "direct"
     const possible = kind === "routed" || !(from.options.noDirect === true || to.options.noDirect === true)
-    if (!introduced || !possible || this.#blocked(from, to)) return failed(2_000)
+    if (!introduced || !possible || this.#blocked(from, to)) {
+      failed(2_000)
+      return
+    }
     this.at(this.now + 4 * this.#hop(), () => this.#openSession(from, to, kind))
   }
 

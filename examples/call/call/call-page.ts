@@ -1,5 +1,5 @@
 /** The call itself: stage, control bar, panels, and the words about how the connection is. */
-import { describeError, type Room } from "holomesh"
+import { describeError, type OpenedDevices, type Room } from "holomesh"
 import { inviteLink, type PageAddress } from "../address.ts"
 import { h } from "../dom.ts"
 import { icon, mark } from "../icons.ts"
@@ -31,10 +31,10 @@ export interface CallOptions {
   room: Room
   address: PageAddress
   /** Camera and microphone as chosen before; the call page stops its tracks when it closes. */
-  stream: Promise<MediaStream>
+  devices: Promise<OpenedDevices>
 }
 
-export function createCallPage({ room, address, stream }: CallOptions): CallPage {
+export function createCallPage({ room, address, devices }: CallOptions): CallPage {
   const scope = new Scope()
   const { element: toasts, say, clear } = createAnnouncer()
   const link = inviteLink(address)
@@ -180,7 +180,10 @@ export function createCallPage({ room, address, stream }: CallOptions): CallPage
   const place = h("div", { class: "stage-place" }, stage.element, over)
   const body = h("div", { class: "call-body" }, place, chat.element, drawer.element)
   update()
-  void stream.then((opened) => media.publish(opened))
+  void devices.then(({ stream, problems }) => {
+    for (const sentence of new Set(problems.map(describeError))) say(sentence, "problem")
+    return media.publish(stream)
+  })
   return { element: h("main", { class: "call" }, head, body, controls.element, menu), close: () => scope.close() }
 }
 

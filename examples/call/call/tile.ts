@@ -30,7 +30,6 @@ export class Tile {
   ) {
     this.video = h("video", { autoplay: true, playsinline: true })
     this.video.muted = kind !== "person"
-    this.video.srcObject = this.stream
     this.#muted.append(h("span", { class: "sr-only" }, "microphone off"))
     const avatar = h("div", { class: "avatar" }, this.#initials)
     avatar.dataset.color = String(colorOf(id))
@@ -60,6 +59,8 @@ export class Tile {
   attach(track: MediaStreamTrack): void {
     for (const old of this.stream.getTracks()) if (old.kind === track.kind && old !== track) this.stream.removeTrack(old)
     this.stream.addTrack(track)
+    // Not before: an element that waits for an empty stream would keep the page "loading" for ever.
+    if (this.video.srcObject === null) this.video.srcObject = this.stream
   }
 
   detach(track: MediaStreamTrack): void {

@@ -1,7 +1,7 @@
 /** The figures as text for a bug report: no names, no room name, no code, no content; ids are shortened. */
 import type { RoomStats } from "holomesh"
 
-const ID_LENGTH = 8
+const ID_LENGTH = 11
 
 export function diagnosticsText(stats: RoomStats): string {
   const { epoch, members, serverConnected, committer } = stats.room
@@ -17,6 +17,6 @@ export function diagnosticsText(stats: RoomStats): string {
 /** Ids are long runs of hexadecimal digits; a few of them are enough to tell two apart. */
 function shorten(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return Number(value)
-  if (typeof value === "string" && /^[0-9a-f]{16,}$/i.test(value)) return value.slice(0, ID_LENGTH)
+  if (typeof value === "string" && /^(mk1)?[0-9a-f]{16,}$/i.test(value)) return value.slice(0, ID_LENGTH)
   return value
 }
