@@ -2,7 +2,13 @@ import { defineConfig } from "vitest/config"
 
 export default defineConfig({
   test: {
-    include: ["src/**/*.test.ts", "server/**/*.test.ts", "conformance/**/*.test.ts", "workers/**/*.test.ts"],
+    include: [
+      "src/**/*.test.ts",
+      "server/**/*.test.ts",
+      "conformance/**/*.test.ts",
+      "workers/**/*.test.ts",
+      "examples/**/*.test.ts",
+    ],
     testTimeout: 60_000,
     pool: "threads",
   },

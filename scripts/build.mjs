@@ -92,7 +92,7 @@ async function buildLibrary() {
       emptyOutDir: false,
       copyPublicDir: false,
       target: "es2022",
-      lib: { entry, name: "holomesh", formats: ["iife"], fileName: () => "holomesh.iife.js" },
+      lib: { entry: join(root, "src/script-tag.ts"), name: "holomesh", formats: ["iife"], fileName: () => "holomesh.iife.js" },
       rollupOptions: { output: { codeSplitting: false, exports: "named" } },
     },
   })
@@ -127,7 +127,8 @@ async function buildSite() {
     root: join(root, "examples/call"),
     base: "./",
     resolve: { alias: { holomesh: join(dist, "holomesh.js") } },
-    build: { outDir: site, emptyOutDir: true, target: "es2022" },
+    // Workers and worklets must stay files: the page's policy allows no data: URLs.
+    build: { outDir: site, emptyOutDir: true, target: "es2022", assetsInlineLimit: 0 },
     worker: { format: "es" },
   })
   mkdirSync(join(site, "script-tag"), { recursive: true })

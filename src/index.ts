@@ -3,6 +3,7 @@
  *
  * Importing this module does nothing and needs no browser; `joinRoom` does.
  */
+export { defineHoloCall, type HoloCallElement, type HoloCallWarning } from "./element/index.ts"
 export { onDeviceChange, openScreen } from "./media/devices.ts"
 export { type DeviceChoice, type DeviceList, listDevices, type OpenedDevices, openDevices } from "./room/devices.ts"
 export { createInvitation } from "./room/invitation.ts"

@@ -7,6 +7,9 @@ import type { FirstFrameTimes } from "./page.ts"
 /** Lets the sender notice that the receiver is gone before the next one comes. */
 const PAUSE_MS = 1_000
 
+/** `undefined`: no picture came. The run goes on and the table says how often. */
+type Outcome = FirstFrameTimes | undefined
+
 /** `openPage` starts a browser process of its own with the benchmark's page in it. */
 export async function measureFirstFrame(
   openPage: () => Promise<{ page: Page; close(): Promise<void> }>,
@@ -16,8 +19,8 @@ export async function measureFirstFrame(
   try {
     const url = await sender.page.evaluate(() => globalThis.bench.newRoom())
     await sender.page.evaluate((room) => globalThis.bench.publish(room), url)
-    const cold: FirstFrameTimes[] = []
-    const warm: FirstFrameTimes[] = []
+    const cold: Outcome[] = []
+    const warm: Outcome[] = []
     for (let run = 0; run < runs; run++) {
       const receiver = await openPage()
       cold.push(await joinOnce(receiver.page, url))
@@ -35,14 +38,20 @@ export async function measureFirstFrame(
   }
 }
 
-async function joinOnce(page: Page, url: string): Promise<FirstFrameTimes> {
-  const times = await page.evaluate((room) => globalThis.bench.receive(room), url)
+async function joinOnce(page: Page, url: string): Promise<Outcome> {
+  const times = await page
+    .evaluate((room) => globalThis.bench.receive(room), url)
+    .catch((error: Error) => {
+      console.error(`a join failed: ${error.message}`)
+      return undefined
+    })
   await page.evaluate(() => globalThis.bench.leave())
   await page.waitForTimeout(PAUSE_MS)
   return times
 }
 
-function rowOf(page: string, runs: FirstFrameTimes[]): BenchRow {
+function rowOf(page: string, outcomes: Outcome[]): BenchRow {
+  const runs = outcomes.filter((outcome) => outcome !== undefined)
   const first = runs.map(({ firstFrame }) => firstFrame)
   const median = (step: keyof FirstFrameTimes) =>
     round(
@@ -58,5 +67,6 @@ function rowOf(page: string, runs: FirstFrameTimes[]): BenchRow {
     first_frame_ms: median("firstFrame"),
     fastest_ms: round(Math.min(...first)),
     slowest_ms: round(Math.max(...first)),
+    failed: outcomes.length - runs.length,
   }
 }

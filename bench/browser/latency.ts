@@ -67,7 +67,7 @@ export async function measureLatency(
     return {
       name: "latency",
       title: "Glass to glass beside a plain RTCPeerConnection",
-      note: `A canvas of 640×360 at 30 frames per second carries a number; the time from drawing it to the frame callback of the other browser's video element that shows it. Two browser processes on one machine, ${turns} turns of ${watchMs / 1_000} s in changing order, ${WARM_UP_MS / 1_000} s of warm-up each, at most 700 kbit/s, no audio. The two clocks differed by ${Math.abs(offset).toFixed(2)} ms, which is taken out; what remains is below 0.2 ms. Frames are drawn and shown at ticks of 16.7 ms. Encoding and jitter buffer are what each call says of itself in its statistics.`,
+      note: `A canvas of 640×360 at 30 frames per second carries a number; the time from drawing it to the frame callback of the other browser's video element that shows it. Two browser processes on one machine, ${turns} turns of ${watchMs / 1_000} s in changing order, ${WARM_UP_MS / 1_000} s of warm-up each, at most 700 kbit/s, no audio. The two clocks differed by ${Math.abs(offset).toFixed(2)} ms, which is taken out; what remains is below 0.2 ms. Frames are drawn and shown at ticks of 16.7 ms. Encoding and jitter buffer are what each call says of itself in its statistics: the plain call the mean of all frames, holomesh its current values.`,
       rows: calls.map((call) => rowOf(call, samples.get(call) as Samples)),
     }
   } finally {

@@ -20,6 +20,8 @@ const JOIN_SPACING_MS = 1_000
 /** Waiting knockers are forgotten when they have not asked again for so long. */
 const FORGET_KNOCKER_MS = 60_000
 const MAX_KNOCKERS = 128
+/** Members say `room.alive` every 5 s. */
+const FALLEN_SILENT_MS = 6_000
 /** Nodes named in a head. */
 const HEAD_PEERS = 8
 
@@ -84,7 +86,7 @@ export class Door {
     }
     if (message.role === 1) session.provenKey = key
     if (message.role === 1 || session.proven === undefined) session.proven = message.role === 1 ? "invite" : "relay"
-    if (core.members.has(keyId) && !session.spoke) session.returning = true
+    this.#doubt(session)
     this.#hooks.classChanged()
     const head = this.head(keyId)
     if (head === undefined) return
@@ -232,6 +234,20 @@ export class Door {
 
   reset(): void {
     this.#knockers.clear()
+  }
+
+  /** A member does not knock, unless it looks for another branch; one that has also fallen silent has lost the group. */
+  #doubt(session: RoomSession): void {
+    const { members, now } = this.#core
+    const { keyId } = session.peer
+    if (!members.has(keyId)) return
+    if (!session.spoke) {
+      session.returning = true
+    } else if (now - session.spokeAt > FALLEN_SILENT_MS) {
+      session.spoke = false
+      session.returning = true
+      this.#hooks.returning(keyId)
+    }
   }
 
   #wrongProof(session: RoomSession): void {

@@ -154,7 +154,14 @@ export class GroupTrack {
                 const { hash } = item
                 this.#enter(
                   change,
-                  { epoch: item.head.epoch, bytes: item.message.bytes, hash, authorLeaf: preview.authorLeaf, removes: [], records: [] },
+                  {
+                    epoch: item.head.epoch,
+                    bytes: item.message.bytes,
+                    hash,
+                    authorLeaf: preview.authorLeaf,
+                    removes: [],
+                    records: [],
+                  },
                   { own: false, rolledBack: false },
                 )
               }

@@ -79,6 +79,12 @@ export class Inbox {
       case "room.commits?":
         this.#commits(session, message)
         return
+      case "av.commit-offer":
+        life.selfUpdate.take(session, message)
+        return
+      case "av.commit-result":
+        life.selfUpdate.result(message)
+        return
       case "room.sync?":
         life.ready ? life.talk.sync(session.id, message) : undefined
         return
@@ -144,6 +150,7 @@ export class Inbox {
     const { core } = this.#life
     if (core.room === undefined || !equalBytes(roomId, core.room.roomId)) return
     session.spoke = true
+    session.spokeAt = core.now
     session.returning = false
   }
 

@@ -19,9 +19,9 @@ import { Newcomer } from "./newcomer.ts"
 import { OwnState } from "./own-state.ts"
 import { Presence } from "./presence.ts"
 import { Roll } from "./roll.ts"
+import { SelfUpdate } from "./self-update.ts"
 import { Sequencer } from "./sequencer.ts"
 import type { RoomSession } from "./sessions.ts"
-import { SelfUpdate } from "./self-update.ts"
 import { SettingsBook } from "./settings.ts"
 import { StateBook } from "./state-book.ts"
 import { StateSync } from "./sync.ts"
@@ -239,19 +239,8 @@ export class Life {
     core.room = undefined
     this.#seal = undefined
     this.#unopened = []
-    for (const part of [
-      this.track,
-      this.sequencer,
-      this.leaves,
-      this.links,
-      this.catchUp,
-      this.merge,
-      this.talk,
-      this.door,
-      this.sync,
-    ]) {
-      part.reset()
-    }
+    const { track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate } = this
+    for (const part of [track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate]) part.reset()
     this.presence.clear()
     this.states.clear()
     this.ownState.again()
@@ -288,7 +277,9 @@ export class Life {
     this.door.opened()
     if (session === undefined) this.#verified()
     this.track.started()
-    if (session !== undefined) this.sync.ask(session)
+    if (session === undefined) return
+    this.sync.ask(session)
+    this.selfUpdate.joined()
   }
 
   /** Every leaf is verified: this peer may speak and publish. */
@@ -332,6 +323,7 @@ export class Life {
     this.#sealLater(change.view.epoch, removed.length > 0 || replaced.length > 0)
     this.alive()
     this.catchUp.epochChanged()
+    this.selfUpdate.epochChanged(change.commitHash)
     if (fresh.size > 0) this.sync.expect()
     if (rolledBack) {
       this.talk.rolledBack(change.view.epoch - 1n)

@@ -91,6 +91,7 @@ export class RoomMachine implements RoomMachineFace {
       life.sequencer.wake(),
       life.ownState.wake(),
       life.sync.wake(),
+      life.selfUpdate.wake(),
       ...life.wake(),
       life.core.view === undefined ? undefined : this.#aliveAt + ALIVE_MS,
       this.#strangerWake(),
@@ -250,6 +251,7 @@ export class RoomMachine implements RoomMachineFace {
     life.links.tick()
     life.ownState.tick()
     life.sync.tick()
+    life.selfUpdate.tick()
     life.door.tick()
     life.host.tick()
     if (core.view !== undefined && core.now - this.#aliveAt >= ALIVE_MS) {

@@ -83,3 +83,19 @@ test("a fork is resolved by rollback over real states", async () => {
   expect(await net.run(60_000, () => net.agreed())).toBe(true)
   expect(new Set(nodes.map(lastSecret)).size).toBe(1)
 })
+
+test("RM-12: a newcomer refreshes its leaf by an offer to the committer", async () => {
+  const net = new TestNetwork(102)
+  const nodes: RealNode[] = []
+  for (let i = 0; i < 3; i++) {
+    nodes.push(addReal(net, `n${i}`, await createIdentity()))
+    await net.run(600)
+  }
+  expect(await net.run(10_000, () => net.agreed())).toBe(true)
+  const epoch = nodes[0]!.node.machine.view!.epoch
+  await net.run(65_000)
+  expect(net.agreed()).toBe(true)
+  // Two newcomers, two updates, each an epoch of its own.
+  expect(nodes[0]!.node.machine.view!.epoch).toBe(epoch + 2n)
+  expect(new Set(nodes.map(lastSecret)).size).toBe(1)
+})

@@ -49,7 +49,8 @@ export class SelfUpdate {
 
   tick(): void {
     const { now } = this.#core
-    if (this.#offer !== undefined && now >= this.#offer.until) {
+    // A committer must not wait for itself.
+    if (this.#offer !== undefined && (now >= this.#offer.until || this.#hooks.iCommit())) {
       this.#withdraw()
       this.#next = now + RETRY_MS
     }

@@ -22,6 +22,7 @@ const MAX_REASONS = 60
 const MAX_ORDERED = 8
 /** A request that spoiled a batch may come again in a fresh form, not at once. */
 const RETRY_MS = 1_000
+const PENDING_MS = 100
 
 export interface RemoveRequest {
   keyId: PeerKeyId
@@ -146,6 +147,13 @@ export class Sequencer {
     const core = this.#core
     core.count(error.code)
     const culprit = error.details.key_id
+    if (error.code === "CommitPending") {
+      // An offer of this peer is still being withdrawn: nothing is wrong with the batch.
+      for (const add of adds) this.queue.add(add, core.now)
+      for (const remove of removes) this.queue.remove(remove, core.now)
+      this.#notBefore = core.now + PENDING_MS
+      return
+    }
     for (const remove of removes) this.queue.remove(remove, core.now)
     if (adds.length === 1) return
     const others = adds.filter(({ keyId }) => keyId !== culprit)

@@ -29,6 +29,8 @@ export interface RoomSession {
   returning: boolean
   /** It said something on this session that only a member says. */
   spoke: boolean
+  /** When it last did; a member does every five seconds. */
+  spokeAt: Milliseconds
   /** The class last told to the driver, and since when. */
   peerClass: PeerClass
   classSince: Milliseconds
@@ -64,6 +66,7 @@ export class SessionTable {
       joinedAt: undefined,
       returning: false,
       spoke: false,
+      spokeAt: now,
       peerClass: "stranger",
       classSince: now,
     }

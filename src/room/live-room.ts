@@ -44,6 +44,10 @@ export class LiveRoom implements Room {
     return this.#conductor.people.remote
   }
 
+  get isHost(): boolean {
+    return this.#conductor.driver.machine.isHost
+  }
+
   get publications(): readonly Publication[] {
     return this.#conductor.media.publications.all
   }
@@ -91,7 +95,7 @@ export class LiveRoom implements Room {
     this.#requireOpen()
     const keyId = typeof participant === "string" ? participant : participant.id
     if (!this.#conductor.people.remote.has(keyId)) throw new AvError("MemberNotFound", { key_id: keyId })
-    if (!this.#conductor.driver.machine.isHost) throw new AvError("NotAllowed", { right: "remove" })
+    if (!this.isHost) throw new AvError("NotAllowed", { right: "remove" })
     this.#conductor.remove(keyId)
   }
 

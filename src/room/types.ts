@@ -238,6 +238,8 @@ export interface Room extends AsyncDisposable {
   /** Everybody else, by id. */
   readonly participants: ReadonlyMap<string, Participant>
   readonly publications: readonly Publication[]
+  /** Whether this page may remove others: it founded the room, or the invitation names it as root. */
+  readonly isHost: boolean
   on<K extends keyof RoomEvents>(event: K, handler: (value: RoomEvents[K]) => void): () => void
   publish(media: MediaStream | MediaStreamTrack, options?: PublishOptions): Promise<Publication[]>
   unpublish(publication: Publication): Promise<void>

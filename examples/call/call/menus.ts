@@ -100,10 +100,9 @@ export function openSettings(room: Room, media: LocalMedia, onSpeaker: (id: stri
 
 /** Why the call is private, and how to make sure. */
 export function openSecrecy(room: Room): void {
-  const code = h("p", { class: "room-code" }, spaced(room.code))
-  code.setAttribute("aria-label", [...room.code].join(" "))
+  const code = h("p", { class: "room-code" }, room.code)
   const off = room.on("epoch", () => {
-    code.textContent = spaced(room.code)
+    code.textContent = room.code
   })
   const first = room.open
     ? "Picture, sound and chat are encrypted in your browser. This is an open room, though: whoever knows its name can come in, the server included."
@@ -111,8 +110,4 @@ export function openSecrecy(room: Room): void {
   const second =
     "To be sure that nobody sits in between, read this code to each other. Everybody must see the same one. It changes when somebody comes or goes."
   openDialog(room.open ? "Open room" : "Encrypted end to end", [h("p", {}, first), code, h("p", { class: "muted" }, second)], off)
-}
-
-function spaced(code: string): string {
-  return code.length === 8 ? `${code.slice(0, 4)} ${code.slice(4)}` : code
 }

@@ -3,13 +3,13 @@ import type { RoomStats } from "holomesh"
 
 const ID_LENGTH = 11
 
-export function diagnosticsText(stats: RoomStats): string {
+export function diagnosticsText(stats: RoomStats, browser: string): string {
   const { epoch, members, serverConnected, committer } = stats.room
   const report = {
     ...stats,
     room: { epoch, members, serverConnected, committer },
     at: new Date(stats.at).toISOString(),
-    browser: navigator.userAgent,
+    browser,
   }
   return JSON.stringify(report, shorten, 2)
 }

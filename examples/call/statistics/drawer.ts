@@ -73,7 +73,7 @@ export function createDrawer(room: Room, on: { close: () => void; say: (text: st
   const copyText = async () => {
     if (before === undefined) return
     try {
-      await navigator.clipboard.writeText(diagnosticsText(before))
+      await navigator.clipboard.writeText(diagnosticsText(before, navigator.userAgent))
       on.say("Diagnostics copied. They hold no names, no keys and nothing that was said.")
     } catch {
       on.say("The browser did not allow copying.")

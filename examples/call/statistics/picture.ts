@@ -4,14 +4,17 @@ import { svg } from "../dom.ts"
 import type { NameOf } from "./tables.ts"
 
 const WIDTH = 360
-const HEIGHT = 230
 const RADIUS_X = 128
-const RADIUS_Y = 76
+/** Room above and below for the names. */
+const MARGIN = 39
 const DOT = 9
 const LONGEST_NAME = 14
 
 export function edgePicture(edges: RoomStats["edges"], people: string[], nameOf: NameOf): SVGSVGElement {
-  const at = new Map(people.map((id, index) => [id, placeOf(index, people.length)]))
+  // Two people need a line, more need a circle.
+  const height = people.length > 2 ? 230 : 104
+  const center = { x: WIDTH / 2, y: height / 2 }
+  const at = new Map(people.map((id, index) => [id, placeOf(index, people.length, center)]))
   const streams = new Map<string, { from: string; to: string; count: number }>()
   for (const { from, to } of edges) {
     if (!at.has(from) || !at.has(to) || from === to) continue
@@ -20,16 +23,16 @@ export function edgePicture(edges: RoomStats["edges"], people: string[], nameOf:
     streams.set(key, { ...known, count: known.count + 1 })
   }
   const arrows = [...streams.values()].map(({ from, to, count }) => {
-    const path = arrowPath(at.get(from) ?? CENTER, at.get(to) ?? CENTER)
+    const path = arrowPath(at.get(from) ?? center, at.get(to) ?? center)
     const words = `${nameOf(from)} sends ${count} ${count === 1 ? "stream" : "streams"} to ${nameOf(to)}`
     const width = 1 + Math.min(3, count) * 0.6
     return svg("path", { d: path, "stroke-width": width, "marker-end": "url(#arrow)", class: "edge" }, svg("title", {}, words))
   })
   const dots = people.flatMap((id, index) => {
-    const { x, y } = at.get(id) ?? CENTER
+    const { x, y } = at.get(id) ?? center
     const name = [...nameOf(id)]
     const label = name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1).join("")}…` : name.join("")
-    const below = y >= CENTER.y
+    const below = y > center.y - 1
     return [
       svg("circle", { cx: x, cy: y, r: DOT, class: index === 0 ? "dot own" : "dot" }),
       svg("text", { x, y: below ? y + DOT + 15 : y - DOT - 7, "text-anchor": "middle" }, label),
@@ -54,7 +57,7 @@ export function edgePicture(edges: RoomStats["edges"], people: string[], nameOf:
   return svg(
     "svg",
     {
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      viewBox: `0 0 ${WIDTH} ${height}`,
       class: "edges",
       role: "img",
       "aria-label": `Who sends to whom: ${words || "nobody yet"}`,
@@ -70,12 +73,10 @@ interface Point {
   y: number
 }
 
-const CENTER: Point = { x: WIDTH / 2, y: HEIGHT / 2 }
-
-function placeOf(index: number, count: number): Point {
+function placeOf(index: number, count: number, center: Point): Point {
   // Two people stand side by side; more start at the bottom, where the own dot is.
   const angle = (index / count) * Math.PI * 2 + (count === 2 ? Math.PI : Math.PI / 2)
-  return { x: CENTER.x + RADIUS_X * Math.cos(angle), y: CENTER.y + RADIUS_Y * Math.sin(angle) }
+  return { x: center.x + RADIUS_X * Math.cos(angle), y: center.y + (center.y - MARGIN) * Math.sin(angle) }
 }
 
 /** Bends to one side, so that both directions can be told apart. */

@@ -16,7 +16,7 @@ interface Column<Row> {
 export function summary({ stats }: Sample, nameOf: NameOf): [string, string][] {
   const { room } = stats
   return [
-    ["Code to compare", room.code.length === 8 ? `${room.code.slice(0, 4)} ${room.code.slice(4)}` : room.code || "–"],
+    ["Code to compare", room.code || "–"],
     ["Key epoch", room.epoch.toString()],
     ["Members", number(room.members)],
     ["Orders key changes", room.committer === "" ? "–" : nameOf(room.committer)],

@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest"
+import { lacksSecret, readAddress, roomNameFrom, suggestRoomName } from "./address.ts"
+
+const PAGE = "https://example.org/"
+
+describe("the page's address", () => {
+  test("says who joins what", () => {
+    expect(readAddress(`${PAGE}?room=garden&name=Ada&autojoin=1&forward=1#k=abc`)).toEqual({
+      room: "garden",
+      name: "Ada",
+      autojoin: true,
+      open: false,
+      forward: true,
+      fragment: "#k=abc",
+    })
+  })
+
+  test("a room needs its secret or the word that it is open", () => {
+    expect(lacksSecret(readAddress(`${PAGE}?room=garden`))).toBe(true)
+    expect(lacksSecret(readAddress(`${PAGE}?room=garden#`))).toBe(true)
+    expect(lacksSecret(readAddress(`${PAGE}?room=garden&open=1`))).toBe(false)
+    expect(lacksSecret(readAddress(`${PAGE}?room=garden#k=abc`))).toBe(false)
+    expect(lacksSecret(readAddress(PAGE))).toBe(false)
+  })
+})
+
+describe("room names", () => {
+  test.each([
+    ["Team Standup!", "team-standup"],
+    ["  Café  Zürich ", "cafe-zurich"],
+    ["--..x", "x"],
+    ["a_b.c", "a_b.c"],
+    ["!!!", ""],
+    ["n".repeat(80), "n".repeat(64)],
+  ])("%j becomes %j", (typed, name) => {
+    expect(roomNameFrom(typed)).toBe(name)
+  })
+
+  test("a suggested name is a room name", () => {
+    for (let i = 0; i < 100; i++) expect(suggestRoomName()).toMatch(/^[a-z]+-[a-z]+-[0-9]{2}$/)
+  })
+})

@@ -1,0 +1,47 @@
+import type { LaneStats, RoomStats } from "holomesh"
+import { describe, expect, test } from "vitest"
+import { diagnosticsText } from "./diagnostics.ts"
+import { takeSample } from "./rates.ts"
+
+const PEER = `mk1${"ab".repeat(32)}`
+
+function lane(sentBytes: number, receivedBytes: number): LaneStats {
+  const counters = { sentMessages: 0, receivedMessages: 0, lostMessages: 0, bufferedAmount: 0, gateRefusals: 0 }
+  return { id: 1, role: "video", state: "open", path: "transferred", sentBytes, receivedBytes, ...counters }
+}
+
+function stats(at: number, sent: number, received: number): RoomStats {
+  return {
+    at,
+    room: { name: "garden", roomId: "", epoch: 3n, members: 2, code: "ABCD-EFGH", serverConnected: true, committer: PEER },
+    links: [{ peer: PEER, kind: "direct", lanes: [lane(sent, received), lane(sent, received)], drops: {} }],
+    send: [],
+    receive: [],
+    stages: { control: {}, room: {}, group: {}, seal: {}, fountain: {}, media: {} },
+    edges: [],
+  }
+}
+
+describe("rates between two samples", () => {
+  test("the first sample has none", () => {
+    expect(takeSample(stats(0, 500, 500), undefined)).toMatchObject({ isFirst: true, sent: 0, received: 0, jitter: 0 })
+  })
+
+  test("bits per second over all lanes", () => {
+    const sample = takeSample(stats(2_000, 1_500, 600), stats(0, 500, 500))
+    expect(sample.links.get(PEER)).toEqual({ sent: 8_000, received: 800 })
+    expect([sample.sent, sample.received]).toEqual([8_000, 800])
+  })
+
+  test("a link that began again counts from zero, never backwards", () => {
+    expect(takeSample(stats(2_000, 10, 10), stats(0, 500, 500))).toMatchObject({ sent: 0, received: 0 })
+  })
+})
+
+test("diagnostics hold no room name, no code and no whole id", () => {
+  const text = diagnosticsText(stats(0, 1, 1), "Browser 1.0")
+  expect(text).not.toContain("garden")
+  expect(text).not.toContain("ABCD-EFGH")
+  expect(text).not.toContain(PEER)
+  expect(text).toContain(PEER.slice(0, 11))
+})
