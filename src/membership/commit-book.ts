@@ -70,11 +70,6 @@ export class CommitBook {
     return this.#rivals.get(epoch)?.known.has(toHex(hash)) ?? false
   }
 
-  /** Forgets a rival that turned out not to be applicable, so that it does not win again. */
-  strike(commit: KnownCommit): void {
-    this.#rivals.get(commit.epoch)?.known.delete(toHex(commit.hash))
-  }
-
   /** The commits from an epoch on, in order; undefined when they are not kept any more. */
   since(epoch: U64, now: Milliseconds): readonly KnownCommit[] | undefined {
     this.#trim(now)

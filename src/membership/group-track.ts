@@ -19,6 +19,8 @@ export interface TrackHooks {
   changed(change: EpochChange, how: { own: boolean; rolledBack: boolean }): void
   /** The group goes on without this peer. `authenticatedData` says why (RM-14). */
   removedMe(authenticatedData: Bytes): void
+  /** The group could not be brought to the state that counts: only joining again helps. */
+  broken(): void
   /** Own commits that do not count any more. */
   lostCommits(commits: readonly KnownCommit[]): void
   /** A message could not be taken although its epoch is ours: its sender may be on another branch. */
@@ -326,11 +328,11 @@ export class GroupTrack {
       release()
       return
     }
-    this.#rollBack(winner, item.from, release)
+    this.#rollBack(winner, release)
   }
 
   /** Goes back to the state that `winner` was made on and takes it instead of what was applied there. */
-  #rollBack(winner: KnownCommit, from: SessionId, release: () => void): void {
+  #rollBack(winner: KnownCommit, release: () => void): void {
     this.#core.run(
       "rollback",
       { epoch: winner.epoch, bytes: winner.bytes },
@@ -350,10 +352,10 @@ export class GroupTrack {
         release()
       },
       (error: AvError) => {
+        // The group stands at the older state now, and nothing that is known leads on from there.
         this.#core.count(error.code)
-        this.book.strike(winner)
-        this.#hooks.foreign(from)
         release()
+        this.#hooks.broken()
       },
     )
   }

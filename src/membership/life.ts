@@ -73,6 +73,7 @@ export class Life {
     this.track = new GroupTrack(core, this.carrier, {
       changed: (change, how) => this.#changed(change, how.rolledBack),
       removedMe: (data) => this.comeback.removed(data),
+      broken: () => this.comeback.soon(),
       lostCommits: (commits) => this.#requeue(commits.flatMap(({ removes }) => removes)),
       foreign: (session) => this.catchUp.foreign(session),
       behind: (session, epoch) => this.catchUp.behind(session, epoch),

@@ -1,4 +1,5 @@
 import type { GroupView } from "../group/types.ts"
+import { isAvError } from "../wire/errors.ts"
 import { encodeRoomMessage } from "../wire/room-message.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { earliest } from "./core.ts"
@@ -161,8 +162,18 @@ export class RoomMachine implements RoomMachineFace {
         ownState.rtt(event.rttMs)
         return
       default:
-        this.#command(event)
+        this.#commanded(event)
         return
+    }
+  }
+
+  /** A command that cannot be carried out is the application's mistake: it hears about it, and the room goes on. */
+  #commanded(command: Exclude<RoomCommand, { type: "setState" | "linkRtt" }>): void {
+    try {
+      this.#command(command)
+    } catch (error) {
+      if (!isAvError(error)) throw error
+      this.#life.core.emit({ type: "warning", error })
     }
   }
 

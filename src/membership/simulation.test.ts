@@ -4,7 +4,7 @@ import { seededRandom, TestNetwork, type TestNode } from "./test-network.ts"
 
 const MACHINES = 12
 // `HOLOMESH_SIMULATIONS=10000 npx vitest run src/membership/simulation` for a long run; a failing seed is a bug report.
-const RUNS = Number(process.env.HOLOMESH_SIMULATIONS ?? 24)
+const RUNS = Number(process.env.HOLOMESH_SIMULATIONS ?? 20)
 const FIRST = Number(process.env.HOLOMESH_SEED ?? 1)
 
 async function history(seed: number, log: (line: string) => void = () => {}): Promise<TestNetwork> {
