@@ -135,7 +135,7 @@ export class MlsRoomGroup implements PublishingGroup {
       const own = await this.#mint(now)
       const state = await this.#engine.create(roomId.slice(), own.own)
       this.#sources.packages.consume(own.own.ref)
-      return this.#begin(roomId, state)
+      return this.#begin(roomId, state, true)
     })
   }
 
@@ -153,7 +153,7 @@ export class MlsRoomGroup implements PublishingGroup {
       checkJoined(state, signerLeaf, opened.inviter, this.#identity.keyId, this.#directory)
       this.#sources.packages.consume(opened.keyPackageRef)
       await this.#sources.shelf?.use(opened.keyPackageRef)
-      return this.#begin(input.roomId, state)
+      return this.#begin(input.roomId, state, false)
     })
   }
 
@@ -318,9 +318,9 @@ export class MlsRoomGroup implements PublishingGroup {
     return minted
   }
 
-  #begin(roomId: Bytes, state: GroupState): Promise<GroupView> {
+  #begin(roomId: Bytes, state: GroupState, alone: boolean): Promise<GroupView> {
     this.#epochs = new Epochs(roomId.slice(), state)
-    return this.#emit(true)
+    return this.#emit(alone)
   }
 
   #unverified(state: GroupState): PeerKeyId[] {

@@ -23,11 +23,30 @@ describe("epoch keys", () => {
     expect(keys.sealing.epoch).toBe(3n)
   })
 
-  test("a removal and a first key are sealed with at once", () => {
+  test("a founder and a removal seal at once", () => {
     const keys = new EpochKeys()
-    keys.install(epoch(5n, false), 0)
+    keys.install(epoch(5n, true), 0)
     expect(keys.sealing.epoch).toBe(5n)
     keys.install(epoch(6n, true), 1)
+    expect(keys.sealing.epoch).toBe(6n)
+  })
+
+  test("a joiner seals nothing until it is told that every leaf is verified", () => {
+    const keys = new EpochKeys()
+    keys.install(epoch(5n, false), 0)
+    keys.tick(60_000)
+    expect(keys.sealing.epoch).toBeUndefined()
+    expect(keys.opening.epoch).toBe(5n)
+    keys.setSealEpoch(5n, 60_001)
+    expect(keys.sealing.epoch).toBe(5n)
+  })
+
+  test("a commit before the joiner may seal moves what it waits for", () => {
+    const keys = new EpochKeys()
+    keys.install(epoch(5n, false), 0)
+    keys.install(epoch(6n, false), 10)
+    expect(keys.sealing.epoch).toBeUndefined()
+    keys.setSealEpoch(6n, 20)
     expect(keys.sealing.epoch).toBe(6n)
   })
 

@@ -26,8 +26,10 @@ export class EpochKeys {
     // Only the epoch right before may go on being sealed with: the others can not open anything older.
     const follows = before !== undefined && epoch > before && this.sealing.epoch === before
     this.#forgetNext()
-    if (sealNow || !follows) this.#sealWith(epoch, rootSecret, now)
-    else this.#next = { epoch, rootSecret: rootSecret.slice(), at: now + SEAL_SWITCH_MS }
+    // A joiner seals nothing before it has verified every leaf (D-43 d): the room machine says when, not the clock.
+    const joined = this.sealing.epoch === undefined
+    if (sealNow || !(follows || joined)) this.#sealWith(epoch, rootSecret, now)
+    else this.#next = { epoch, rootSecret: rootSecret.slice(), at: joined ? Number.POSITIVE_INFINITY : now + SEAL_SWITCH_MS }
     rootSecret.fill(0)
   }
 

@@ -66,7 +66,7 @@ export type MeshKeysMessage =
       rootSecret: Bytes
       /** Number of members, self included; divides the chunk budget of a shared key (D-3.4). */
       members: number
-      /** `true` for the first epoch and after a commit that removed somebody: seal with it at once (D-38). */
+      /** `true` for a founder and after a commit that removed somebody: seal with it at once (D-38). A joiner waits for `setSealEpoch`. */
       sealNow: boolean
     }
   /** Forget every content key: the member left or was removed. */
