@@ -25,7 +25,8 @@ export function installPackages() {
   const lock = join(root, "package-lock.json")
   if (existsSync(marker) && statSync(marker).mtimeMs >= statSync(lock).mtimeMs) return
   if (existsSync(marker) && sameVersions(marker, lock)) return
-  run("install packages", "npm", ["ci", "--no-audit", "--no-fund"])
+  // Not `npm ci`: it refuses a lock file written where the registry lacks the packages of other platforms.
+  run("install packages", "npm", ["install", "--no-save", "--no-audit", "--no-fund"])
 }
 
 function sameVersions(markerFile, lockFile) {
