@@ -89,11 +89,11 @@ describe("suite 0x004D", () => {
     const changed = enc.slice()
     changed[3] = (changed[3] as number) ^ 1
     for (const attempt of [
-      open(changed, info, aad, ciphertext),
-      open(enc, aad, aad, ciphertext),
-      open(enc, info, info, ciphertext),
+      () => open(changed, info, aad, ciphertext),
+      () => open(enc, aad, aad, ciphertext),
+      () => open(enc, info, info, ciphertext),
     ]) {
-      await expect(attempt).rejects.toSatisfy((error) => isAvError(error, "DecodeFailed"))
+      await expect(attempt()).rejects.toSatisfy((error) => isAvError(error, "DecodeFailed"))
     }
     await expect(open(enc.slice(1), info, aad, ciphertext)).rejects.toSatisfy((error) => isAvError(error, "DecodeFailed"))
     const sent = await hpkeSendExport(keyPackage.initKey, info, aad, 48)

@@ -204,6 +204,19 @@ describe("routed sessions", () => {
     expect(await closed).toMatchObject({ reason: "goaway", code: 1 })
   })
 
+  it("end by themselves when the other side is gone without a word", async () => {
+    let gone = false
+    const { carrier, node } = network([alice, bob], (_, payload) => (gone ? [] : [payload]))
+    const both = Promise.all([node(alice).next(), node(bob).next()])
+    node(alice).hub.open(bob.nodeId, carrier)
+    const [a] = await both
+    const closed = new Promise((resolve) => {
+      a.on("closed", resolve)
+    })
+    gone = true
+    expect(await closed).toMatchObject({ reason: "channel-closed" })
+  }, 20_000)
+
   it("survive a relay that repeats everything and adds garbage", async () => {
     const { carrier, node } = network([alice, bob], (_, payload) => [payload, payload, flip(payload, payload.length - 1)])
     const both = Promise.all([node(alice).next(), node(bob).next()])

@@ -35,6 +35,8 @@ import { checkPeerKeys, type ProvenPeer } from "./peer-keys.ts"
 import { PASSED_ON, type SessionCoreOptions } from "./session-options.ts"
 import type { AuthenticatedPeer, ClosedInfo, CloseReason, ControlSession, SessionEvents } from "./types.ts"
 
+/** A routed session has no transport that could fail: this long without a PONG or anything else, and it is over, ms. */
+const ROUTED_SILENCE_MS = 10_000
 /** A PING follows this long after the last outgoing frame, ms. */
 const PING_AFTER_MS = 2_000
 const TICK_MS = 500
@@ -336,6 +338,10 @@ export class SessionCore implements ControlSession {
     this.#rpcAssembler.expire(now)
     const kex = this.#kex
     if (kex?.renewalDue(now)) this.#enqueue(async () => this.#run(await kex.start(now)))
+    if (this.#options.kind === "routed" && this.ready && now - this.#lastHeard >= ROUTED_SILENCE_MS) {
+      this.#finish({ reason: "channel-closed" })
+      return
+    }
     if (this.ready && now - this.#lastSent >= PING_AFTER_MS) this.#ping(now)
   }
 

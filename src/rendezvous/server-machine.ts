@@ -254,6 +254,11 @@ export class ServerMachine {
   #routed(session: Session, peer: ProvenPeer, frameType: number, payload: Bytes, now: Milliseconds): ServerAction[] {
     if (this.#byNode.get(peer.nodeId) !== session.id) return this.#fault(session, "routed-unregistered")
     const result = this.#routing.route(session, peer.nodeId, frameType, payload, now)
+    // A neighbour that has just left and a burst above the budget happen to everybody; only forged frames are held against a session.
+    if (result.kind === "drop" && (result.why === "routed-target" || result.why === "routed-budget")) {
+      this.#drop(result.why)
+      return []
+    }
     if (result.kind === "drop") return this.#fault(session, result.why)
     if (result.kind === "reject") {
       this.#drop(`routed-${result.reason}`)

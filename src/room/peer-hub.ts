@@ -34,6 +34,8 @@ import { memberSignal, type Signal, serverSignal, trySend } from "./signalling.t
 
 /** Direct links at once, those being made included: a browser has only so many peer connections. */
 const MAX_LINKS = 64
+/** A routed session beside a direct one with the same peer ends after this time, ms. */
+const ROUTED_LINGER_MS = 10_000
 /** Descriptions with candidates kept for a link that is still being answered. */
 const MAX_EARLY_CANDIDATES = 4
 /** An answer to our offer is due within this time, ms. */
@@ -103,7 +105,12 @@ export class PeerHub {
     rendezvous.on("introduce", (introduction) => this.#introduced(introduction, this.#server))
     rendezvous.on("answer", (answer) => this.#answered(answer))
     rendezvous.on("candidates", ({ description }) => this.#moreCandidates(description))
-    rendezvous.on("reject", ({ target }) => target !== undefined && this.#giveUp(target))
+    rendezvous.on("reject", ({ target, attemptId, reason }) => {
+      if (target === undefined) return
+      // Attempt 0 answers a routed frame: the node behind that session is gone.
+      if (attemptId !== 0n) this.#giveUp(target)
+      else if (reason === "no-session-with-target") this.#endRouted(target)
+    })
     rendezvous.on("routed", ({ payload }) => this.#routed.receive(FRAME_ROUTED, payload, this.#server.routed))
     rendezvous.on("routedHello", ({ payload }) => this.#routed.receive(FRAME_ROUTED_HELLO, payload, this.#server.routed))
   }
@@ -246,6 +253,12 @@ export class PeerHub {
       events.sessionClosed(session)
     })
     events.sessionOpen(session)
+    // What was asked on the routed session is answered there, so it gets a little time before the direct one replaces it.
+    if (session.kind === "direct") setTimeout(() => this.#endRouted(session.peer.nodeId), ROUTED_LINGER_MS)
+  }
+
+  #endRouted(node: NodeId): void {
+    for (const session of this.sessions) if (session.kind === "routed" && session.peer.nodeId === node) session.close()
   }
 
   #introduced(introduction: IncomingIntroduction, signal: Signal): void {
