@@ -36,6 +36,7 @@ export async function readStats(
 }
 
 export async function waitForMembers(page: Page, members: number, timeoutMs = 30_000): Promise<void> {
+  await inRoom(page, timeoutMs)
   await eventually(
     `${members} members`,
     async () => (await readStats(page)).room.members,
