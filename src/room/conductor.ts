@@ -5,7 +5,6 @@ import { type IdentitySigner, PinTable } from "../identity/index.ts"
 import { type ControlSession, GOAWAY, laneTransferables } from "../link/index.ts"
 import type { AudioEngine } from "../media/index.ts"
 import { RoomMachine, type RoomNotice, type RoomOpContext } from "../membership/index.ts"
-import { openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { DEFAULT_SETTINGS, type RoomSettings, toHex } from "../wire/index.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
@@ -17,6 +16,7 @@ import { RoomParticipant } from "./participant.ts"
 import { PeerHub } from "./peer-hub.ts"
 import { People } from "./people.ts"
 import { describeError } from "./sentences.ts"
+import { ServerConnection } from "./server-connection.ts"
 import { collectStats } from "./stats.ts"
 import type { JoinOptions, JoinStep, LeaveReason, RoomEvents, RoomState, RoomStats } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
@@ -46,19 +46,16 @@ export class Conductor {
   readonly events = new Emitter<RoomEvents>()
   readonly #parts: RoomParts
   readonly driver: MachineDriver
-  readonly #rendezvous: RendezvousClient
+  readonly #server: ServerConnection
   readonly #hub: PeerHub
   readonly media: MediaPlane
   readonly #warned: Record<string, number> = {}
   state: RoomState = "joining"
   #roomId: Bytes | undefined
-  #serverConnected = false
-  #serverSeen = false
   #failure: AvError | undefined
   #ended: LeaveReason | undefined
   #joined: { resolve: () => void; reject: (error: AvError) => void } | undefined
   #finish: () => void = () => {}
-  #iceServers: RTCIceServer[] = []
   #settings: RoomSettings = DEFAULT_SETTINGS
 
   constructor(parts: RoomParts) {
@@ -76,7 +73,15 @@ export class Conductor {
       random: secureRandom,
     })
     this.driver = new MachineDriver(machine, { group, signer }, (action) => this.#perform(action))
-    this.#rendezvous = openRendezvous({ url: address.server, namespace: address.name, signer })
+    this.#server = new ServerConnection(
+      { url: address.server, namespace: address.name, signer },
+      {
+        feed: (event) => this.driver.feed(event),
+        connected: (connected) => this.events.emit("server", { connected }),
+        // While joining, a server that cannot be used at all ends the attempt; later the call goes on without it.
+        trouble: (error, final) => (final && this.state === "joining" ? this.#end("failed", error) : this.#warn(error)),
+      },
+    )
     this.#hub = this.#makeHub()
     this.media = new MediaPlane({
       workers,
@@ -105,7 +110,6 @@ export class Conductor {
         warning: (error) => this.#warn(error),
       },
     })
-    this.#listenToServer()
     audio.onStateChange(() => this.#audioState())
   }
 
@@ -143,7 +147,7 @@ export class Conductor {
       workers: this.#parts.workers,
       local: this.people.local,
       roomName: this.#parts.address.name,
-      serverConnected: this.#serverConnected,
+      serverConnected: this.#server.connected,
       warnings: this.#warned,
     })
   }
@@ -184,10 +188,10 @@ export class Conductor {
         add: (lane) => void mesh.addLane(Comlink.transfer(lane, laneTransferables(lane.source))),
         remove: ({ link, laneId }) => void mesh.removeLane(link, laneId),
       },
-      rendezvous: this.#rendezvous,
+      rendezvous: this.#server.client,
       videoLanes: options.videoLanes ?? DEFAULT_VIDEO_LANES,
       forwardMedia: options.forwardMedia ?? false,
-      iceServers: () => [...this.#iceServers, ...(options.iceServers ?? [])],
+      iceServers: () => [...this.#server.iceServers, ...(options.iceServers ?? [])],
       accepts: (session, frame) => this.driver.machine.accepts(session, frame),
       events: {
         sessionOpen: (session) => {
@@ -214,34 +218,9 @@ export class Conductor {
     })
   }
 
-  #listenToServer(): void {
-    const server = this.#rendezvous
-    server.on("state", ({ state, error }) => {
-      const connected = state === "registered"
-      if (connected !== this.#serverConnected) {
-        this.#serverConnected = connected
-        this.#serverSeen ||= connected
-        this.driver.feed({ type: "serverState", connected })
-        this.events.emit("server", { connected })
-      }
-      if (error !== undefined) this.#serverTrouble(error)
-    })
-    server.on("registered", ({ roster, registered }) => this.driver.feed({ type: "roster", nodes: roster, registered }))
-    server.on("rosterDelta", (delta) => this.driver.feed({ type: "rosterDelta", ...delta }))
-    server.on("ice", ({ servers }) => {
-      this.#iceServers = servers
-    })
-  }
-
   /** Nobody can be found without the server, so a page that never reached it gives up and says so. */
   #serverNeverCame(): void {
-    if (this.state === "joining" && !this.#serverSeen) this.#end("failed", new AvError("ServerUnreachable"))
-  }
-
-  /** While joining, a server that cannot be used at all ends the attempt; later the call goes on without it. */
-  #serverTrouble(error: AvError): void {
-    if (this.state === "joining" && this.#rendezvous.state === "closed") this.#end("failed", error)
-    else this.#warn(error)
+    if (this.state === "joining" && !this.#server.seen) this.#end("failed", new AvError("ServerUnreachable"))
   }
 
   #perform(action: DriverAction): void {
@@ -271,13 +250,13 @@ export class Conductor {
         void this.#parts.workers.mesh.setSealEpoch(action.epoch)
         return
       case "unregister":
-        this.#rendezvous.close()
+        this.#server.client.close()
         return
       case "serverGoaway":
-        this.#rendezvous.close()
+        this.#server.client.close()
         return
       case "retryServer":
-        this.#rendezvous.retryNow()
+        this.#server.client.retryNow()
         return
       case "emit":
         this.#notice(action.event)
@@ -425,7 +404,7 @@ export class Conductor {
     this.driver.stop()
     this.media.close()
     this.#hub.close(GOAWAY.leaving)
-    this.#rendezvous.close()
+    this.#server.client.close()
     const { keys } = this.#parts.workers
     // The keys worker erases the group and lets another tab use the identity before it ends.
     Promise.race([keys.close(), new Promise((resolve) => setTimeout(resolve, 500))]).finally(() => this.#parts.workers.close())

@@ -1,0 +1,40 @@
+/** The room's connection to its rendezvous server: what it says goes to the room machine; the call does not depend on it. */
+import type { IdentitySigner } from "../identity/signer.ts"
+import type { RoomEvent } from "../membership/index.ts"
+import { openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
+import type { AvError } from "../wire/errors.ts"
+
+export interface ServerConnectionEvents {
+  feed(event: RoomEvent): void
+  connected(connected: boolean): void
+  /** `final`: the client has given up this server for good. */
+  trouble(error: AvError, final: boolean): void
+}
+
+export class ServerConnection {
+  readonly client: RendezvousClient
+  /** ICE servers the server handed out last. */
+  iceServers: RTCIceServer[] = []
+  connected = false
+  /** It was reached at least once. */
+  seen = false
+
+  constructor(server: { url: string; namespace: string; signer: IdentitySigner }, events: ServerConnectionEvents) {
+    this.client = openRendezvous(server)
+    this.client.on("state", ({ state, error }) => {
+      const connected = state === "registered"
+      if (connected !== this.connected) {
+        this.connected = connected
+        this.seen ||= connected
+        events.feed({ type: "serverState", connected })
+        events.connected(connected)
+      }
+      if (error !== undefined) events.trouble(error, state === "closed")
+    })
+    this.client.on("registered", ({ roster, registered }) => events.feed({ type: "roster", nodes: roster, registered }))
+    this.client.on("rosterDelta", (delta) => events.feed({ type: "rosterDelta", ...delta }))
+    this.client.on("ice", ({ servers }) => {
+      this.iceServers = servers
+    })
+  }
+}
