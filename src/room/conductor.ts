@@ -90,6 +90,10 @@ export class Conductor {
       ownKeyId: signer.keyId,
       roomId: () => this.#requireRoomId(),
       send: (keyId, message) => this.#send(this.#directSession(keyId), message),
+      linkTo: (keyId) => {
+        const session = this.#directSession(keyId)
+        return session && { id: session.id, send: (message) => this.#send(session, message) }
+      },
       events: {
         tracksChanged: (urgent) => this.sendState(urgent),
         subscriptionStarted: (subscription) => {
@@ -238,7 +242,7 @@ export class Conductor {
         this.#hub.session(action.session)?.close(action.code)
         return
       case "deliver":
-        this.media.deliver(action.keyId, action.message).catch((error: unknown) => this.#count(asAvError(error)))
+        this.media.deliver(action.session, action.keyId, action.message).catch((error: unknown) => this.#count(asAvError(error)))
         return
       case "peerClass":
         if (action.peerClass !== "stranger") this.#hub.link(action.session)?.allowLaneControl()

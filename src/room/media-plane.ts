@@ -12,7 +12,7 @@ import { type RemoteStream, readRemoteStream } from "./descriptors.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { LocalPublication } from "./publication.ts"
 import { Publications } from "./publications.ts"
-import { type RemoteOutput, type RemoteSubscription, Subscriptions } from "./subscriptions.ts"
+import { type RemoteOutput, type RemoteSubscription, type SubscriptionHost, Subscriptions } from "./subscriptions.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** What the media plane tells the room. */
@@ -38,6 +38,7 @@ export interface MediaPlaneOptions {
   roomId(): Bytes
   /** Sends over the member's direct session; false when there is none. */
   send(keyId: PeerKeyId, message: KnownControlMessage): boolean
+  linkTo: SubscriptionHost["linkTo"]
   events: MediaPlaneEvents
 }
 
@@ -68,6 +69,7 @@ export class MediaPlane {
     this.subscriptions = new Subscriptions({
       random,
       send,
+      linkTo: options.linkTo,
       meshSubscribe: (request) => mesh.subscribeStream(request),
       meshUnsubscribe: (streamId) => void mesh.unsubscribeStream(streamId),
       openOutput: (keyId, stream) => this.#openOutput(keyId, stream),
@@ -100,13 +102,13 @@ export class MediaPlane {
     this.subscriptions.update(participant, streams)
   }
 
-  /** A message of the subscription family from a member that may send it. */
-  async deliver(keyId: PeerKeyId, message: KnownControlMessage): Promise<void> {
+  /** A message of the subscription family from a member that may send it; `link` brought it. */
+  async deliver(link: string, keyId: PeerKeyId, message: KnownControlMessage): Promise<void> {
     const { mesh } = this.#options.workers
     switch (message.t) {
       case "av.subscribe": {
         const { streamId, subNonce, policy } = message
-        const answer = await mesh.addSubscriber({ streamId, peer: keyId, subNonce, policy })
+        const answer = await mesh.addSubscriber({ streamId, peer: keyId, subNonce, policy, link })
         const about = { streamId, subNonce }
         this.#options.send(
           keyId,
@@ -181,8 +183,7 @@ export class MediaPlane {
         events.epochSeen(event.from, event.epoch)
         return
       case "stream-silent":
-        // The parent has forgotten us or the link is broken: ask again, with a fresh key.
-        if (event.silentMs >= 3_000) this.subscriptions.ask(streamKeyOf(event.streamId))
+        this.subscriptions.silent(streamKeyOf(event.streamId), event.silentMs)
         return
       case "exhausted":
         this.subscriptions.ask(streamKeyOf(event.streamId))

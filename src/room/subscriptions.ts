@@ -1,6 +1,6 @@
 /** The remote side of media: what others publish becomes subscriptions, streams in the workers and tracks for the application. */
 import type { MeshRefusal, MeshSubscribe } from "../pipeline/index.ts"
-import type { ControlMessage } from "../wire/control-json.ts"
+import type { KnownControlMessage } from "../wire/control-json.ts"
 import { AvError } from "../wire/errors.ts"
 import { UNCAPPED } from "../wire/layers.ts"
 import type { Bytes, PeerKeyId, RandomBytes, ReceiverLayerPolicy } from "../wire/types.ts"
@@ -13,6 +13,9 @@ const ANSWER_MS = 2_000
 /** Waiting time before another attempt, doubled up to the maximum. */
 const RETRY_MS = 500
 const RETRY_MAX_MS = 8_000
+/** A silent stream is asked for again after this time, doubled each time up to the maximum. */
+const PATIENCE_MS = 5_000
+const PATIENCE_MAX_MS = 40_000
 
 /** A track made of a remote stream, and how to let go of it. */
 export interface RemoteOutput {
@@ -24,7 +27,9 @@ export interface RemoteOutput {
 export interface SubscriptionHost {
   random: RandomBytes
   /** Sends to the member over its direct session; false while there is none (media needs a direct link). */
-  send(keyId: PeerKeyId, message: ControlMessage): boolean
+  send(keyId: PeerKeyId, message: KnownControlMessage): boolean
+  /** The direct link to a member, if there is one. Key and request of a subscription must go the same way. */
+  linkTo(keyId: PeerKeyId): { id: string; send(message: KnownControlMessage): boolean } | undefined
   meshSubscribe(request: MeshSubscribe): Promise<{ ok: true } | { ok: false; error: MeshRefusal }>
   meshUnsubscribe(streamId: Bytes): void
   /** Makes decoder and track. Throws `MediaUnsupported` when this browser cannot decode it. */
@@ -53,6 +58,8 @@ export class RemoteSubscription implements Subscription {
   accepted = false
   closed = false
   retryMs = RETRY_MS
+  /** Silence after which the stream is asked for again. */
+  patienceMs = PATIENCE_MS
   timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(
@@ -117,13 +124,27 @@ export class Subscriptions {
 
   /** A direct session to this member came up: ask (again) for everything it publishes, with fresh keys. */
   linkReady(keyId: PeerKeyId): void {
-    for (const subscription of this.#of(keyId)) this.#request(subscription)
+    for (const subscription of this.#of(keyId)) {
+      subscription.patienceMs = PATIENCE_MS
+      this.#request(subscription)
+    }
   }
 
-  /** Asks again for one stream, with a fresh key: nothing came, or a counter ran out. */
+  /** Asks again for one stream, with a fresh key: a counter ran out. */
   ask(streamKey: string): void {
     const subscription = this.#byStream.get(streamKey)
     if (subscription !== undefined) this.#request(subscription)
+  }
+
+  /**
+   * Nothing came for `silentMs`, not even a keep-alive: asks again, ever more rarely. A fresh key makes everything that is still on its
+   * way worthless, so a sender that is only slow must get the time to catch up.
+   */
+  silent(streamKey: string, silentMs: number): void {
+    const subscription = this.#byStream.get(streamKey)
+    if (subscription === undefined || !subscription.accepted || silentMs < subscription.patienceMs) return
+    subscription.patienceMs = Math.min(PATIENCE_MAX_MS, 2 * subscription.patienceMs)
+    this.#request(subscription)
   }
 
   /** The direct session is gone; the streams wait for the next one. */
@@ -192,6 +213,11 @@ export class Subscriptions {
     if (subscription.closed || subscription.output === undefined) return
     clearTimeout(subscription.timer)
     const { stream, participant } = subscription
+    const link = this.#host.linkTo(participant.id)
+    if (link === undefined) {
+      subscription.subNonce = undefined
+      return
+    }
     const subNonce = this.#host.random(16)
     subscription.subNonce = subNonce
     subscription.accepted = false
@@ -203,13 +229,13 @@ export class Subscriptions {
       fountain: stream.fountain,
       from: participant.id,
       subNonce,
+      link: link.id,
     }
     this.#host.meshSubscribe(request).then(
       (answer) => {
         if (subscription.closed || subscription.subNonce !== subNonce) return
         const sent =
-          answer.ok &&
-          this.#host.send(participant.id, { t: "av.subscribe", streamId: stream.streamId, subNonce, policy: subscription.policy })
+          answer.ok && link.send({ t: "av.subscribe", streamId: stream.streamId, subNonce, policy: subscription.policy })
         if (!sent) {
           subscription.subNonce = undefined
           return

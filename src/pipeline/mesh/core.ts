@@ -153,10 +153,10 @@ export class MeshCore {
     this.#published.get(message.streamKey)?.publish(message.frameId, message.frame)
   }
 
-  async addSubscriber({ streamId, peer, subNonce, policy }: MeshSubscriber): Promise<MeshAnswer> {
+  async addSubscriber({ streamId, peer, subNonce, policy, link: named }: MeshSubscriber): Promise<MeshAnswer> {
     const stream = this.#published.get(streamKeyOf(streamId))
     if (stream === undefined) return refuse("StreamNotFound")
-    const link = this.#linkOf.get(peer)
+    const link = this.#linkFor(peer, named)
     if (link === undefined) return refuse("SessionClosed")
     const limit = this.#options.maxSubscribersPerStream ?? MAX_SUBSCRIBERS
     if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
@@ -170,6 +170,16 @@ export class MeshCore {
     if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
     stream.subscribe({ peer, link, sealer, policy })
     return { ok: true }
+  }
+
+  /**
+   * The link a subscription belongs to. While a link replaces another one, the two sides may disagree about which is the newest;
+   * the one that carried the request is the same for both, and so is its key.
+   */
+  #linkFor(peer: PeerKeyId, named: MeshLinkId | undefined): MeshLink | undefined {
+    if (named === undefined) return this.#linkOf.get(peer)
+    const link = this.#links.get(named)
+    return link?.peer === peer ? link : undefined
   }
 
   setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer {
@@ -194,7 +204,7 @@ export class MeshCore {
   async subscribeStream(subscription: MeshSubscribe): Promise<MeshAnswer> {
     const { streamId, from, subNonce } = subscription
     const key = streamKeyOf(streamId)
-    const link = this.#linkOf.get(from)
+    const link = this.#linkFor(from, subscription.link)
     if (link === undefined) return refuse("SessionClosed")
     const full = this.#receiving.size >= (this.#options.maxStreams ?? MAX_STREAMS)
     if (full && this.#receiving.get(key) === undefined) return refuse("CapacityExceeded")

@@ -37,6 +37,8 @@ export interface MeshSubscribe extends MeshStream {
   from: PeerKeyId
   /** 16 bytes, chosen by us for this subscription (D-5). */
   subNonce: Bytes
+  /** Link that carries the request. Default: the newest link to `from`. */
+  link?: MeshLinkId
   /** Name of the port given to {@link MeshApi.connectReceiver}; frames of this stream go there. Default `"receive"`. */
   port?: string
 }
@@ -47,6 +49,8 @@ export interface MeshSubscriber {
   peer: PeerKeyId
   /** 16 bytes out of its request. */
   subNonce: Bytes
+  /** Link the request came on. Default: the newest link to `peer`. */
+  link?: MeshLinkId
   policy: ReceiverLayerPolicy
 }
 
