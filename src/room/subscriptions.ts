@@ -17,6 +17,7 @@ const RETRY_MAX_MS = 8_000
 /** A track made of a remote stream, and how to let go of it. */
 export interface RemoteOutput {
   track: MediaStreamTrack
+  setVolume(volume: number): void
   close(): void
 }
 
@@ -73,6 +74,10 @@ export class RemoteSubscription implements Subscription {
   get track(): MediaStreamTrack {
     if (this.output === undefined) throw new AvError("TrackUnknown", { subscription: this.id })
     return this.output.track
+  }
+
+  setVolume(volume: number): void {
+    this.output?.setVolume(volume)
   }
 
   setPolicy(policy: ReceiverLayerPolicy): void {
@@ -174,6 +179,7 @@ export class Subscriptions {
           return
         }
         subscription.output = output
+        output.setVolume(participant.volume)
         participant.tracks.set(subscription.id, subscription)
         if (subscription.muted) this.#host.setOutputMuted(entry.stream.streamKey, true)
         this.#host.started(subscription)
