@@ -72,6 +72,8 @@ export interface PeerHubOptions {
 interface Attempt {
   link: PeerLink
   signal: Signal
+  /** Our offer; undefined where we answer. */
+  offer?: LinkDescription
   timer: ReturnType<typeof setTimeout> | undefined
 }
 
@@ -132,7 +134,7 @@ export class PeerHub {
         }
         this.#track(link, signal)
         const timer = setTimeout(() => link.close(), ANSWER_MS)
-        this.#attempts.set(node, { link, signal, timer })
+        this.#attempts.set(node, { link, signal, offer, timer })
         if (!signal.connect(node, offer)) link.close()
       },
       () => this.#giveUp(node),
@@ -266,8 +268,12 @@ export class PeerHub {
     const head = peekDescription(introduction.description)
     if (head === undefined || head.fromNode !== from || !this.#seen.admit(from, head.attemptId)) return
     if (this.#attempts.has(from)) {
-      if (ourOfferWins(this.#options.signer.nodeId, from)) return
       const own = this.#attempts.get(from)
+      if (ourOfferWins(this.#options.signer.nodeId, from)) {
+        // A peer that was just reloaded never saw our offer: it went to the page before. One that did see it ignores it now.
+        if (own?.offer !== undefined) own.signal.connect(from, own.offer)
+        return
+      }
       this.#attempts.delete(from)
       clearTimeout(own?.timer)
       own?.link.close()
