@@ -90,6 +90,7 @@ export class Conductor {
       ownKeyId: signer.keyId,
       roomId: () => this.#requireRoomId(),
       send: (keyId, message) => this.#send(this.#directSession(keyId), message),
+      reply: (session, message) => this.#send(this.#hub.session(session), message),
       linkTo: (keyId) => {
         const session = this.#directSession(keyId)
         return session && { id: session.id, send: (message) => this.#send(session, message) }

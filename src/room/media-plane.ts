@@ -39,6 +39,8 @@ export interface MediaPlaneOptions {
   /** Sends over the member's direct session; false when there is none. */
   send(keyId: PeerKeyId, message: KnownControlMessage): boolean
   linkTo: SubscriptionHost["linkTo"]
+  /** Answers on the session that asked. */
+  reply(session: string, message: KnownControlMessage): void
   events: MediaPlaneEvents
 }
 

@@ -69,7 +69,12 @@ export interface PeerHubOptions {
   events: PeerHubEvents
 }
 
-interface Attempt {
+/** An offer or answer that is still being prepared; each is an object of its own, so that a later one is told apart. */
+interface Preparing {
+  role: "offerer" | "answerer"
+}
+
+interface Attempt extends Preparing {
   link: PeerLink
   signal: Signal
   /** Our offer; undefined where we answer. */
@@ -83,8 +88,8 @@ export class PeerHub {
   readonly #routed: RoutedHub
   readonly #introducer: IntroducerMachine
   readonly #seen = new AttemptLog()
-  /** Links being made, by node. `undefined` while the offer or answer is still being prepared. */
-  readonly #attempts = new Map<NodeId, Attempt | undefined>()
+  /** Links being made, by node. */
+  readonly #attempts = new Map<NodeId, Attempt | Preparing>()
   readonly #links = new Map<string, PeerLink>()
   readonly #sessions = new Map<string, ControlSession>()
   /** Candidates that came while the answer was still being prepared, by node. */
@@ -125,19 +130,22 @@ export class PeerHub {
       queueMicrotask(() => this.#options.events.connectFailed(node))
       return
     }
-    this.#attempts.set(node, undefined)
+    const preparing: Preparing = { role: "offerer" }
+    this.#attempts.set(node, preparing)
     offerLink(this.#linkOptions(node)).then(
       ({ link, offer }) => {
-        if (this.#attempts.get(node) !== undefined || !this.#attempts.has(node)) {
+        if (this.#attempts.get(node) !== preparing) {
           link.close()
           return
         }
         this.#track(link, signal)
         const timer = setTimeout(() => link.close(), ANSWER_MS)
-        this.#attempts.set(node, { link, signal, offer, timer })
+        this.#attempts.set(node, { role: "offerer", link, signal, offer, timer })
         if (!signal.connect(node, offer)) link.close()
       },
-      () => this.#giveUp(node),
+      () => {
+        if (this.#attempts.get(node) === preparing) this.#giveUp(node)
+      },
     )
   }
 
@@ -156,12 +164,13 @@ export class PeerHub {
     return [...this.#sessions.values()]
   }
 
-  /** The direct session with a node, when there is one. */
+  /** The newest direct session with a node: after a reload an older one may not have noticed yet that its page is gone. */
   directSession(node: NodeId): ControlSession | undefined {
+    let newest: ControlSession | undefined
     for (const session of this.#sessions.values()) {
-      if (session.kind === "direct" && session.peer.nodeId === node && !session.closed) return session
+      if (session.kind === "direct" && session.peer.nodeId === node && !session.closed) newest = session
     }
-    return undefined
+    return newest
   }
 
   /** The link under a direct session. */
@@ -180,7 +189,7 @@ export class PeerHub {
   /** Ends everything. With `code` each peer hears why. */
   close(code: number = GOAWAY.leaving): void {
     this.#stop.abort()
-    for (const attempt of this.#attempts.values()) clearTimeout(attempt?.timer)
+    for (const attempt of this.#attempts.values()) if (isAttempt(attempt)) clearTimeout(attempt.timer)
     this.#attempts.clear()
     for (const session of this.sessions) session.close(code)
     for (const link of [...this.#links.values()]) link.close(code)
@@ -224,7 +233,7 @@ export class PeerHub {
   /** The attempt of this link is over; false when another one has taken its place. */
   #settle(link: PeerLink): boolean {
     const attempt = this.#attempts.get(link.peerNode)
-    if (attempt?.link !== link) return false
+    if (attempt === undefined || !isAttempt(attempt) || attempt.link !== link) return false
     clearTimeout(attempt.timer)
     this.#attempts.delete(link.peerNode)
     return true
@@ -232,9 +241,9 @@ export class PeerHub {
 
   #giveUp(node: NodeId): void {
     this.#early.delete(node)
-    if (!this.#attempts.has(node)) return
     const attempt = this.#attempts.get(node)
-    if (attempt !== undefined) {
+    if (attempt === undefined) return
+    if (isAttempt(attempt)) {
       attempt.link.close()
       return
     }
@@ -267,35 +276,39 @@ export class PeerHub {
     const { from } = introduction
     const head = peekDescription(introduction.description)
     if (head === undefined || head.fromNode !== from || !this.#seen.admit(from, head.attemptId)) return
-    if (this.#attempts.has(from)) {
-      const own = this.#attempts.get(from)
-      if (ourOfferWins(this.#options.signer.nodeId, from)) {
+    const own = this.#attempts.get(from)
+    if (own !== undefined) {
+      // Two offers cross: one wins. An answer of ours to an older offer is void: the peer has started anew.
+      if (own.role === "offerer" && ourOfferWins(this.#options.signer.nodeId, from)) {
         // A peer that was just reloaded never saw our offer: it went to the page before. One that did see it ignores it now.
-        if (own?.offer !== undefined) own.signal.connect(from, own.offer)
+        if (isAttempt(own) && own.offer !== undefined) own.signal.connect(from, own.offer)
         return
       }
       this.#attempts.delete(from)
-      clearTimeout(own?.timer)
-      own?.link.close()
+      if (isAttempt(own)) {
+        clearTimeout(own.timer)
+        own.link.close()
+      }
     }
     if (this.#links.size >= MAX_LINKS) {
       signal.reject(this.#options.signer.nodeId, head.attemptId, "target-busy")
       return
     }
-    this.#attempts.set(from, undefined)
+    const preparing: Preparing = { role: "answerer" }
+    this.#attempts.set(from, preparing)
     answerLink(this.#linkOptions(from), introduction).then(
       ({ link, answer }) => {
-        if (this.#attempts.get(from) !== undefined || !this.#attempts.has(from)) {
+        if (this.#attempts.get(from) !== preparing) {
           link.close()
           return
         }
-        this.#attempts.set(from, { link, signal, timer: undefined })
+        this.#attempts.set(from, { role: "answerer", link, signal, timer: undefined })
         this.#track(link, signal)
         if (!signal.answer(from, answer)) link.close()
       },
       (error: unknown) => {
         if (isAvError(error)) this.#options.events.dropped(error)
-        this.#giveUp(from)
+        if (this.#attempts.get(from) === preparing) this.#giveUp(from)
       },
     )
   }
@@ -303,7 +316,8 @@ export class PeerHub {
   #answered(answer: LinkDescription): void {
     const head = peekDescription(answer.description)
     const attempt = head === undefined ? undefined : this.#attempts.get(head.fromNode)
-    if (attempt === undefined || attempt.link.attemptId !== head?.attemptId || attempt.link.role !== "offerer") return
+    if (attempt === undefined || !isAttempt(attempt)) return
+    if (attempt.link.attemptId !== head?.attemptId || attempt.role !== "offerer") return
     attempt.link.acceptAnswer(answer).then(
       () => clearTimeout(attempt.timer),
       (error: unknown) => this.#options.events.dropped(asDropped(error)),
@@ -373,4 +387,8 @@ export class PeerHub {
 
 function asDropped(error: unknown): AvError {
   return isAvError(error) ? error : new AvError("DescriptionInvalid", { at: monotonicNow() }, { cause: error })
+}
+
+function isAttempt(attempt: Attempt | Preparing): attempt is Attempt {
+  return "link" in attempt
 }

@@ -238,6 +238,7 @@ export class Subscriptions {
           answer.ok && link.send({ t: "av.subscribe", streamId: stream.streamId, subNonce, policy: subscription.policy })
         if (!sent) {
           subscription.subNonce = undefined
+          this.#retryLater(subscription)
           return
         }
         subscription.timer = setTimeout(() => this.#retryLater(subscription), ANSWER_MS)

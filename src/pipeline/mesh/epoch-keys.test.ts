@@ -41,6 +41,20 @@ describe("epoch keys", () => {
     expect(keys.sealing.epoch).toBe(5n)
   })
 
+  test("the word to seal may come before the key", () => {
+    const keys = new EpochKeys()
+    keys.setSealEpoch(5n, 0)
+    keys.install(epoch(5n, false), 1)
+    expect(keys.sealing.epoch).toBe(5n)
+  })
+
+  test("a removal does not make a joiner seal earlier", () => {
+    const keys = new EpochKeys()
+    keys.install(epoch(5n, false), 0)
+    keys.install(epoch(6n, true), 1)
+    expect(keys.sealing.epoch).toBeUndefined()
+  })
+
   test("a commit before the joiner may seal moves what it waits for", () => {
     const keys = new EpochKeys()
     keys.install(epoch(5n, false), 0)

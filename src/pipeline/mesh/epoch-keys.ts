@@ -15,6 +15,8 @@ export class EpochKeys {
   readonly sealing = new ContentKeys()
   /** Number of members in the newest epoch. */
   members = 1
+  /** Last epoch named by {@link setSealEpoch}: the word may come before the key, they travel on different ports. */
+  #allowed: U64 | undefined
   #next: { epoch: U64; rootSecret: Bytes; at: number } | undefined
 
   /** Takes a new epoch; the secret is copied and the message's bytes are overwritten. */
@@ -25,16 +27,18 @@ export class EpochKeys {
     this.opening.install(epoch, rootSecret, now)
     // Only the epoch right before may go on being sealed with: the others can not open anything older.
     const follows = before !== undefined && epoch > before && this.sealing.epoch === before
+    const waiting = this.#next?.at === Number.POSITIVE_INFINITY
     this.#forgetNext()
     // A joiner seals nothing before it has verified every leaf (D-43 d): the room machine says when, not the clock.
     const joined = this.sealing.epoch === undefined
-    if (sealNow || !(follows || joined)) this.#sealWith(epoch, rootSecret, now)
+    if (this.#allowed === epoch || (!waiting && (sealNow || !(follows || joined)))) this.#sealWith(epoch, rootSecret, now)
     else this.#next = { epoch, rootSecret: rootSecret.slice(), at: joined ? Number.POSITIVE_INFINITY : now + SEAL_SWITCH_MS }
     rootSecret.fill(0)
   }
 
-  /** Everybody linked has shown `epoch`: seal with it. Any other number than the waiting epoch's is ignored. */
+  /** Everybody linked has shown `epoch`: seal with it. It may come before the key of that epoch does. */
   setSealEpoch(epoch: U64, now: number): void {
+    this.#allowed = epoch
     if (this.#next?.epoch === epoch) this.#sealWith(epoch, this.#next.rootSecret, now)
   }
 
@@ -53,6 +57,7 @@ export class EpochKeys {
   erase(): void {
     this.opening.clear()
     this.sealing.clear()
+    this.#allowed = undefined
     this.#forgetNext()
   }
 
