@@ -15,14 +15,15 @@ export interface SectionResult {
 }
 
 /**
- * The two shapes of vector files: `{ format, sections }`, and the flat one of the control plane, where every array beside `meta` is
- * a section. Undefined for anything else.
+ * The three shapes of vector files: `{ format, sections }` with a named format, the same with a bare number (the holonomic files),
+ * and the flat one of the control plane, where every array beside `meta` is a section. Undefined for anything else.
  */
 export function readVectorFile(value: unknown): VectorFile | undefined {
   if (typeof value !== "object" || value === null) return undefined
   const file = value as Record<string, unknown>
-  if (typeof file.format === "string" && typeof file.sections === "object" && file.sections !== null) {
-    return { format: file.format, sections: file.sections as Record<string, unknown> }
+  if (typeof file.sections === "object" && file.sections !== null && ["string", "number"].includes(typeof file.format)) {
+    const format = typeof file.format === "string" ? file.format : "holonomic"
+    return { format, sections: file.sections as Record<string, unknown> }
   }
   if (typeof file.meta !== "object" || file.meta === null) return undefined
   const sections = Object.entries(file).filter(([, section]) => Array.isArray(section))

@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest"
+import { readVectorFile, runVectorFile } from "./run.ts"
+
+describe("vector files", () => {
+  it("are read in all three shapes", () => {
+    expect(readVectorFile({ format: "room-vectors/1", sections: { a: [] } })).toEqual({
+      format: "room-vectors/1",
+      sections: { a: [] },
+    })
+    expect(readVectorFile({ format: 1, seed: 7, sections: { a: [] } })).toEqual({ format: "holonomic", sections: { a: [] } })
+    expect(readVectorFile({ meta: {}, a: [], b: "text" })).toEqual({ format: "control-plane", sections: { a: [] } })
+  })
+
+  it("are refused in any other", () => {
+    for (const value of [
+      null,
+      1,
+      "text",
+      [],
+      {},
+      { format: 1 },
+      { format: {}, sections: {} },
+      { sections: {} },
+      { meta: null },
+    ]) {
+      expect(readVectorFile(value)).toBeUndefined()
+    }
+  })
+
+  it("report what failed and what nothing implements, apart", async () => {
+    const file = { format: "room-vectors/1", sections: { known: [1, 2], unknown: [1, 2, 3] } }
+    const known = (value: number) => {
+      if (value === 2) throw new RangeError("two")
+    }
+    expect(await runVectorFile(file, { known })).toEqual([
+      { name: "known", passed: 1, failures: [{ index: 1, reason: "RangeError: two" }], skipped: 0 },
+      { name: "unknown", passed: 0, failures: [], skipped: 3 },
+    ])
+  })
+})
