@@ -5,7 +5,15 @@
  */
 export { defineHoloCall, type HoloCallElement, type HoloCallWarning } from "./element/index.ts"
 export { onDeviceChange, openScreen } from "./media/devices.ts"
-export { type DeviceChoice, type DeviceList, listDevices, type OpenedDevices, openDevices } from "./room/devices.ts"
+export {
+  type DeviceChoice,
+  type DeviceList,
+  type KeptDevice,
+  keepDevice,
+  listDevices,
+  type OpenedDevices,
+  openDevices,
+} from "./room/devices.ts"
 export { createInvitation } from "./room/invitation.ts"
 export { joinRoom } from "./room/join.ts"
 export { type LevelMeter, levelMeter } from "./room/level-meter.ts"

@@ -15,12 +15,14 @@ import { openLaneKey, signLaneKey } from "../../src/link/lane-key.ts"
 import { type LaneDemand, LanePolicy, laneCount, laneLimit } from "../../src/link/lane-policy.ts"
 import { NackReceiver, NackSender } from "../../src/link/nack.ts"
 import { Pacer, type SendClass } from "../../src/link/pacer.ts"
+import { RateController, silence, silentRate } from "../../src/link/rate-controller.ts"
+import { ReportDigester } from "../../src/link/rate-digest.ts"
 import { ReportBuilder } from "../../src/link/report-builder.ts"
 import { type QueuedChunk, shed } from "../../src/link/shed.ts"
 import { fromHex, toHex } from "../../src/wire/bytes.ts"
 import { isAvError } from "../../src/wire/errors.ts"
 import type { LaneBlock } from "../../src/wire/lane-block.ts"
-import { encodeLaneNack, encodeLaneReport } from "../../src/wire/lane-message.ts"
+import { decodeLaneMessage, encodeLaneNack, encodeLaneReport } from "../../src/wire/lane-message.ts"
 import type { RunnerTable } from "../types.ts"
 
 interface BlockJson {
@@ -228,10 +230,82 @@ function health(c: HealthCase): void {
   strictEqual(laneHealth(signs), c.result)
 }
 
+interface DigestJson {
+  q: number
+  rtt: number
+  got: number
+  lost: number
+  rx: number
+}
+interface TraceStep extends Partial<DigestJson> {
+  now: number
+  report: string
+  limited?: boolean
+  result?: "old" | "alive"
+  rate?: number
+  mode?: string
+}
+
+/** The digest of one report against the figures of a step; a queueing delay may be the difference of two large numbers. */
+function expectDigest(actual: DigestJson, expected: Partial<DigestJson>, at: string): void {
+  for (const name of ["q", "rtt", "got", "lost", "rx"] as const)
+    expectClose(actual[name], expected[name] ?? null, `${name} ${at}`)
+}
+
+function rateTrace(c: { start_rate: number; steps: TraceStep[] }): void {
+  const digester = new ReportDigester()
+  const controller = new RateController(c.start_rate)
+  for (const step of c.steps) {
+    const at = `at ${step.now}`
+    const report = decodeLaneMessage(fromHex(step.report))
+    if (report.type !== "report") throw new Error(`no report ${at}`)
+    const result = digester.take(report, step.now)
+    strictEqual(result.kind, step.result ?? "digest", at)
+    if ("digest" in result) {
+      expectDigest(result.digest, step, at)
+      controller.feed({ ...result.digest, now: step.now, limited: step.limited ?? false })
+    }
+    if (step.rate !== undefined) expectClose(controller.rate, step.rate, `rate ${at}`)
+    if (step.mode !== undefined) strictEqual(controller.mode, step.mode, `mode ${at}`)
+  }
+}
+
+interface ControllerStep extends DigestJson {
+  now: number
+  rt: number
+  limited: boolean
+  rate: number
+  mode: string
+}
+
+function rateController(c: { start_rate?: number; steps: ControllerStep[] }): void {
+  const controller = new RateController(c.start_rate)
+  for (const { now, rt, q, rtt, got, lost, rx, limited, rate, mode } of c.steps) {
+    controller.feed({ now, q, rtt, got, lost, rx, receiverMs: rt, limited })
+    expectClose(controller.rate, rate, `rate at ${now}`)
+    strictEqual(controller.mode, mode, `mode at ${now}`)
+  }
+}
+
+interface SilenceCase {
+  rate: number
+  rtt_ms: number
+  silent_ms: number
+  result: { rate: number; suspected_dead: boolean }
+}
+
+function rateSilence(c: SilenceCase): void {
+  expectClose(silentRate(c.rate, c.rtt_ms, c.silent_ms), c.result.rate, "rate")
+  strictEqual(silence(c.rtt_ms, c.silent_ms).dead, c.result.suspected_dead)
+}
+
 export const runners: RunnerTable = {
   "link-lanes": {
     lane_key8: laneKey8,
     report_builder: reportBuilder,
+    rate_trace: rateTrace,
+    rate_controller: rateController,
+    rate_silence: rateSilence,
     assign,
     repair_table: repairTable,
     repair_symbols: (c: ChildJson & { k: number; keyframe: boolean; r: number }) =>

@@ -134,6 +134,10 @@ describe("a direct link", () => {
     for (const link of [a, b]) link.addVideoLane()
     await eventually(async () => expect(await lanesOf(b)).toContain(5))
     expect(await lanesOf(b)).not.toContain(3)
+    for (const link of [a, b]) link.replaceLane(4)
+    await eventually(async () => expect(await lanesOf(b)).toEqual([0, 1, 2, 5, 6]))
+    for (const link of [a, b]) link.replaceLane(4)
+    expect(await lanesOf(a)).toEqual([0, 1, 2, 5, 6])
   })
 
   it("ends on both sides and releases everything", async () => {

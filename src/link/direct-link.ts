@@ -120,6 +120,7 @@ export class DirectLink implements PeerLink {
       gatherMs: options.gatherMs ?? GATHER_MS,
       passive: options.passive ?? false,
       onState: (lane, state) => this.#events.emit("lane", { laneId: lane.laneId, role: lane.role, state }),
+      onPathChange: () => this.#events.emit("path", {}),
       sendControl: (message) => {
         if (!this.#core.closed) this.#core.sendBinary(LINK_LANE_NAME, encodeLaneControl(message))
       },
@@ -204,6 +205,10 @@ export class DirectLink implements PeerLink {
     this.#laneControl = true
     this.#lanes.allow()
     for (const bytes of this.#heldControl.splice(0)) this.#receiveLaneControl(bytes)
+  }
+
+  replaceLane(laneId: number): void {
+    this.#lanes.replaceLane(laneId)
   }
 
   closeLane(laneId: number): void {

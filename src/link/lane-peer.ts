@@ -16,6 +16,8 @@ export interface LanePeerOptions {
   /** A new local candidate after {@link LanePeer.settle} has ended. */
   onCandidate?(candidate: CandidateEntry): void
   onState(state: RTCPeerConnectionState): void
+  /** Another candidate pair is used than when the connection came up. Not told by browsers that do not say so. */
+  onPathChange?(): void
 }
 
 /** One peer connection. Nothing of it outlives {@link LanePeer.close}. */
@@ -44,7 +46,10 @@ export class LanePeer {
       }
     })
     connection.onicecandidate = (event) => event.candidate && this.#found(event.candidate)
-    connection.onconnectionstatechange = () => options.onState(connection.connectionState)
+    connection.onconnectionstatechange = () => {
+      if (connection.connectionState === "connected") this.#watchPath()
+      options.onState(connection.connectionState)
+    }
   }
 
   get remoteFingerprint(): Bytes | undefined {
@@ -94,7 +99,16 @@ export class LanePeer {
     this.connection.onicegatheringstatechange = null
     this.connection.onconnectionstatechange = null
     this.connection.ondatachannel = null
+    const ice = this.connection.sctp?.transport.iceTransport
+    if (ice !== undefined) ice.onselectedcandidatepairchange = null
     this.connection.close()
+  }
+
+  #watchPath(): void {
+    const ice = this.connection.sctp?.transport.iceTransport
+    if (ice !== undefined && this.#options.onPathChange !== undefined) {
+      ice.onselectedcandidatepairchange = () => this.#options.onPathChange?.()
+    }
   }
 
   #found(candidate: RTCIceCandidate): void {

@@ -2,6 +2,8 @@
 import type { Bytes } from "../wire/types.ts"
 
 export type MediaLaneRole = "audio" | "video"
+/** The id of the audio lane; those above it carry video (link-lanes LL-1). */
+export const AUDIO_LANE = 1
 /** `transferred`: the channel lives in the worker. `forwarded`: the page passes every message through. */
 export type LanePath = "transferred" | "forwarded"
 export type LaneState = "connecting" | "open" | "closed"

@@ -13,6 +13,11 @@ export function laneSeqDelta(a: number, b: number): number {
 export class LaneSequence {
   #next = 0
 
+  /** The number that {@link take} gives next. */
+  get next(): number {
+    return this.#next
+  }
+
   take(): number {
     const value = this.#next
     this.#next = (value + 1) & (LANE_SEQ_MODULUS - 1)

@@ -7,8 +7,8 @@ import type { Bytes } from "../wire/types.ts"
 import { selectCandidates } from "./candidates.ts"
 import { MAX_VIDEO_LANES } from "./lane-capacity.ts"
 import { laneCandidates, makeLaneBlock } from "./lane-key.ts"
-import type { LaneState } from "./lane-port.ts"
-import { AUDIO_LANE, laneRole, MediaLane } from "./media-lane.ts"
+import { AUDIO_LANE, type LaneState } from "./lane-port.ts"
+import { laneRole, MediaLane } from "./media-lane.ts"
 import type { TransportFields } from "./sdp.ts"
 import type { LaneInfo, LaneSink } from "./types.ts"
 
@@ -29,6 +29,8 @@ interface LaneSetOptions {
   /** No remote candidate is added (control-plane 6.6). */
   passive: boolean
   onState(lane: MediaLane, state: LaneState): void
+  /** A video lane runs over another path now. */
+  onPathChange(): void
   /** Sends a `link.lane` message; called only after {@link LaneSet.start}. */
   sendControl(message: LaneControl): void
 }
@@ -141,10 +143,22 @@ export class LaneSet {
     lane.close()
   }
 
+  /** Closes a lane that carries nothing any more and opens another in its place. One that is gone already is replaced anyway. */
+  replaceLane(laneId: number): void {
+    const lane = this.#lanes.get(laneId)
+    if (lane === undefined) return
+    if (this.#started) this.#options.sendControl({ op: "close", laneId })
+    lane.close()
+    this.#maintain()
+  }
+
   /** A `link.lane` message of the peer. Throws `LaneBlockInvalid` or `LaneLimit` when it was refused. */
   async receive(message: LaneControl): Promise<void> {
     if ("block" in message) return message.op === "offer" ? this.#receiveOffer(message) : this.#receiveAnswer(message)
-    this.#lanes.get(message.laneId)?.close()
+    const lane = this.#lanes.get(message.laneId)
+    // A lane that worked is closed because fewer are wanted, or for another that will be asked for; do not reopen it by ourselves.
+    if (message.op === "close" && lane?.role === "video" && lane.state === "open") this.#wanted = Math.max(1, this.#wanted - 1)
+    lane?.close()
   }
 
   close(): void {
@@ -185,7 +199,9 @@ export class LaneSet {
     this.#highestId = Math.max(this.#highestId, laneId)
     const { certificate, iceServers, link, sink, forward } = this.#options
     const onState = (lane: MediaLane, state: LaneState) => this.#changed(lane, state)
-    const lane = new MediaLane({ laneId, certificate, iceServers, link, sink, forward, onState })
+    const { onPathChange } = this.#options
+    const path = laneRole(laneId) === "video" ? { onPathChange } : {}
+    const lane = new MediaLane({ laneId, certificate, iceServers, link, sink, forward, onState, ...path })
     this.#lanes.set(laneId, lane)
     return lane
   }

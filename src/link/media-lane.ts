@@ -1,10 +1,9 @@
 /** One audio or video lane of a link: its peer connection, and its channel handed to the mesh worker. */
 import { canTransferDataChannel, forwardChannel, MEDIA_CHANNEL } from "./lane-forward.ts"
 import { LanePeer, type LanePeerOptions } from "./lane-peer.ts"
-import type { LanePath, LaneState, MediaLaneRole } from "./lane-port.ts"
+import { AUDIO_LANE, type LanePath, type LaneState, type MediaLaneRole } from "./lane-port.ts"
 import type { LaneInfo, LaneSink } from "./types.ts"
 
-export const AUDIO_LANE = 1
 /** `disconnected` for this long is the end of a lane, ms (link-lanes LL-16). */
 const DISCONNECTED_MS = 3_000
 

@@ -1,9 +1,9 @@
 /** Repair by asking again, hop by hop and without any content key: link-lanes 9, LL-14, exactly as LL-26. */
 import type { LaneAssigner, LaneLoad } from "./lane-assigner.ts"
+import { AUDIO_LANE } from "./lane-port.ts"
 import { laneSeqDelta } from "./lane-sequence.ts"
 import { MESSAGE_OVERHEAD } from "./pacer.ts"
 
-const AUDIO_LANE = 1
 /** Between two NACKs of one lane, ms. */
 const NACK_INTERVAL_MS = 5
 /** A gap above this is an outage, not a loss to repair. Also the most numbers of one NACK. */
@@ -17,7 +17,7 @@ const HELD_MS = 300
 /** Most chunks kept, so that a burst cannot hold unlimited memory. */
 const MAX_HELD = 8_192
 /** Age of a frame from which on a retransmission comes too late, ms. */
-const RETRANSMIT_MS = 130
+export const RETRANSMIT_MS = 130
 /** Share of the target rate for retransmissions, measured over this time in ms. */
 const BUDGET_SHARE = 0.2
 const BUDGET_MS = 1_000
@@ -130,6 +130,20 @@ export class NackSender<T> {
       if (now - held.sentAt <= HELD_MS && this.#held.size <= MAX_HELD) break
       this.#held.delete(key)
     }
+  }
+
+  /** Forgets what must not be sent again: its subscription ended. */
+  forget(match: (item: T) => boolean): void {
+    for (const [key, { message }] of this.#held) {
+      if (message.item !== undefined && match(message.item)) this.#held.delete(key)
+    }
+  }
+
+  /** Everything sent on this lane less than `ms` ago: a lane in trouble is treated as if all of it were asked for (LL-16). */
+  recent(laneId: number, now: number, ms: number): number[] {
+    return [...this.#held.values()]
+      .filter(({ message, sentAt }) => message.laneId === laneId && now - sentAt < ms)
+      .map(({ message }) => message.laneSeq)
   }
 
   /** The answer for each number, in order. A `resend` is to be sealed with a new `link_seq` and put in front. */

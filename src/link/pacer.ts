@@ -1,7 +1,7 @@
 /** Releases queued messages at a rate, class by class: link-lanes LL-8, exactly as LL-23. */
 
 /** Released faster than the target rate by this factor, so that a burst of one frame drains. */
-const PACE = 1.2
+export const PACE = 1.2
 /** Budget kept for later: this long, and two full messages. */
 const KEEP_MS = 12
 const KEEP_BYTES = 2 * 1_234
@@ -9,7 +9,29 @@ const KEEP_BYTES = 2 * 1_234
 export const MESSAGE_OVERHEAD = 78
 /** Retransmission, base, enhancement, extra repair, padding. */
 export type SendClass = 0 | 1 | 2 | 3 | 4
-const CLASSES = 5
+export const SEND_CLASSES = 5
+
+/** What may be sent now, in bytes with {@link MESSAGE_OVERHEAD}. */
+export class SendBudget {
+  #bytes = 0
+  #last: number | undefined
+
+  /** Adds what the time since the last call allows. @param rate target in bit/s */
+  refill(now: number, rate: number): void {
+    const passed = this.#last === undefined ? 0 : now - this.#last
+    this.#last = now
+    const most = (PACE * rate * KEEP_MS) / 8_000 + KEEP_BYTES
+    this.#bytes = Math.min(this.#bytes + (PACE * rate * passed) / 8_000, most)
+  }
+
+  covers(cost: number): boolean {
+    return cost <= this.#bytes
+  }
+
+  pay(cost: number): void {
+    this.#bytes -= cost
+  }
+}
 
 interface Queued<T> {
   item: T
@@ -18,9 +40,8 @@ interface Queued<T> {
 
 /** One queue per class. A lower class never overtakes a message that does not fit. */
 export class Pacer<T> {
-  readonly #queues: Queued<T>[][] = Array.from({ length: CLASSES }, () => [])
-  #budget = 0
-  #last: number | undefined
+  readonly #queues: Queued<T>[][] = Array.from({ length: SEND_CLASSES }, () => [])
+  readonly #budget = new SendBudget()
 
   /** @param length bytes of the lane message */
   put(item: T, sendClass: SendClass, length: number): void {
@@ -38,16 +59,13 @@ export class Pacer<T> {
 
   /** The messages that may go now. @param rate target in bit/s */
   step(now: number, rate: number): T[] {
-    const passed = this.#last === undefined ? 0 : now - this.#last
-    this.#last = now
-    const most = (PACE * rate * KEEP_MS) / 8_000 + KEEP_BYTES
-    this.#budget = Math.min(this.#budget + (PACE * rate * passed) / 8_000, most)
+    this.#budget.refill(now, rate)
     const released: T[] = []
     for (;;) {
       const queue = this.#queues.find((q) => q.length > 0)
-      if (queue === undefined || queue[0]!.cost > this.#budget) return released
+      if (queue === undefined || !this.#budget.covers(queue[0]!.cost)) return released
       const { item, cost } = queue.shift()!
-      this.#budget -= cost
+      this.#budget.pay(cost)
       released.push(item)
     }
   }

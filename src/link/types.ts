@@ -93,6 +93,8 @@ export type LinkEvents = {
   sessionKey: { sessionKey: Bytes }
   /** A lane opened or went away (the media counters of a lane live in the mesh worker). */
   lane: { laneId: number; role: LaneRole; state: LaneState }
+  /** A video lane changed its candidate pair: what was learned about the path is void. Comes once per lane. */
+  path: Record<string, never>
   /** Only with `trickle`: send this to the peer as CANDIDATES. */
   candidates: LinkDescription
   /** The end; everything is released. Fires once, also when the link never became ready. */
@@ -179,8 +181,10 @@ export interface PeerLink {
    * relay or member (room.md RM-26); frames that came before wait. The lanes of the description are not concerned.
    */
   allowLaneControl(): void
-  /** Closes a media lane on both ends. */
+  /** Closes a media lane on both ends; one video lane less is wanted from then on. */
   closeLane(laneId: number): void
+  /** Closes a lane that carries nothing any more, and opens another (the lower key id offers). */
+  replaceLane(laneId: number): void
   stats(): Promise<LinkTransportStats>
   /** GOAWAY, then release of everything. Idempotent. */
   close(code?: number, text?: string): void

@@ -1,6 +1,7 @@
 /** The page's one AudioContext: microphones go through it to the publish worker, received sound comes out of it as tracks. */
 import { AvError } from "../wire/errors.ts"
 import { mediaError } from "./media-errors.ts"
+import { watchPage } from "./page-life.ts"
 import { AUDIO_SAMPLE_RATE, CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR } from "./types.ts"
 
 export interface AudioEngineOptions {
@@ -22,8 +23,16 @@ export interface AudioOutput {
   readonly track: MediaStreamTrack
   /** Decoded sound goes in here: transfer it to the receive worker (`ReceiveApi.addAudio`). */
   readonly port: MessagePort
+  /** 1 as it came, 0 silent, at most 2. Speaking detection does not depend on it. */
+  setVolume(volume: number): void
   close(): void
 }
+
+/** A change of volume takes this long, against clicks; in seconds. */
+const VOLUME_SECONDS = 0.03
+const MAX_VOLUME = 2
+/** What browsers count as a wish of the person. */
+const GESTURES = ["pointerup", "keydown", "touchend"] as const
 
 export class AudioEngine {
   readonly context: AudioContext
@@ -31,6 +40,7 @@ export class AudioEngine {
 
   private constructor(context: AudioContext) {
     this.context = context
+    this.#unlock()
   }
 
   /**
@@ -133,23 +143,47 @@ export class AudioEngine {
     const { port1, port2 } = new MessageChannel()
     node.port.postMessage(port1, [port1])
     const destination = new MediaStreamAudioDestinationNode(this.context, { channelCount: 2 })
-    node.connect(destination)
+    const gain = new GainNode(this.context)
+    node.connect(gain).connect(destination)
     const track = destination.stream.getAudioTracks()[0]
     if (track === undefined) throw new AvError("MediaUnsupported", { missing: "MediaStreamAudioDestinationNode" })
+    const setVolume = (volume: number) => {
+      const bounded = Number.isFinite(volume) ? Math.min(MAX_VOLUME, Math.max(0, volume)) : 1
+      gain.gain.setTargetAtTime(bounded, this.context.currentTime, VOLUME_SECONDS / 3)
+    }
     const close = () => {
       if (!this.#closers.delete(close)) return
       node.port.postMessage(null)
       node.disconnect()
+      gain.disconnect()
       track.stop()
     }
     this.#closers.add(close)
-    return { track, port: port2, close }
+    return { track, port: port2, setVolume, close }
   }
 
   /** Closes every capture and output and the context. Idempotent. */
   async close(): Promise<void> {
     for (const close of [...this.#closers]) close()
     if (this.context.state !== "closed") await this.context.close()
+  }
+
+  /**
+   * A browser may want a gesture before it plays sound, and phones interrupt it for calls: it is started again at each gesture
+   * and when the page is seen again, for as long as it does not run.
+   */
+  #unlock(): void {
+    const retry = () => {
+      if (this.blocked) this.resume().catch(() => undefined)
+    }
+    for (const name of GESTURES) document.addEventListener(name, retry, true)
+    const stopWatching = watchPage({ onReturn: retry })
+    const close = () => {
+      this.#closers.delete(close)
+      for (const name of GESTURES) document.removeEventListener(name, retry, true)
+      stopWatching()
+    }
+    this.#closers.add(close)
   }
 
   #source(track: MediaStreamTrack): MediaStreamAudioSourceNode {

@@ -62,6 +62,20 @@ describe("JitterEstimator", () => {
     expect(jitter.targetMs).toBeLessThan(95)
   })
 
+  it("forgets a few frames that seemed too fast, and at once when it is told that the clock was wrong", () => {
+    for (const told of [false, true]) {
+      const jitter = new JitterEstimator()
+      for (let i = 0; i < 10; i++) jitter.add(i * 20_000, i * 20_000 - 600_000)
+      for (let i = 10; i < 50; i++) jitter.add(i * 20_000, i * 20_000)
+      expect(jitter.targetMs).toBe(500)
+      if (told) jitter.rebase()
+      const seconds = told ? 15 : 25
+      for (let i = 50; i < 50 + seconds * 50; i++) jitter.add(i * 20_000, i * 20_000)
+      expect(jitter.fastestUs).toBe(0)
+      expect(jitter.targetMs).toBeLessThan(told ? 140 : 150)
+    }
+  })
+
   it("starts anew when a path change moves every frame by seconds", () => {
     const jitter = new JitterEstimator()
     for (let i = 0; i < 50; i++) jitter.add(i * 20_000, i * 20_000)

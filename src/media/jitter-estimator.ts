@@ -7,9 +7,9 @@ export interface JitterOptions {
   maxMs?: number
 }
 
-/** The fastest frame is looked for in the last minute, kept as the minimum of each 10 s. */
-const BASE_BUCKET_US = 10_000_000
-const BASE_BUCKETS = 6
+/** The fastest frame is looked for in the last ten seconds, kept as the minimum of each 2 s: a path that got longer is soon normal. */
+const BASE_BUCKET_US = 2_000_000
+const BASE_BUCKETS = 5
 /** Delays the target is computed from: about 5 s of audio, 8 s of video. */
 const HISTORY = 256
 const RECENT = 8
@@ -18,7 +18,10 @@ const EVERY = 10
 const MARGIN_MS = 5
 /** The target falls this fast, a large one faster: slowly, so that one calm second does not undo what was learnt. */
 const FALL_MS_PER_S = 12
-const FALL_SHARE_PER_S = 0.1
+const FALL_SHARE_PER_S = 0.15
+/** What {@link JitterEstimator.recovered} asks for is granted this long, and up to this much. */
+const RECOVERY_HOLD_US = 15_000_000
+const MAX_RECOVERY_MS = 60
 /** So many frames in a row beyond this delay mean a new path or a new clock, not jitter. */
 const SHIFT_MS = 2_500
 const SHIFT_FRAMES = 12
@@ -30,6 +33,7 @@ const SHIFT_FRAMES = 12
 export class JitterEstimator {
   readonly #minMs: number
   readonly #maxMs: number
+  /** Arrival minus presentation time of the last frames, in µs. */
   readonly #history: number[] = []
   #next = 0
   #sinceQuantile = 0
@@ -38,6 +42,8 @@ export class JitterEstimator {
   #buckets: { start: number; min: number }[] = []
   #lastArrivalUs: number | undefined
   #far = 0
+  #recoveryMs = 0
+  #recoveryUntil = Number.NEGATIVE_INFINITY
   #smoothed = 0
 
   constructor(options: JitterOptions = {}) {
@@ -46,22 +52,46 @@ export class JitterEstimator {
     this.#target = this.#minMs
   }
 
-  /** Takes one frame. Returns how many ms it was slower than the fastest of the last minute. */
+  /** Takes one frame. Returns how many ms it was slower than the fastest of the last ten seconds. */
   add(ptsUs: number, arrivalUs: number): number {
     const transit = arrivalUs - ptsUs
-    const base = this.#updateBase(transit, arrivalUs)
+    let base = this.#updateBase(transit, arrivalUs)
     let excess = (transit - base) / 1_000
     if (excess > SHIFT_MS) {
       if (++this.#far < SHIFT_FRAMES) return excess
       this.#restart(transit, arrivalUs)
+      base = transit
       excess = 0
     }
     this.#far = 0
     this.#smoothed += (excess - this.#smoothed) / 16
-    this.#history[this.#next] = excess
+    this.#history[this.#next] = transit
     this.#next = (this.#next + 1) % HISTORY
-    this.#updateTarget(arrivalUs)
+    this.#updateTarget(base, arrivalUs)
     return excess
+  }
+
+  /**
+   * The publisher paused or set its clock right: how fast frames were before says nothing about those that come now. What was
+   * learnt about jitter stays.
+   */
+  rebase(): void {
+    this.#buckets = []
+    this.#history.length = 0
+    this.#next = 0
+    this.#far = 0
+  }
+
+  /**
+   * A lost frame was, or could have been, rebuilt out of one that arrived at this time. A few losses in a hundred do not move the
+   * target by themselves, so this holds it up for a while: without the wait every loss would be heard.
+   */
+  recovered(ptsUs: number, arrivalUs: number): void {
+    const fastest = this.fastestUs
+    if (fastest === undefined) return
+    const needMs = Math.min(MAX_RECOVERY_MS, Math.max(0, (arrivalUs - ptsUs - fastest) / 1_000) + MARGIN_MS)
+    if (arrivalUs > this.#recoveryUntil || needMs >= this.#recoveryMs) this.#recoveryMs = needMs
+    this.#recoveryUntil = arrivalUs + RECOVERY_HOLD_US
   }
 
   /** Buffering in ms that plays nearly every frame in time. */
@@ -74,7 +104,7 @@ export class JitterEstimator {
     return this.#smoothed
   }
 
-  /** Arrival minus presentation time of the fastest frame of the last minute, in µs; undefined before the first frame. */
+  /** Arrival minus presentation time of the fastest frame of the last ten seconds, in µs; undefined before the first frame. */
   get fastestUs(): number | undefined {
     let min: number | undefined
     for (const bucket of this.#buckets) if (min === undefined || bucket.min < min) min = bucket.min
@@ -99,7 +129,7 @@ export class JitterEstimator {
     this.#smoothed = 0
   }
 
-  #updateTarget(arrivalUs: number): void {
+  #updateTarget(base: number, arrivalUs: number): void {
     if (++this.#sinceQuantile >= EVERY || this.#history.length < EVERY) {
       this.#sinceQuantile = 0
       const sorted = this.#history.toSorted((a, b) => a - b)
@@ -107,8 +137,9 @@ export class JitterEstimator {
     }
     const elapsedS = this.#lastArrivalUs === undefined ? 0 : Math.max(0, arrivalUs - this.#lastArrivalUs) / 1_000_000
     this.#lastArrivalUs = arrivalUs
-    const wanted = this.#clamp(this.#quantile + MARGIN_MS)
-    const urgent = this.#clamp(this.#secondLargestRecent() + MARGIN_MS)
+    const wanted = this.#clamp((this.#quantile - base) / 1_000 + MARGIN_MS)
+    const held = arrivalUs < this.#recoveryUntil ? this.#recoveryMs : 0
+    const urgent = this.#clamp(Math.max(held, (this.#secondLargestRecent() - base) / 1_000 + MARGIN_MS))
     const fall = Math.max(FALL_MS_PER_S, this.#target * FALL_SHARE_PER_S)
     const fallen = Math.max(wanted, this.#target - Math.min(elapsedS, 1) * fall)
     this.#target = Math.max(fallen, urgent)
@@ -116,11 +147,11 @@ export class JitterEstimator {
 
   /** One late frame is an accident, two are a change. */
   #secondLargestRecent(): number {
-    let first = 0
-    let second = 0
+    let first = Number.NEGATIVE_INFINITY
+    let second = Number.NEGATIVE_INFINITY
     const count = Math.min(RECENT, this.#history.length)
     for (let i = 1; i <= count; i++) {
-      const value = this.#history[(this.#next - i + HISTORY) % HISTORY] ?? 0
+      const value = this.#history[(this.#next - i + HISTORY) % HISTORY]!
       if (value > first) {
         second = first
         first = value

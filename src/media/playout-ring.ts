@@ -1,19 +1,29 @@
-/** The sound buffer inside the playout worklet: takes decoded blocks, gives a continuous signal, hides holes. */
+/** The sound buffer inside the playout worklet: takes decoded blocks, gives a continuous signal, hides holes, keeps its time. */
+import { type Fade, SoundExtension } from "./playout/extension.ts"
+import { findLag, LAG_WINDOW, MAX_LAG, MIN_LAG } from "./playout/pitch.ts"
+import { SoundStore } from "./playout/sound-store.ts"
 import { AUDIO_SAMPLE_RATE } from "./types.ts"
 
 const SAMPLES_PER_MS = AUDIO_SAMPLE_RATE / 1_000
 /** Two seconds: more than any target; what does not fit pushes out the oldest. */
 const CAPACITY = 2 * AUDIO_SAMPLE_RATE
-/** Fades against clicks, and the length of the mirrored tail that hides the edge of a hole: 5 ms. */
+/** Fades against clicks: 5 ms. */
 const FADE = 5 * SAMPLES_PER_MS
 /** A difference to the expected position below this is clock drift, not a hole. */
 const TOLERANCE = 8 * SAMPLES_PER_MS
 /** A hole longer than this is a pause: it is not filled, the ring starts anew. */
 const MAX_FILL = 400 * SAMPLES_PER_MS
-/** Playing this much faster or slower is hardly heard. */
-const MAX_RATE_CHANGE = 0.04
-/** Time constant of a correction: one second. */
-const ADJUST_SAMPLES = AUDIO_SAMPLE_RATE
+/** Between two corrections; each takes out or repeats 2.5 to 15 ms, so this is about 5 % faster or slower. */
+const SPLICE_EVERY = 160 * SAMPLES_PER_MS
+const URGENT_SPLICE_EVERY = 60 * SAMPLES_PER_MS
+/** Further off than this, corrections come more often and need not fit as well. */
+const URGENT = 60 * SAMPLES_PER_MS
+const GOOD_SEAM = 0.7
+const FAIR_SEAM = 0.2
+/** After this long without a good seam a fair one is taken. */
+const PATIENCE = 1_500 * SAMPLES_PER_MS
+/** A correction may go past its aim by this much. */
+const OVERSHOOT = 2 * SAMPLES_PER_MS
 /** Latency above the wish by more than this is cut out at once. */
 const JUMP = 250 * SAMPLES_PER_MS
 const MIN_TARGET_MS = 20
@@ -25,20 +35,18 @@ interface Anchor {
 
 /** Two channels; a mono block fills both. Positions count samples since the start and never wrap in practice. */
 export class PlayoutRing {
-  readonly #left = new Float32Array(CAPACITY)
-  readonly #right = new Float32Array(CAPACITY)
+  readonly #store = new SoundStore(CAPACITY)
   readonly #anchors: Anchor[] = []
-  /** Next position written; `#read` is fractional while the rate is not 1. */
-  #write = 0
+  readonly #search = new Float32Array(MAX_LAG + LAG_WINDOW)
   #read = 0
   #playing = false
   #target = 40 * SAMPLES_PER_MS
-  /** Samples still to be gained (positive) or lost by playing slower or faster. */
+  /** Samples still to be gained (positive) or lost by repeating or leaving out whole periods. */
   #adjustment = 0
+  #sinceSplice = 0
   #fadeIn = 0
-  /** Where the sound stopped, and how much of its fading tail was played. */
-  #tailEnd = 0
-  #tailStep = FADE
+  /** Goes on where the sound stopped; undefined once it has faded. */
+  #extension: SoundExtension | undefined
   /** Samples of the hole that is being played now; counted when sound goes on, forgotten when it was a pause. */
   #hole = 0
   #holeCounts = false
@@ -51,7 +59,7 @@ export class PlayoutRing {
   }
 
   get bufferedMs(): number {
-    return Math.max(0, this.#write - this.#read) / SAMPLES_PER_MS
+    return Math.max(0, this.#store.end - this.#read) / SAMPLES_PER_MS
   }
 
   get concealedMs(): number {
@@ -77,6 +85,7 @@ export class PlayoutRing {
 
   /** A pause on purpose: what is buffered is dropped, and the silence that follows is no hole. */
   clear(): void {
+    this.#stop({ hold: 0, end: FADE })
     this.#restart()
     this.#forgetHole()
   }
@@ -92,31 +101,34 @@ export class PlayoutRing {
     if (left === undefined || left.length === 0 || left.length > CAPACITY / 2) return false
     const right = channels[1]?.length === left.length ? channels[1] : left
     if (discontinuity) this.#forgetHole()
+    let extension: SoundExtension | undefined
     const last = this.#anchors.at(-1)
     if (last !== undefined) {
       const due = last.position + Math.round(((ptsUs - last.ptsUs) / 1_000) * SAMPLES_PER_MS)
-      const hole = due - this.#write
+      const hole = due - this.#store.end
       if (discontinuity || Math.abs(hole) > MAX_FILL) {
         if (hole < -TOLERANCE || hole > MAX_FILL) this.#restart()
       } else if (hole < -TOLERANCE) {
         return false
-      } else if (hole > TOLERANCE && this.#write > this.#read) {
-        this.#fillHole(hole)
+      } else if (hole > TOLERANCE && this.#store.end > this.#read) {
+        extension = this.#fillHole(hole)
       }
     }
-    this.#anchors.push({ position: this.#write, ptsUs })
+    const position = this.#store.end
+    this.#anchors.push({ position, ptsUs })
     this.#append(left, right)
+    if (extension !== undefined) this.#blendAfter(extension, position, left.length)
     this.#forgetAnchors()
     return true
   }
 
-  /** Fills both arrays. Silence where nothing is there to play. */
+  /** Fills both arrays. Where nothing is there to play, the sound before goes on for a moment and fades. */
   read(left: Float32Array, right: Float32Array): void {
-    if (!this.#playing && this.#write - this.#read >= this.#target && this.#write > this.#read) this.#start()
+    if (!this.#playing && this.#store.end - this.#read >= this.#target && this.#store.end > this.#read) this.#start()
     const done = this.#playing ? this.#play(left, right) : 0
     if (done < left.length) {
       if (this.#playing) this.#runDry()
-      this.#fadeOut(left, right, done)
+      this.#extend(left.subarray(done), right.subarray(done))
       if (this.#holeCounts) this.#hole += left.length - done
     }
     this.#forgetAnchors()
@@ -126,6 +138,7 @@ export class PlayoutRing {
     this.#playing = true
     this.#fadeIn = FADE
     this.#adjustment = 0
+    this.#sinceSplice = 0
     this.#countHole()
   }
 
@@ -138,37 +151,36 @@ export class PlayoutRing {
 
   #restart(): void {
     this.#stop()
-    this.#read = this.#write
+    this.#store.cut()
+    this.#read = this.#store.end
     this.#anchors.length = 0
     this.#adjustment = 0
   }
 
   #append(left: Float32Array, right: Float32Array): void {
-    const overflow = this.#write + left.length - this.#read - CAPACITY
-    if (overflow > 0) this.#read = Math.ceil(this.#read + overflow)
-    const at = this.#write % CAPACITY
-    const head = Math.min(left.length, CAPACITY - at)
-    this.#left.set(left.subarray(0, head), at)
-    this.#right.set(right.subarray(0, head), at)
-    this.#left.set(left.subarray(head), 0)
-    this.#right.set(right.subarray(head), 0)
-    this.#write += left.length
+    this.#read = Math.max(this.#read, this.#store.end + left.length - CAPACITY)
+    this.#store.append(left, right)
   }
 
-  /** Writes a mirrored, fading tail of what came before and then silence, so that the clock does not slip (D-32). */
-  #fillHole(length: number): void {
+  /** Goes on with what came before, fading, so that the clock does not slip (D-32). Returns what to blend the next block with. */
+  #fillHole(length: number): SoundExtension {
+    const extension = new SoundExtension(this.#store, this.#store.end)
     const left = new Float32Array(length)
     const right = new Float32Array(length)
-    const tail = Math.min(FADE, length)
-    for (let i = 0; i < tail; i++) {
-      const from = (this.#write - 1 - i + 2 * CAPACITY) % CAPACITY
-      const gain = 1 - (i + 1) / tail
-      left[i] = this.#left[from]! * gain
-      right[i] = this.#right[from]! * gain
-    }
+    extension.read(left, right)
     this.#append(left, right)
     this.#concealed += length
     this.#longest = Math.max(this.#longest, length)
+    return extension
+  }
+
+  /** The seam between a filled hole and the block after it, which begins at `at`. */
+  #blendAfter(extension: SoundExtension, at: number, length: number): void {
+    const left = new Float32Array(Math.min(FADE, length))
+    const right = new Float32Array(left.length)
+    extension.read(left, right)
+    this.#store.blendIn(this.#store.left, at, left)
+    this.#store.blendIn(this.#store.right, at, right)
   }
 
   /** Nothing is left: playing starts again when the target is gathered. */
@@ -178,64 +190,70 @@ export class PlayoutRing {
     this.#holeCounts = true
   }
 
-  #stop(): void {
-    if (this.#playing) {
-      this.#tailEnd = Math.floor(this.#read)
-      this.#tailStep = 0
-    }
+  #stop(fade?: Fade): void {
+    if (this.#playing) this.#extension = new SoundExtension(this.#store, this.#read, fade)
     this.#playing = false
   }
 
-  /** The mirrored, fading tail of what was played last, and then silence. */
-  #fadeOut(left: Float32Array, right: Float32Array, from: number): void {
-    for (let i = from; i < left.length; i++) {
-      const source = this.#tailEnd - 1 - this.#tailStep
-      if (this.#tailStep >= FADE || source < 0) {
-        left.fill(0, i)
-        right.fill(0, i)
-        return
-      }
-      const gain = 1 - ++this.#tailStep / FADE
-      left[i] = this.#left[source % CAPACITY]! * gain
-      right[i] = this.#right[source % CAPACITY]! * gain
+  /** What was heard last goes on, fading, and then silence. */
+  #extend(left: Float32Array, right: Float32Array): void {
+    if (this.#extension === undefined) {
+      left.fill(0)
+      right.fill(0)
+      return
     }
+    this.#extension.read(left, right)
+    if (this.#extension.done) this.#extension = undefined
   }
 
   #play(left: Float32Array, right: Float32Array): number {
-    const wanted = left.length
-    let rate = 1
-    if (this.#adjustment !== 0) {
-      const change = Math.max(-MAX_RATE_CHANGE, Math.min(MAX_RATE_CHANGE, this.#adjustment / ADJUST_SAMPLES))
-      rate = Math.abs(this.#adjustment) < 1 ? 1 : 1 - change
-      if (rate === 1) {
-        this.#adjustment = 0
-        this.#read = Math.round(this.#read)
+    this.#splice(left.length)
+    const count = Math.min(left.length, this.#store.end - this.#read)
+    const { left: fromLeft, right: fromRight } = this.#store
+    const tail = Math.min(count, this.#fadeIn)
+    if (tail > 0) this.#extend(left.subarray(0, tail), right.subarray(0, tail))
+    for (let i = 0; i < count; i++) {
+      const at = this.#read % CAPACITY
+      if (this.#fadeIn > 0) {
+        const gain = 1 - this.#fadeIn / FADE
+        left[i] = left[i]! * (1 - gain) + fromLeft[at]! * gain
+        right[i] = right[i]! * (1 - gain) + fromRight[at]! * gain
+        if (--this.#fadeIn === 0) this.#extension = undefined
+      } else {
+        left[i] = fromLeft[at]!
+        right[i] = fromRight[at]!
       }
+      this.#read++
     }
-    let done = 0
-    for (; done < wanted; done++) {
-      const whole = Math.floor(this.#read)
-      const fraction = this.#read - whole
-      if (whole + (fraction > 0 ? 1 : 0) >= this.#write) break
-      const a = whole % CAPACITY
-      const b = (whole + 1) % CAPACITY
-      let gain = 1
-      if (this.#fadeIn > 0) gain = 1 - this.#fadeIn-- / FADE
-      left[done] = gain * (fraction === 0 ? this.#left[a]! : this.#left[a]! * (1 - fraction) + this.#left[b]! * fraction)
-      right[done] = gain * (fraction === 0 ? this.#right[a]! : this.#right[a]! * (1 - fraction) + this.#right[b]! * fraction)
-      this.#read += rate
-    }
-    if (rate !== 1) this.#adjustment -= done * (1 - rate)
-    return done
+    return count
+  }
+
+  /** Leaves out or repeats one or more whole periods, where the sound fits: time changes and pitch does not. */
+  #splice(elapsed: number): void {
+    this.#sinceSplice += elapsed
+    const wanted = Math.abs(this.#adjustment)
+    const urgent = wanted > URGENT
+    if (wanted < MIN_LAG || this.#fadeIn > 0 || this.#sinceSplice < (urgent ? URGENT_SPLICE_EVERY : SPLICE_EVERY)) return
+    const later = this.#adjustment > 0
+    const from = later ? this.#read - MAX_LAG : this.#read
+    if (from < this.#store.begin || from + this.#search.length > this.#store.end) return
+    this.#store.copy(this.#store.left, from, this.#search)
+    const lag = findLag(this.#search, later ? MAX_LAG : 0, later ? -1 : 1, wanted + OVERSHOOT)
+    if (lag.likeness < (urgent || this.#sinceSplice > PATIENCE ? FAIR_SEAM : GOOD_SEAM)) return
+    const to = later ? this.#read - lag.samples : this.#read + lag.samples
+    this.#store.blend(this.#read, to, LAG_WINDOW)
+    this.#read = to
+    this.#adjustment += later ? -lag.samples : lag.samples
+    this.#sinceSplice = 0
   }
 
   /** Cuts the excess out, as far as sound is left to go on with. */
   #jump(): void {
-    const excess = Math.min(Math.floor(-this.#adjustment), Math.floor(this.#write - this.#read - this.#target))
+    const excess = Math.min(Math.floor(-this.#adjustment), Math.floor(this.#store.end - this.#read - this.#target))
     if (excess <= 0) return
-    this.#read = Math.round(this.#read) + excess
+    this.#store.blend(this.#read, this.#read + excess, Math.min(FADE, this.#store.end - this.#read - excess))
+    this.#read += excess
     this.#adjustment = 0
-    this.#fadeIn = FADE
   }
 
   #ptsAt(position: number): number | undefined {

@@ -108,7 +108,14 @@ export class Conductor {
           this.events.emit("muted", { participant, subscription, muted })
         },
         level: (participant, level, speaking) => this.people.level(participant ?? this.people.local, level, speaking),
+        lanesWanted: (wish) => {
+          const link = this.#hub.link(wish.link)
+          if (wish.action === "add") link?.addVideoLane()
+          else if (wish.action === "remove") link?.closeLane(wish.laneId)
+          else link?.replaceLane(wish.laneId)
+        },
         deviceLost: (publication) => this.events.emit("deviceLost", { publication }),
+        speakingWhileMuted: (publication) => this.events.emit("speakingWhileMuted", { publication }),
         heard: (keyId) => this.#fromSession(keyId, (session) => this.driver.feed({ type: "heard", session })),
         epochSeen: (keyId, epoch) =>
           this.#fromSession(keyId, (session) => this.driver.feed({ type: "epochSeen", session, epoch })),
@@ -213,6 +220,7 @@ export class Conductor {
         linkKey: (link, session, sessionKey) =>
           void mesh.setLinkKey(link.id, session.peer.keyId, Comlink.transfer(sessionKey, [sessionKey.buffer])),
         linkClosed: (link) => void mesh.removeLink(link.id),
+        pathChanged: (link) => void mesh.pathChanged(link.id),
         message: (session, message) => this.driver.feed({ type: "message", session: session.id, message }),
         heard: (session) => this.driver.feed({ type: "heard", session: session.id }),
         goaway: (session, code) => this.driver.feed({ type: "goaway", session: session.id, code }),

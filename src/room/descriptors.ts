@@ -1,8 +1,17 @@
 /** Stream descriptors: written for what this page publishes, checked and read for what others do (av-mesh D-33). */
 import { sha256Sync } from "../crypto/index.ts"
 import type { AudioEncoding, VideoEncoding } from "../media/types.ts"
+import { codecNameOf } from "../media/video-codecs.ts"
 import { AvError } from "../wire/errors.ts"
-import { CODEC_AV1_SVC, CODEC_OPUS, descriptorPreimage, equalBytes, type StreamDescriptor, toHex } from "../wire/index.ts"
+import {
+  CODEC_AV1_SVC,
+  CODEC_OPAQUE,
+  CODEC_OPUS,
+  descriptorPreimage,
+  equalBytes,
+  type StreamDescriptor,
+  toHex,
+} from "../wire/index.ts"
 import type { Bytes, PeerKeyId, SealProfile } from "../wire/types.ts"
 
 /** Share of an L1T2 stream's bytes that is the base layer, measured with AV1. */
@@ -24,7 +33,8 @@ export function videoDescriptor(inputs: StreamInputs, encoding: VideoEncoding): 
   return {
     ...inputs,
     subStreamPath: new Uint8Array(0),
-    codecId: CODEC_AV1_SVC,
+    // Fallback codecs have no number of their own; `codec` names them (D-32).
+    codecId: codecNameOf(encoding.codec) === "av1" ? CODEC_AV1_SVC : CODEC_OPAQUE,
     maxLayer: { spatial: 0, temporal: encoding.temporalLayers - 1, quality: 255 },
     bitrates: layered ? [cell(0, BASE_SHARE), cell(1, 1 - BASE_SHARE)] : [cell(0, 1)],
     fountain: { mapping: "fec" },

@@ -1,6 +1,14 @@
 /** Cameras and microphones for a page that wants to go on whatever is missing: problems are listed, not thrown. */
-import { type Device, listDevices as listMediaDevices, openDevices as openMediaDevices } from "../media/index.ts"
-import { type AvError, isAvError } from "../wire/errors.ts"
+import {
+  type Device,
+  DeviceKeeper,
+  listDevices as listMediaDevices,
+  onDeviceChange,
+  openDevices as openMediaDevices,
+  watchPage,
+} from "../media/index.ts"
+import { AvError, isAvError } from "../wire/errors.ts"
+import type { Publication } from "./types.ts"
 
 export interface DeviceChoice {
   /** `true`: the default camera; a string: the device with this id. Default false. */
@@ -62,4 +70,47 @@ export async function listDevices(): Promise<DeviceList> {
   const devices = await listMediaDevices()
   const of = (kind: Device["kind"]) => devices.filter((device) => device.kind === kind)
   return { cameras: of("camera"), microphones: of("microphone"), speakers: of("speaker") }
+}
+
+export interface KeptDevice {
+  /** The person chose another device; undefined: whatever the system has as its default. */
+  prefer(device: string | undefined): void
+  /** Leaves the publication as it is from now on. Idempotent. */
+  close(): void
+}
+
+/**
+ * Keeps a camera or microphone publication going: on another device when its own disappears, back on `preferred` when that
+ * returns, and on the system's default when nothing was chosen. The other members keep the same track throughout.
+ *
+ * @param options.onChange told of every track that takes over, for a preview or a device menu
+ * @throws AvError `TrackUnknown` when the publication has no track, `MediaUnsupported` where the page has no access to devices
+ */
+export function keepDevice(
+  publication: Publication,
+  options: { preferred?: string; onChange?: (track: MediaStreamTrack) => void } = {},
+): KeptDevice {
+  const { kind, track } = publication
+  if (track === undefined) throw new AvError("TrackUnknown", { publication: publication.id })
+  const { preferred, onChange } = options
+  const keeper = new DeviceKeeper({
+    kind: kind === "video" ? "camera" : "microphone",
+    track,
+    ...(preferred === undefined ? {} : { preferred }),
+    list: listMediaDevices,
+    open: async (device) => (await openMediaDevices({ [kind]: device })).getTracks()[0]!,
+    use: async (fresh) => {
+      await publication.replaceTrack(fresh)
+      onChange?.(fresh)
+    },
+    onDeviceChange,
+  })
+  const stopWatching = watchPage({ onReturn: () => keeper.check() })
+  return {
+    prefer: (device) => keeper.prefer(device),
+    close() {
+      stopWatching()
+      keeper.close()
+    },
+  }
 }

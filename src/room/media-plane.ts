@@ -25,10 +25,15 @@ export interface MediaPlaneEvents {
   /** Level of a remote (`participant`) or the local microphone (undefined), 0..1. */
   level(participant: RoomParticipant | undefined, level: number, speaking: boolean): void
   deviceLost(publication: LocalPublication): void
+  speakingWhileMuted(publication: LocalPublication): void
   heard(keyId: PeerKeyId): void
   epochSeen(keyId: PeerKeyId, epoch: U64): void
+  /** The mesh worker wants a link to have another number of lanes. */
+  lanesWanted(wish: LaneWishEvent): void
   warning(error: AvError): void
 }
+
+export type LaneWishEvent = Extract<MeshEvent, { type: "lanes-wanted" }>
 
 export interface MediaPlaneOptions {
   workers: RoomWorkers
@@ -147,9 +152,9 @@ export class MediaPlane {
   async #addSource(sourceKey: string, track: MediaStreamTrack): Promise<() => void> {
     const { publish } = this.#options.workers
     if (track.kind === "video") {
-      const { readable } = captureVideo(track)
-      await publish.addVideoSource(sourceKey, Comlink.transfer(readable, [readable]))
-      return () => {}
+      const { source, close } = captureVideo(track)
+      await publish.addVideoSource(sourceKey, Comlink.transfer(source, [source]))
+      return close
     }
     const capture = await this.#options.audio.capture(track)
     await publish.addAudioSource(sourceKey, Comlink.transfer(capture.port, [capture.port]))
@@ -160,16 +165,17 @@ export class MediaPlane {
     const { receive } = this.#options.workers
     const { streamKey, codec, temporalLayers, channels } = stream
     if (stream.kind === "video") {
-      const { track, writable } = createVideoOutput()
-      await receive.addVideo(streamKey, { group, codec, temporalLayers }, Comlink.transfer(writable, [writable]))
-      return closable(track, () => void receive.removeStream(streamKey))
+      const { track, sink } = createVideoOutput()
+      await receive.addVideo(streamKey, { group, codec, temporalLayers }, Comlink.transfer(sink, [sink]))
+      return { ...closable(track, () => void receive.removeStream(streamKey)), setVolume: () => undefined }
     }
     const output = await this.#options.audio.createOutput()
     await receive.addAudio(streamKey, { group, codec, channels }, Comlink.transfer(output.port, [output.port]))
-    return closable(output.track, () => {
+    const close = () => {
       void receive.removeStream(streamKey)
       output.close()
-    })
+    }
+    return { ...closable(output.track, close), setVolume: output.setVolume }
   }
 
   #meshEvent(event: MeshEvent): void {
@@ -183,6 +189,9 @@ export class MediaPlane {
         return
       case "unknown-epoch":
         events.epochSeen(event.from, event.epoch)
+        return
+      case "lanes-wanted":
+        events.lanesWanted(event)
         return
       case "stream-silent":
         this.subscriptions.silent(streamKeyOf(event.streamId), event.silentMs)
@@ -199,6 +208,13 @@ export class MediaPlane {
     const { events } = this.#options
     if (event.type === "level") events.level(undefined, event.level, event.speaking)
     else if (event.type === "encoding") this.publications.encodingChanged(event.streamKey, event.encoding)
+    else if (event.type === "muted-speech") {
+      const publication = this.publications.byLabel(event.sourceKey)
+      if (publication?.muted) events.speakingWhileMuted(publication)
+    } else if (event.type === "codec-too-slow")
+      this.publications.codecTooSlow(event.streamKey, event.codec).catch((error: unknown) => {
+        if (isAvError(error)) events.warning(error)
+      })
     else if (event.type === "encoder-error") events.warning(codecError(event.error, event.message, event.fatal))
   }
 
@@ -211,7 +227,7 @@ export class MediaPlane {
   }
 }
 
-function closable(track: MediaStreamTrack, release: () => void): RemoteOutput {
+function closable(track: MediaStreamTrack, release: () => void): Omit<RemoteOutput, "setVolume"> {
   return {
     track,
     close() {

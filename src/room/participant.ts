@@ -9,12 +9,19 @@ export class RoomParticipant implements Participant {
   connection: ConnectionState
   speaking = false
   audioLevel = 0
+  volume = 1
   readonly tracks = new Map<string, Subscription>()
 
   constructor(id: string, isLocal: boolean) {
     this.id = id
     this.isLocal = isLocal
     this.connection = isLocal ? "connected" : "connecting"
+  }
+
+  setVolume(volume: number): void {
+    if (!Number.isFinite(volume)) return
+    this.volume = Math.min(2, Math.max(0, volume))
+    for (const subscription of this.tracks.values()) subscription.setVolume(this.volume)
   }
 
   get subscriptions(): readonly Subscription[] {

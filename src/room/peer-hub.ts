@@ -48,6 +48,8 @@ export interface PeerHubEvents {
   /** A direct link's key: at once with its session, and again when it was renewed. */
   linkKey(link: PeerLink, session: ControlSession, sessionKey: Bytes): void
   linkClosed(link: PeerLink): void
+  /** The link runs over another path now. */
+  pathChanged(link: PeerLink): void
   message(session: ControlSession, message: ControlMessage): void
   heard(session: ControlSession): void
   goaway(session: ControlSession, code: number): void
@@ -220,6 +222,7 @@ export class PeerHub {
       this.#options.events.linkKey(link, session, sessionKey)
       this.#adopt(session)
     })
+    link.on("path", () => this.#options.events.pathChanged(link))
     link.on("sessionKey", ({ sessionKey }) => {
       if (link.session !== undefined) this.#options.events.linkKey(link, link.session, sessionKey)
     })

@@ -1,5 +1,6 @@
 /** The local side of media: tracks become sources and streams in the workers, and descriptors in this member's state. */
 import type { AudioEncoding, VideoEncoding } from "../media/types.ts"
+import { codecNameOf, codecsBelow, type VideoCodecName } from "../media/video-codecs.ts"
 import { type MeshPublish, streamKeyOf } from "../pipeline/index.ts"
 import type { AudioPublishOptions, VideoPublishOptions } from "../pipeline/publish/types.ts"
 import { deriveStreamId } from "../seal/inner/index.ts"
@@ -39,6 +40,8 @@ export class Publications implements PublicationHost {
   readonly #host: PublishingHost
   readonly #byLabel = new Map<string, LocalPublication>()
   readonly #options = new WeakMap<LocalPublication, PublishOptions>()
+  /** Codecs left for a publication whose first choice was too slow. */
+  readonly #codecs = new WeakMap<LocalPublication, readonly VideoCodecName[]>()
 
   constructor(host: PublishingHost) {
     this.#host = host
@@ -46,6 +49,10 @@ export class Publications implements PublicationHost {
 
   get all(): readonly LocalPublication[] {
     return [...this.#byLabel.values()]
+  }
+
+  byLabel(label: string): LocalPublication | undefined {
+    return this.#byLabel.get(label)
   }
 
   byStreamKey(streamKey: string): LocalPublication | undefined {
@@ -79,7 +86,7 @@ export class Publications implements PublicationHost {
     publication.muted = muted
     // The encoder is told first, so that the black pictures of a disabled track are never sent as if they were ours.
     if (muted) await this.#host.setSourceMuted(publication.label, true)
-    if (publication.track !== undefined) publication.track.enabled = !publication.muted
+    if (publication.track !== undefined) publication.track.enabled = isEnabled(publication)
     if (!muted) await this.#host.setSourceMuted(publication.label, false)
     this.#host.changed(true)
   }
@@ -89,7 +96,7 @@ export class Publications implements PublicationHost {
     if (track.kind !== publication.kind) throw new AvError("UsageError", { expected: publication.kind, actual: track.kind })
     if (track.readyState !== "live") throw new AvError("TrackEnded", { track: track.id })
     publication.release()
-    track.enabled = !publication.muted
+    track.enabled = isEnabled(publication)
     publication.track = track
     publication.release = await this.#feed(publication, track)
   }
@@ -97,9 +104,7 @@ export class Publications implements PublicationHost {
   /** The room got another id: stream ids contain it, so everything is published anew. */
   async republish(): Promise<void> {
     for (const publication of this.all) {
-      this.#stopStream(publication)
-      publication.instance = this.#host.random(16)
-      await this.#start(publication)
+      await this.#startAnew(publication)
     }
     this.#host.changed(true)
   }
@@ -130,6 +135,33 @@ export class Publications implements PublicationHost {
       descriptor: this.#videoDescriptor(publication, streamId, encoding),
     }
     this.#host.changed(false)
+  }
+
+  /** This machine cannot encode with that codec in time: go on with one further down, as a new stream. */
+  async codecTooSlow(streamKey: string, codec: string): Promise<void> {
+    const publication = this.byStreamKey(streamKey)
+    const name = codecNameOf(codec)
+    const below = name === undefined ? [] : codecsBelow(name)
+    if (publication === undefined || below.length === 0) return
+    const before = this.#codecs.get(publication)
+    this.#codecs.set(publication, below)
+    try {
+      await this.#startAnew(publication)
+    } catch (error) {
+      // Better slow than not at all.
+      if (before === undefined) this.#codecs.delete(publication)
+      else this.#codecs.set(publication, before)
+      if (publication.ended) throw error
+      await this.#startAnew(publication)
+    }
+    this.#host.changed(true)
+  }
+
+  /** The same track as another stream. */
+  async #startAnew(publication: LocalPublication): Promise<void> {
+    this.#stopStream(publication)
+    publication.instance = this.#host.random(16)
+    await this.#start(publication)
   }
 
   async #publishTrack(track: MediaStreamTrack, options: PublishOptions): Promise<LocalPublication> {
@@ -184,12 +216,15 @@ export class Publications implements PublicationHost {
       const bitrate = options.maxBitrate === undefined ? {} : { maxBitrate: options.maxBitrate }
       if (kind === "video") {
         const settings = track?.getSettings() ?? {}
+        const left = this.#codecs.get(publication)
+        const codecs = left === undefined ? {} : { codecs: left }
         const encoding = await this.#host.startVideo(streamKey, label, {
           width: settings.width ?? 640,
           height: settings.height ?? 360,
           frameRate: Math.min(30, options.frameRate ?? settings.frameRate ?? 30),
           detail: publication.source === "screen",
           ...bitrate,
+          ...codecs,
         })
         publication.stream = {
           streamId,
@@ -198,7 +233,7 @@ export class Publications implements PublicationHost {
           descriptor: this.#videoDescriptor(publication, streamId, encoding),
         }
       } else {
-        const encoding = await this.#host.startAudio(streamKey, label, bitrate)
+        const encoding = await this.#host.startAudio(streamKey, label, { ...bitrate, music: publication.source === "screen" })
         const base = { ...inputs, streamId, instance }
         publication.stream = { streamId, streamKey, codec: encoding.codec, descriptor: audioDescriptor(base, encoding) }
       }
@@ -235,6 +270,14 @@ export class Publications implements PublicationHost {
       if (!this.#byLabel.has(label)) return label
     }
   }
+}
+
+/**
+ * A muted camera is switched off. A muted microphone goes on listening, and the publish worker throws away what it hears except
+ * for the fact that somebody is talking; an application that wants the device off stops the track and replaces it later.
+ */
+function isEnabled({ kind, muted }: LocalPublication): boolean {
+  return kind === "audio" || !muted
 }
 
 /** Without a word from the caller: screens say so in their settings, everything else is the usual device of its kind. */

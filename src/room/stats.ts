@@ -14,7 +14,7 @@ import { toHex } from "../wire/index.ts"
 import type { MediaPlane } from "./media-plane.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
-import type { LaneStats, LinkStats, ReceiveStreamStats, RoomStats, SendStreamStats } from "./types.ts"
+import type { LaneStats, LinkFlowStats, LinkStats, ReceiveStreamStats, RoomStats, SendStreamStats } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** Where the figures come from. */
@@ -53,12 +53,18 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
   const meshLinks = new Map(mesh.links.map((link) => [link.link, link]))
   const links = transports.map(({ session, stats }): LinkStats => {
     const media = meshLinks.get(session.id)
+    const rttMs = media?.rttMs ?? stats.rttMs
+    const openMs = new Map(stats.lanes.map((lane) => [lane.laneId, lane.openMs]))
     return {
       peer: session.peer.keyId,
       kind: "direct",
       ...(stats.path === undefined ? {} : { path: stats.path }),
-      ...(stats.rttMs === undefined ? {} : { rttMs: stats.rttMs }),
-      lanes: [...stats.lanes.filter((lane) => lane.role === "control").map(controlLane), ...(media?.lanes ?? []).map(laneStats)],
+      ...(rttMs === undefined ? {} : { rttMs }),
+      ...(media === undefined ? {} : flowStats(media)),
+      lanes: [
+        ...stats.lanes.filter((lane) => lane.role === "control").map(controlLane),
+        ...(media?.lanes ?? []).map((lane) => laneStats(lane, openMs.get(lane.id))),
+      ],
       drops: add(stats.drops, linkDrops(media)),
     }
   })
@@ -110,6 +116,7 @@ function sendStats(
     chunks: mesh.chunks,
     bitrate: worker?.bitrate ?? 0,
     droppedFrames: mesh.droppedFrames + (worker?.droppedFrames ?? 0),
+    ...(mesh.targetBitrate === undefined ? {} : { targetBitrate: mesh.targetBitrate }),
     ...pick(worker, ["width", "height", "frameRate", "encodeMs"]),
   }
 }
@@ -133,6 +140,9 @@ function receiveStats(
     frames: mesh.frames,
     repairedFrames: mesh.repairedFrames,
     lostFrames: mesh.lostFrames,
+    within100: mesh.within100,
+    within150: mesh.within150,
+    within250: mesh.within250,
     skippedFrames: worker?.skippedFrames ?? 0,
     decodedFrames: worker?.decodedFrames ?? 0,
     renderedFrames: worker?.renderedFrames ?? 0,
@@ -153,9 +163,13 @@ function controlLane(lane: { laneId: number; state: string }): LaneStats {
   return { id: lane.laneId, role: "control", state: lane.state, path: "page", ...nothing, bufferedAmount: 0, gateRefusals: 0 }
 }
 
-function laneStats(lane: MeshLaneStats): LaneStats {
-  const { reportedLoss, ...rest } = lane
-  return reportedLoss === undefined ? rest : { ...rest, reportedLoss }
+function laneStats(lane: MeshLaneStats, openMs: number | undefined): LaneStats {
+  return openMs === undefined ? lane : { ...lane, openMs }
+}
+
+function flowStats(media: MeshLinkStats): LinkFlowStats {
+  const { link: _link, peer: _peer, rttMs: _rtt, lanes: _lanes, queued: _queued, shed: _shed, drops: _drops, ...flow } = media
+  return flow
 }
 
 function linkDrops(link: MeshLinkStats | undefined): Record<string, number> {

@@ -20,6 +20,7 @@ const PATIENCE_MAX_MS = 40_000
 /** A track made of a remote stream, and how to let go of it. */
 export interface RemoteOutput {
   track: MediaStreamTrack
+  setVolume(volume: number): void
   close(): void
 }
 
@@ -80,6 +81,10 @@ export class RemoteSubscription implements Subscription {
   get track(): MediaStreamTrack {
     if (this.output === undefined) throw new AvError("TrackUnknown", { subscription: this.id })
     return this.output.track
+  }
+
+  setVolume(volume: number): void {
+    this.output?.setVolume(volume)
   }
 
   setPolicy(policy: ReceiverLayerPolicy): void {
@@ -195,6 +200,7 @@ export class Subscriptions {
           return
         }
         subscription.output = output
+        output.setVolume(participant.volume)
         participant.tracks.set(subscription.id, subscription)
         if (subscription.muted) this.#host.setOutputMuted(entry.stream.streamKey, true)
         this.#host.started(subscription)

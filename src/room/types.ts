@@ -73,6 +73,8 @@ export interface Subscription {
   readonly track: MediaStreamTrack
   readonly muted: boolean
   setPolicy(policy: ReceiverLayerPolicy): void
+  /** How loud this sound is here: 1 as it came, 0 silent, at most 2. Does nothing for video. */
+  setVolume(volume: number): void
 }
 
 export interface Participant {
@@ -85,6 +87,10 @@ export interface Participant {
   /** Audio level 0..1 of the last moment. */
   readonly audioLevel: number
   readonly subscriptions: readonly Subscription[]
+  /** How loud this participant is here, 0..2; 1 unless changed. */
+  readonly volume: number
+  /** Sets the volume of everything this participant sends now and later. */
+  setVolume(volume: number): void
 }
 
 export interface ChatMessage {
@@ -109,6 +115,8 @@ export type RoomEvents = {
   trackEnded: { participant: Participant; subscription: Subscription }
   muted: { participant: Participant; subscription: Subscription; muted: boolean }
   speaking: { participant: Participant; speaking: boolean }
+  /** The person here talks while this publication is muted; told once per stretch of talking. Nothing of it is sent. */
+  speakingWhileMuted: { publication: Publication }
   message: ChatMessage
   data: { from: Participant; topic: string; bytes: Uint8Array }
   /** The group moved to a new key. */
@@ -128,6 +136,10 @@ export interface LaneStats {
   id: number
   role: "control" | "audio" | "video"
   state: string
+  /** `suspect` and `dead` lanes carry nothing new; `careful`: just back. Media lanes only. */
+  use?: "ok" | "careful" | "suspect" | "dead"
+  /** From creation to open. */
+  openMs?: number
   /** `transferred`: the channel lives in the mesh worker; `forwarded`: the page passes buffers through; `page`: control. */
   path: "transferred" | "forwarded" | "page"
   sentMessages: number
@@ -139,15 +151,58 @@ export interface LaneStats {
   /** Share of our messages that the peer's reports miss, 0..1; absent before the first report. */
   reportedLoss?: number
   bufferedAmount: number
+  /** Most that was buffered since the last call of `stats()`. */
+  maxBufferedAmount?: number
+  /** Delay over the shortest one of the last minute, as the peer saw it last; ms. */
+  minDelayMs?: number
   /** Messages dropped because the lane was above its gate. */
   gateRefusals: number
 }
 
-export interface LinkStats {
+/**
+ * What a direct link sends and how well the path takes it (link-lanes 12). Figures of the sending direction, except `nackSent`
+ * and `rtxUseful`.
+ */
+export interface LinkFlowStats {
+  /** What the link may send over its video lanes, repair included; bit/s. */
+  rate: number
+  /** `compete`: another transfer keeps the path full, so the delay can not be kept low. */
+  mode: "startup" | "steady" | "compete"
+  /** Queueing delay on the path, ms. */
+  queueMs: number
+  /** How often the shortest delay of a lane changed. */
+  baseChanges: number
+  /** Share of messages lost, fading over 3 s; and the mean run of losses in the order of sending. */
+  lossPct: number
+  lossRun: number
+  /** Bit/s that arrived at the peer. */
+  delivered: number
+  /** Messages sent on video lanes. */
+  sent: number
+  /** Share of messages given up because they would have come too late. */
+  shedPct: number
+  /** Numbers this page asked for again. */
+  nackSent: number
+  /** Messages sent again. */
+  rtxSent: number
+  /** Messages that came again before their frame was complete, as far as this page can tell. */
+  rtxUseful: number
+  /** Repair symbols in relation to other messages. */
+  repairPct: number
+  /** How long the lanes, and not the path, were the limit. */
+  laneLimitedMs: number
+  /** Video lanes. */
+  lanesOpen: number
+  lanesWanted: number
+  laneDeaths: number
+}
+
+export interface LinkStats extends Partial<LinkFlowStats> {
   peer: string
   kind: "direct" | "routed"
   /** `direct` or through a TURN server; undefined while unknown. */
   path?: "host" | "srflx" | "prflx" | "relay"
+  /** Round trip in ms: of the reports where media flows, else what ICE measured. */
   rttMs?: number
   lanes: LaneStats[]
   /** What was refused on this link, by error name. */
@@ -169,6 +224,8 @@ export interface SendStreamStats {
   height?: number
   frameRate?: number
   encodeMs?: number
+  /** What the links allow the encoder to make, bit/s; absent before the first video subscriber. */
+  targetBitrate?: number
   droppedFrames: number
 }
 
@@ -186,6 +243,10 @@ export interface ReceiveStreamStats {
   repairedFrames: number
   /** Frames given up because too many symbols were missing. */
   lostFrames: number
+  /** Frames complete so long after capture, relative to the fastest frame of the last minute; `frames` is the whole. */
+  within100: number
+  within150: number
+  within250: number
   /** Frames received but not fed to the decoder because a reference was missing. */
   skippedFrames: number
   decodedFrames: number

@@ -1,15 +1,24 @@
-/** A received video stream as a MediaStreamTrack whose pictures the receive worker writes. */
+/** A received video stream as a MediaStreamTrack whose pictures the receive worker gives. */
 import { requireFeature } from "../support.ts"
+import { canOutputByCanvas, createCanvasOutput } from "./canvas-output.ts"
 
 export interface VideoOutput {
   readonly track: MediaStreamTrack
   /** Transfer it to the receive worker (`ReceiveApi.addVideo`). */
-  readonly writable: WritableStream<VideoFrame>
+  readonly sink: WritableStream<VideoFrame> | MessagePort
 }
 
-/** @throws AvError `MediaUnsupported` without MediaStreamTrackGenerator */
+/**
+ * A generator where the browser has one, and a canvas otherwise.
+ *
+ * @throws AvError `MediaUnsupported` where there is neither
+ */
 export function createVideoOutput(): VideoOutput {
+  if (typeof MediaStreamTrackGenerator === "undefined" && canOutputByCanvas()) {
+    const output = createCanvasOutput()
+    if (output !== undefined) return { track: output.track, sink: output.port }
+  }
   requireFeature("MediaStreamTrackGenerator", "show video")
   const generator = new MediaStreamTrackGenerator({ kind: "video" })
-  return { track: generator, writable: generator.writable }
+  return { track: generator, sink: generator.writable }
 }

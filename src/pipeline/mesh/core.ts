@@ -3,6 +3,7 @@
  * here: {@link MeshIo} brings them, `src/pipeline/mesh/host.ts` in a worker, a fake network in tests.
  */
 import type { LaneChannel, LaneHandlers, MediaLaneRole } from "../../link/lane-port.ts"
+import { LastRates } from "../../link/last-rates.ts"
 import type { MeshToPublish, MeshToReceive, PublishToMesh } from "../../media/types.ts"
 import type { Bytes, PeerKeyId, ReceiverLayerPolicy, U64 } from "../../wire/types.ts"
 import { EpochKeys } from "./epoch-keys.ts"
@@ -12,6 +13,7 @@ import { TransitKeys } from "./hop/transit.ts"
 import { PublishedStream } from "./published-stream.ts"
 import { ReceivedStream } from "./received-stream.ts"
 import { Receiving } from "./receiving.ts"
+import { steer } from "./steering.ts"
 import { streamKeyOf } from "./stream-key.ts"
 import type {
   MeshAnswer,
@@ -34,6 +36,8 @@ const HEARD_EVERY_MS = 1_000
 const SILENT_MS = 1_500
 const SILENT_AGAIN_MS = 2_000
 const SILENCE_CHECK_MS = 100
+/** Encoders are looked after this often, ms. */
+const STEER_EVERY_MS = 50
 
 /** What the core needs from its surroundings. */
 export interface MeshIo {
@@ -61,6 +65,8 @@ export class MeshCore {
   readonly #published = new Map<string, PublishedStream>()
   readonly #heardAt = new Map<MeshLink, number>()
   readonly #silentToldAt = new WeakMap<Inflow, number>()
+  readonly #lastRates = new LastRates()
+  #steeredAt = Number.NEGATIVE_INFINITY
   #silenceCheckedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MeshOptions, io: MeshIo) {
@@ -102,6 +108,7 @@ export class MeshCore {
     if (link === undefined) return
     this.#links.delete(linkId)
     this.#heardAt.delete(link)
+    if (link.peer !== undefined) this.#lastRates.remember(link.peer, link.sender.rate, this.#io.now())
     if (link.peer !== undefined && this.#linkOf.get(link.peer) === link) this.#linkOf.delete(link.peer)
     this.#transit.forget(linkId)
     for (const stream of this.#published.values()) stream.fanout.removeLink(link)
@@ -111,9 +118,14 @@ export class MeshCore {
 
   setLinkKey(linkId: MeshLinkId, peer: PeerKeyId, sessionKey: Bytes): void {
     const link = this.#link(linkId)
+    if (link.peer === undefined) link.sender.rate.startAt(this.#lastRates.recall(peer, this.#io.now()))
     link.peer = peer
     this.#linkOf.set(peer, link)
     this.#transit.setSessionKey(linkId, sessionKey)
+  }
+
+  pathChanged(linkId: MeshLinkId): void {
+    this.#links.get(linkId)?.pathChanged()
   }
 
   // ---- content keys
@@ -169,6 +181,11 @@ export class MeshCore {
     if (link.closed) return refuse("SessionClosed")
     if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
     stream.subscribe({ peer, link, sealer, policy })
+    // First how much, then the keyframe: one of the old size might not get through.
+    if (stream.facts.kind === "video") {
+      steer(this.#published.values(), this.#io.now())
+      stream.wantKeyframe()
+    }
     return { ok: true }
   }
 
@@ -183,14 +200,12 @@ export class MeshCore {
   }
 
   setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer {
-    const subscriber = this.#published.get(streamKeyOf(streamId))?.fanout.get(peer)
-    if (subscriber === undefined) return refuse("SubscriberNotFound")
-    subscriber.policy = policy
-    return { ok: true }
+    const changed = this.#published.get(streamKeyOf(streamId))?.setPolicy(peer, policy) ?? false
+    return changed ? { ok: true } : refuse("SubscriberNotFound")
   }
 
   removeSubscriber(streamId: Bytes, peer: PeerKeyId): MeshAnswer {
-    const removed = this.#published.get(streamKeyOf(streamId))?.fanout.remove(peer) ?? false
+    const removed = this.#published.get(streamKeyOf(streamId))?.unsubscribe(peer) ?? false
     return removed ? { ok: true } : refuse("SubscriberNotFound")
   }
 
@@ -241,6 +256,10 @@ export class MeshCore {
     this.#receiving.tick(now)
     for (const stream of this.#published.values()) stream.tick(now)
     for (const link of this.#links.values()) link.tick()
+    if (now - this.#steeredAt >= STEER_EVERY_MS) {
+      this.#steeredAt = now
+      steer(this.#published.values(), now)
+    }
     this.#tellSilence(now)
   }
 
@@ -283,7 +302,13 @@ export class MeshCore {
   #link(linkId: MeshLinkId): MeshLink {
     const known = this.#links.get(linkId)
     if (known !== undefined) return known
-    const link = new MeshLink(linkId, this.#io.now)
+    const startRate = this.#options.startRate
+    const link = new MeshLink(linkId, {
+      now: this.#io.now,
+      ...(startRate === undefined ? {} : { startRate }),
+      mediaLinks: () => this.#links.size,
+      wish: (wish) => this.#io.emit({ type: "lanes-wanted", link: linkId, ...wish }),
+    })
     this.#links.set(linkId, link)
     return link
   }

@@ -94,6 +94,10 @@ export class MeshHost implements MeshApi {
     this.#live().setLinkKey(link, peer, sessionKey)
   }
 
+  pathChanged(link: MeshLinkId): void {
+    this.#live().pathChanged(link)
+  }
+
   setSealEpoch(epoch: U64): void {
     this.#live().setSealEpoch(epoch)
   }

@@ -1,5 +1,5 @@
 /** Encoded frame → the plaintexts of its chunks: fountain symbols (D-31, D-36) or plain fragments (D-30). */
-import { encodeLiveFrame } from "../../fountain/index.ts"
+import { encodeLiveFrame, type RepairPolicy } from "../../fountain/index.ts"
 import type { EncodedFrame } from "../../media/types.ts"
 import { AvError } from "../../wire/errors.ts"
 import { encodeFountainBody } from "../../wire/fountain-body.ts"
@@ -22,13 +22,16 @@ export interface Packet {
   plaintext: Bytes
   codecId: number
   layer: ChunkLayer
+  /** Of a fountain symbol: source symbols of its object. */
+  nSource?: number
 }
 
 /**
  * Cuts a frame into packets that fit a lane, source symbols before repair.
+ * @param repair repair symbols for so many source symbols; without it the 30 % of the live profile
  * @throws AvError `PayloadTooLarge` above {@link MAX_FRAME_BYTES}, `PayloadInvalid` for a time or duration that has no wire form.
  */
-export function packetize(stream: MeshStream, frameId: number, frame: EncodedFrame): Packet[] {
+export function packetize(stream: MeshStream, frameId: number, frame: EncodedFrame, repair?: RepairPolicy): Packet[] {
   const bytes = new Uint8Array(frame.data)
   if (bytes.length > MAX_FRAME_BYTES) throw new AvError("PayloadTooLarge", { len: bytes.length, capacity: MAX_FRAME_BYTES })
   if (!Number.isSafeInteger(frame.ptsUs) || frame.ptsUs < 0) throw new AvError("PayloadInvalid", { why: "time" })
@@ -40,14 +43,14 @@ export function packetize(stream: MeshStream, frameId: number, frame: EncodedFra
     frameId,
   }
   const temporal = frame.keyframe ? 0 : frame.temporalId
-  if (stream.fountain && stream.kind === "video" && bytes.length > 0) return fountainPackets(about, temporal, bytes)
+  if (stream.fountain && stream.kind === "video" && bytes.length > 0) return fountainPackets(about, temporal, bytes, repair)
   return plainPackets(stream, about, temporal, bytes)
 }
 
 type FrameFacts = Pick<MediaPayload, "keyframe" | "discontinuity" | "aux" | "ptsUs" | "frameId">
 
-function fountainPackets(about: FrameFacts, temporal: number, bytes: Bytes): Packet[] {
-  return encodeLiveFrame(bytes).flatMap(({ symbols, fragIndex, fragCount, ...object }) =>
+function fountainPackets(about: FrameFacts, temporal: number, bytes: Bytes, repair?: RepairPolicy): Packet[] {
+  return encodeLiveFrame(bytes, repair).flatMap(({ symbols, fragIndex, fragCount, ...object }) =>
     symbols.map(({ symbolId, bytes: symbol, quality }) => {
       const body = encodeFountainBody({ symbolId, ...object, contentKind: PAYLOAD_KIND_VIDEO, symbol })
       const lastFragment = fragIndex === fragCount - 1
@@ -55,6 +58,7 @@ function fountainPackets(about: FrameFacts, temporal: number, bytes: Bytes): Pac
         plaintext: encodeMediaPayload({ kind: PAYLOAD_KIND_FOUNTAIN, ...about, fragIndex, fragCount, lastFragment, body }),
         codecId: CODEC_FOUNTAIN,
         layer: { spatial: 0, temporal, quality },
+        nSource: object.nSource,
       }
     }),
   )

@@ -1,12 +1,17 @@
 /** One of our streams: frames of the publish worker are cut, inner-sealed once, and handed to every subscriber. */
+import { EncodedShare, EncoderTarget } from "../../link/encoder-target.ts"
+import { publisherRepair } from "../../link/lane-capacity.ts"
+import { MESSAGE_OVERHEAD } from "../../link/pacer.ts"
 import type { EncodedFrame } from "../../media/types.ts"
 import { StreamSealer } from "../../seal/inner/index.ts"
 import { AvError, type ErrorCode, isAvError } from "../../wire/errors.ts"
-import type { Bytes, PeerKeyId } from "../../wire/types.ts"
+import type { Bytes, PeerKeyId, ReceiverLayerPolicy } from "../../wire/types.ts"
 import type { MeshIo } from "./core.ts"
 import { DropCounter } from "./drops.ts"
 import type { EpochKeys } from "./epoch-keys.ts"
 import { Fanout, type Subscriber } from "./hop/fanout.ts"
+import { PolicyRaises } from "./hop/raise.ts"
+import { sizeOf } from "./hop/sender.ts"
 import { type Packet, packetize } from "./packetize.ts"
 import { streamKeyOf } from "./stream-key.ts"
 import type { MeshPublish, MeshSendStats } from "./types.ts"
@@ -15,8 +20,16 @@ import type { MeshPublish, MeshSendStats } from "./types.ts"
 const MAX_FRAMES_IN_WORK = 16
 /** A stream nobody wants for this long is not encoded, in ms (RM-19). */
 const REST_AFTER_MS = 5_000
+/** A subscriber that waits for a keyframe has it asked for this often, ms, as long as frames come at all. */
+const KEYFRAME_AGAIN_MS = 1_000
+const FLOWING_MS = 500
 /** An exhausted key or counter is told this often, in ms. */
 const EXHAUSTED_EVERY_MS = 1_000
+/**
+ * A keyframe, and what follows it this closely, may wait this much longer in the queue of a link than STALE_MS: without it
+ * nothing that comes later can be shown, and the next one would be no smaller.
+ */
+const KEYFRAME_PATIENCE_MS = 350
 
 export class PublishedStream {
   readonly facts: MeshPublish
@@ -28,6 +41,12 @@ export class PublishedStream {
   readonly #port: string
   readonly #sealer: StreamSealer
   /** Frames one after the other, so that they leave in order. */
+  readonly #raises = new PolicyRaises()
+  readonly encoded = new EncodedShare()
+  readonly target = new EncoderTarget()
+  #keyframeAt = Number.NEGATIVE_INFINITY
+  #askedAt = Number.NEGATIVE_INFINITY
+  #frameAt = Number.NEGATIVE_INFINITY
   #line: Promise<void> = Promise.resolve()
   #inWork = 0
   #serial = 0
@@ -57,14 +76,31 @@ export class PublishedStream {
 
   subscribe(subscriber: Omit<Subscriber, "lastSentAt" | "awaitsKeyframe">): void {
     const video = this.facts.kind === "video"
+    const known = this.fanout.get(subscriber.peer)
+    if (known !== undefined) this.#raises.forget(known)
     this.fanout.add({ ...subscriber, lastSentAt: Number.NEGATIVE_INFINITY, awaitsKeyframe: video })
     this.#lastWantedAt = this.#io.now()
     this.#setActive(true)
-    if (video) this.wantKeyframe()
+  }
+
+  /** `false`: there is no such subscriber. More layers may come a moment later, when its link has room for them. */
+  setPolicy(peer: PeerKeyId, policy: ReceiverLayerPolicy): boolean {
+    const subscriber = this.fanout.get(peer)
+    if (subscriber === undefined) return false
+    const now = this.#io.now()
+    this.#raises.set(subscriber, policy, this.encoded.pathRate(now), now)
+    return true
+  }
+
+  unsubscribe(peer: PeerKeyId): boolean {
+    const subscriber = this.fanout.get(peer)
+    if (subscriber !== undefined) this.#raises.forget(subscriber)
+    return this.fanout.remove(peer)
   }
 
   /** Somebody needs a keyframe; the publish worker limits how often it makes one. */
   wantKeyframe(): void {
+    this.#askedAt = this.#io.now()
     this.#io.toPublisher(this.#port, { type: "keyframe", streamKey: this.#key })
   }
 
@@ -75,11 +111,14 @@ export class PublishedStream {
     if (frame.keyframe && this.facts.kind === "video") this.#keyframes += 1
     if (this.fanout.size === 0) return
     const madeAt = this.#io.now()
+    this.#frameAt = madeAt
     try {
       if (this.#inWork >= MAX_FRAMES_IN_WORK) throw new AvError("LimitExceeded", { what: "frames", max: MAX_FRAMES_IN_WORK })
-      const packets = packetize(this.facts, frameId, frame)
+      const { keyframe } = frame
+      const length = frame.data.byteLength
+      const packets = packetize(this.facts, frameId, frame, (k) => this.#repairs(k, keyframe))
       this.#inWork += 1
-      this.#line = this.#line.then(() => this.#send(packets, frame.keyframe, madeAt)).finally(() => (this.#inWork -= 1))
+      this.#line = this.#line.then(() => this.#send(packets, { keyframe, madeAt, length })).finally(() => (this.#inWork -= 1))
     } catch (error) {
       this.#dropFrame(error)
     }
@@ -94,6 +133,9 @@ export class PublishedStream {
 
   tick(now: number): void {
     this.fanout.tick(now)
+    this.#raises.tick(this.encoded.pathRate(now), now)
+    const flowing = now - this.#frameAt < FLOWING_MS
+    if (flowing && this.facts.kind === "video" && this.fanout.all().some((each) => each.awaitsKeyframe)) this.#askAgain(now)
     if (this.fanout.size > 0) this.#lastWantedAt = now
     else if (now - this.#lastWantedAt >= REST_AFTER_MS) this.#setActive(false)
   }
@@ -108,6 +150,7 @@ export class PublishedStream {
       encodedBytes: this.#encodedBytes,
       chunks: this.#chunks,
       droppedFrames: this.#droppedFrames,
+      ...(this.target.told === undefined ? {} : { targetBitrate: this.target.told }),
       active: this.#active,
     }
   }
@@ -117,8 +160,26 @@ export class PublishedStream {
     this.fanout.clear()
   }
 
+  /** A subscriber still waits for a keyframe; after one that did not get through, another must not follow at once. */
+  #askAgain(now: number): void {
+    if (now - this.#askedAt >= KEYFRAME_AGAIN_MS) this.wantKeyframe()
+  }
+
+  /** New target of the encoder, bit/s of encoded media; told when it matters. */
+  steer(bps: number): void {
+    const told = this.target.offer(bps, this.#io.now())
+    if (told !== undefined) this.#io.toPublisher(this.#port, { type: "bitrate", streamKey: this.#key, bps: Math.round(told) })
+  }
+
+  /** As many as the worst admitted link needs (LL-25); each link then takes what it needs itself. */
+  #repairs(nSource: number, keyframe: boolean): number {
+    const children = this.fanout.all().map(({ link }) => link.sender.repairInputs())
+    return publisherRepair(nSource, keyframe, children)
+  }
+
   /** Never rejects: a frame that can not be sealed is dropped and counted, the next one goes on. */
-  async #send(packets: Packet[], keyframe: boolean, madeAt: number): Promise<void> {
+  async #send(packets: Packet[], about: { keyframe: boolean; madeAt: number; length: number }): Promise<void> {
+    const { keyframe, madeAt, length } = about
     if (this.#closed) return
     const frame = this.#serial++
     this.#sealer.setRosterSize(this.#keys.members)
@@ -131,7 +192,17 @@ export class PublishedStream {
     this.#chunks += chunks.length
     if (keyframe) this.fanout.keyframe()
     const audio = this.facts.kind === "audio"
-    for (const chunk of chunks) this.fanout.deliver(chunk, { streamKey: this.#key, frame, madeAt, audio })
+    if (keyframe) this.#keyframeAt = madeAt
+    const patient = !audio && madeAt - this.#keyframeAt < KEYFRAME_PATIENCE_MS
+    const patience = patient ? { patienceMs: KEYFRAME_PATIENCE_MS } : {}
+    const onBroken = () => this.#askAgain(this.#io.now())
+    const context = { streamKey: this.#key, frame, madeAt, audio, keyframe, onBroken, ...patience }
+    const onPath = chunks.reduce((sum, chunk) => sum + sizeOf({ innerChunk: chunk }) + MESSAGE_OVERHEAD, 0)
+    this.encoded.frame(length, onPath, madeAt)
+    chunks.forEach((innerChunk, index) => {
+      const nSource = packets[index]?.nSource
+      this.fanout.deliver(innerChunk, nSource === undefined ? context : { ...context, nSource })
+    })
     this.fanout.flush(this.#io.now())
   }
 

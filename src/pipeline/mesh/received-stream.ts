@@ -12,7 +12,9 @@ import {
 } from "../../wire/media-payload.ts"
 import type { Bytes, PeerKeyId } from "../../wire/types.ts"
 import type { MeshIo } from "./core.ts"
+import { FrameAges } from "./frame-ages.ts"
 import { FrameJoiner, type JoinedFrame } from "./frame-joiner.ts"
+import { OnTimeCount } from "./on-time.ts"
 import { MAX_FRAME_BYTES } from "./packetize.ts"
 import { RepairCount } from "./repair-count.ts"
 import { streamKeyOf } from "./stream-key.ts"
@@ -30,6 +32,8 @@ export class ReceivedStream {
   readonly #opener: InnerOpener
   readonly #objects = new FountainAssembler()
   readonly #repairs = new RepairCount()
+  readonly #ages = new FrameAges()
+  readonly #onTime = new OnTimeCount()
   readonly #joiner: FrameJoiner
   #closed = false
   #keyframeAt = Number.NEGATIVE_INFINITY
@@ -64,18 +68,21 @@ export class ReceivedStream {
 
   /**
    * Takes an authentic plaintext.
+   * @returns how long its frame had been waiting for it, ms: 0 for the first part, and when the frame was complete without it
    * @throws AvError `PayloadVersion`, `PayloadInvalid`, `DecodeFailed`: a member sent something that is no media of this stream.
    */
-  deliver(temporalId: number, plaintext: Bytes): void {
-    if (this.#closed) return
+  deliver(temporalId: number, plaintext: Bytes): number {
+    if (this.#closed) return 0
     this.#chunks += 1
     this.#receivedBytes += plaintext.length
     const payload = decodeMediaPayload(plaintext)
     if (payload.ptsUs > MAX_PTS) throw new AvError("PayloadInvalid", { why: "time" })
     const own = this.#facts.kind === "audio" ? PAYLOAD_KIND_OPUS : PAYLOAD_KIND_VIDEO
+    const awaited = this.#joiner.wants(payload.frameId) ? this.#ages.part(payload.frameId, this.#io.now()) : 0
     if (payload.kind === PAYLOAD_KIND_FOUNTAIN) this.#symbol(payload, own, temporalId)
     else if (payload.kind === own) this.#part(payload, payload.body, temporalId, false)
     else throw new AvError("PayloadInvalid", { why: "kind", kind: payload.kind })
+    return awaited
   }
 
   countDuplicate(): void {
@@ -103,6 +110,9 @@ export class ReceivedStream {
       keyframes: this.#keyframes,
       repairedFrames: this.#repairs.frames,
       lostFrames: this.#lostFrames,
+      within100: this.#onTime.within100,
+      within150: this.#onTime.within150,
+      within250: this.#onTime.within250,
       keyframeRequests: this.#keyframeRequests,
       held,
       ...(this.#temporal === undefined ? {} : { layer: { spatial: 0, temporal: this.#temporal } }),
@@ -116,7 +126,7 @@ export class ReceivedStream {
 
   #symbol(payload: MediaPayload, own: number, temporalId: number): void {
     if (!this.#joiner.wants(payload.frameId)) {
-      this.#repairs.late(payload)
+      this.#repairs.late(payload, this.#io.now())
       return
     }
     this.#joiner.begin(payload.frameId)
@@ -125,7 +135,7 @@ export class ReceivedStream {
     if (this.#objects.stats.refused > refused) throw new AvError("PayloadInvalid", { why: "symbol" })
     if (object === undefined) return
     if (object.contentKind !== own) throw new AvError("PayloadInvalid", { why: "content kind", kind: object.contentKind })
-    this.#repairs.completed(payload.frameId, object.repaired)
+    this.#repairs.completed(payload.frameId, object.repaired, this.#io.now())
     // The assembler has put the objects of the frame together already.
     this.#part({ ...payload, fragIndex: 0, fragCount: 1 }, object.content, temporalId, object.repaired > 0)
   }
@@ -142,6 +152,7 @@ export class ReceivedStream {
     const { frameId, keyframe, temporalId, repaired, data, aux } = joined
     const audio = this.#facts.kind === "audio"
     this.#frames += 1
+    this.#onTime.complete(Number(joined.ptsUs) / 1_000, this.#io.now())
     this.#temporal = temporalId
     if (keyframe && !audio) this.#keyframes += 1
     const frame: EncodedFrame = { ptsUs: Number(joined.ptsUs), keyframe, temporalId, data }

@@ -53,7 +53,10 @@ export class Receiving {
     const stream = this.#streams.get(inflow.streamKey)
     if (stream === undefined) return this.#innerDrops.add("UnknownStream")
     const result = await stream.open(innerChunk)
-    if (result.kind === "opened") return this.#deliver(stream, result.header.layer.temporal, result.plaintext)
+    if (result.kind === "opened") {
+      const awaitedMs = this.#deliver(stream, result.header.layer.temporal, result.plaintext)
+      return inflow.link.partCame(awaitedMs)
+    }
     if (result.kind === "duplicate") return stream.countDuplicate()
     if (result.kind === "unknown-epoch") return this.#wait(inflow, result.header.epoch, innerChunk)
     this.#innerDrops.add(result.error)
@@ -103,13 +106,14 @@ export class Receiving {
     else this.#innerDrops.add(result.kind === "dropped" ? result.error : "UnknownEpoch")
   }
 
-  #deliver(stream: ReceivedStream, temporalId: number, plaintext: Bytes): void {
+  #deliver(stream: ReceivedStream, temporalId: number, plaintext: Bytes): number {
     try {
-      stream.deliver(temporalId, plaintext)
+      return stream.deliver(temporalId, plaintext)
     } catch (error) {
       if (!isAvError(error)) throw error
       const fountain = error instanceof AvError && error.code === "DecodeFailed"
       ;(fountain ? this.#fountainDrops : this.#payloadDrops).add(error.code)
+      return 0
     }
   }
 

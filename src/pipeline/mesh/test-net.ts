@@ -10,6 +10,8 @@ import type { MeshEvent, MeshStream } from "./types.ts"
 interface LinkQuality {
   /** Share of lost messages, 0..1. */
   loss?: number
+  /** Mean run of losses over all lanes of one direction, in the order of sending; default independent losses. */
+  burst?: number
   /** One way, ms. */
   delayMs?: number
   /** Added at random, so that messages overtake each other; ms. */
@@ -19,6 +21,32 @@ interface LinkQuality {
   /** Bytes per ms a lane sends; default unlimited. */
   rate?: number
   videoLanes?: number
+  /** All lanes of one direction share a narrow place: bytes per ms, and the bytes that wait in front of it at most. */
+  bottleneck?: { rate: number; buffer: number }
+}
+
+/** What lies under a message on the path, bytes (link-lanes LL-8). */
+const UNDER_MESSAGE = 78
+
+/** One first-in first-out queue that drops what does not fit. */
+class NarrowPlace {
+  rate: number
+  /** When the last accepted message has left; ms. */
+  #freeAt = 0
+  readonly #buffer: number
+
+  constructor({ rate, buffer }: { rate: number; buffer: number }) {
+    this.rate = rate
+    this.#buffer = buffer
+  }
+
+  /** Time until the message is through, ms; `undefined`: dropped. */
+  take(bytes: number, now: number): number | undefined {
+    const waiting = Math.max(0, this.#freeAt - now)
+    if (waiting * this.rate + bytes > this.#buffer) return undefined
+    this.#freeAt = now + waiting + bytes / this.rate
+    return this.#freeAt - now
+  }
 }
 
 /** Sees every message; returns what arrives instead (nothing, one or several). */
@@ -39,10 +67,14 @@ export function seeded(seed: number): () => number {
 export class TestNet {
   now = 1_000
   tap: Tap = (bytes) => [bytes]
+  /** First rate of the links of new nodes, bit/s: far above what most tests send. */
+  startRate: number | undefined = 20_000_000
   readonly nodes = new Map<string, TestNode>()
   readonly #random: () => number
   readonly #events: { at: number; order: number; run: () => void }[] = []
   readonly #lanes: FakeLane[] = []
+  readonly #narrow = new Map<string, NarrowPlace>()
+  readonly #bursts = new Set<string>()
   #order = 0
 
   constructor(seed = 1) {
@@ -65,6 +97,10 @@ export class TestNet {
 
   /** Lanes 1..n with open channels and the same session key (returned) at both ends. The link id is the other's name. */
   connect(a: TestNode, b: TestNode, quality: LinkQuality = {}): Bytes {
+    const narrow = quality.bottleneck
+    const [narrowThere, narrowBack] = narrow === undefined ? [] : [new NarrowPlace(narrow), new NarrowPlace(narrow)]
+    if (narrowThere !== undefined) this.#narrow.set(`${a.name} ${b.name}`, narrowThere)
+    if (narrowBack !== undefined) this.#narrow.set(`${b.name} ${a.name}`, narrowBack)
     for (let laneId = 1; laneId <= 1 + (quality.videoLanes ?? 2); laneId++) {
       const role = laneId === 1 ? "audio" : "video"
       const [there, back] = [
@@ -81,6 +117,22 @@ export class TestNet {
     a.core.setLinkKey(b.name, b.name, sessionKey.slice())
     b.core.setLinkKey(a.name, a.name, sessionKey.slice())
     return sessionKey
+  }
+
+  narrow(from: string, to: string): NarrowPlace | undefined {
+    return this.#narrow.get(`${from} ${to}`)
+  }
+
+  /** Whether the next message of this direction is lost. */
+  loses({ from, to }: { from: string; to: string }, loss: number, burst = 1): boolean {
+    if (loss === 0 || burst === 1) return this.random() < loss
+    const key = `${from} ${to}`
+    const stay = 1 - 1 / burst
+    const enter = (loss * (1 - stay)) / (1 - loss)
+    const lost = this.random() < (this.#bursts.has(key) ? stay : enter)
+    if (lost) this.#bursts.add(key)
+    else this.#bursts.delete(key)
+    return lost
   }
 
   lane(from: string, to: string, laneId: number): FakeLane {
@@ -149,7 +201,7 @@ export class TestNode {
     readonly name: string,
   ) {
     this.core = new MeshCore(
-      { ownKeyId: name },
+      { ownKeyId: name, ...(net.startRate === undefined ? {} : { startRate: net.startRate }) },
       {
         now: () => net.now,
         timeOrigin: 1_700_000_000_000,
@@ -211,10 +263,13 @@ export class FakeLane implements LaneChannel {
       this.#wasHigh ||= this.#buffered > LANE_LOW_MARK
     }
     const wait = rate === undefined ? 0 : this.#buffered / rate
-    const copies = (this.net.random() < loss ? 0 : 1) * (this.net.random() < duplicates ? 2 : 1)
+    const narrow = this.net.narrow(this.route.from, this.route.to)
+    const through = narrow === undefined ? 0 : narrow.take(bytes.length + UNDER_MESSAGE, this.net.now)
+    if (through === undefined) return true
+    const copies = (this.net.loses(this.route, loss, this.quality.burst) ? 0 : 1) * (this.net.random() < duplicates ? 2 : 1)
     for (let copy = 0; copy < copies; copy++) {
       const own = bytes.slice()
-      this.net.at(wait + delayMs + jitterMs * this.net.random(), () => this.#arrive(own))
+      this.net.at(wait + through + delayMs + jitterMs * this.net.random(), () => this.#arrive(own))
     }
     return true
   }

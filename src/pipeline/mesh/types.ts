@@ -1,5 +1,8 @@
 /** The face of the mesh worker: what the main thread asks of it, what it tells, and the shapes of its statistics. */
+
 import type { LanePath, LaneSource, LaneState, MediaLaneRole } from "../../link/lane-port.ts"
+import type { LaneUse } from "../../link/lane-watch.ts"
+import type { RateMode } from "../../link/rate-controller.ts"
 import type { ErrorCode } from "../../wire/errors.ts"
 import type { Bytes, PeerKeyId, ReceiverLayerPolicy, SealProfile, U64 } from "../../wire/types.ts"
 
@@ -91,6 +94,11 @@ export type MeshEvent =
   /** A subscribed stream brought nothing, not even a keep-alive, for `silentMs`. Sent at 1.5 s, then each further 2 s. */
   | { type: "stream-silent"; streamId: Bytes; from: PeerKeyId; silentMs: number }
   | { type: "lane"; link: MeshLinkId; laneId: number; state: LaneState }
+  /** The link needs one video lane more, or one less (LL-15). */
+  | { type: "lanes-wanted"; link: MeshLinkId; action: "add" }
+  | { type: "lanes-wanted"; link: MeshLinkId; action: "remove"; laneId: number }
+  /** A lane is dead: close it and open another in its place (LL-16). */
+  | { type: "lanes-wanted"; link: MeshLinkId; action: "replace"; laneId: number }
   /** A content key or a link counter ran out (`DekExhausted`, `LinkSeqExhausted`): rotate the epoch or subscribe again. */
   | { type: "exhausted"; streamId: Bytes; error: ErrorCode; peer?: PeerKeyId }
 
@@ -98,6 +106,8 @@ export interface MeshLaneStats {
   id: number
   role: MediaLaneRole
   state: LaneState
+  /** Whether it is used: `suspect` lanes carry nothing new (link-lanes LL-16). */
+  use: LaneUse
   path: LanePath
   sentMessages: number
   sentBytes: number
@@ -107,7 +117,11 @@ export interface MeshLaneStats {
   lostMessages: number
   /** Share of our own messages the peer's last reports missed, 0..1; undefined before the first report. */
   reportedLoss?: number
+  /** Delay over the shortest one of the last minute, as the peer's last report had it; ms. */
+  minDelayMs?: number
   bufferedAmount: number
+  /** Most that was buffered since the last call. */
+  maxBufferedAmount: number
   /** How often this lane was passed over because it was above its gate. */
   gateRefusals: number
 }
@@ -117,6 +131,34 @@ export interface MeshLinkStats {
   /** Undefined until {@link MeshApi.setLinkKey}. */
   peer?: PeerKeyId
   lanes: MeshLaneStats[]
+  /** What the link may send over its video lanes, repair included; bit/s. */
+  rate: number
+  /** `compete`: somebody else keeps the queue of the path full, and the delay is not ours to choose. */
+  mode: RateMode
+  /** Round trip with what waits in queues; undefined before the first report. */
+  rttMs?: number
+  /** Queueing delay of the path, smoothed. */
+  queueMs: number
+  baseChanges: number
+  /** Loss of what we send on the video lanes, fading over 3 s, and the mean run of losses. */
+  lossPct: number
+  lossRun: number
+  /** Bit/s that arrived at the peer in the last second. */
+  delivered: number
+  /** Messages sent on video lanes. */
+  sent: number
+  /** Share of messages dropped out of the queue. */
+  shedPct: number
+  /** Numbers we asked for again; messages sent again; and of those sent to us, how many came before their frame was complete. */
+  nackSent: number
+  rtxSent: number
+  rtxUseful: number
+  /** Repair symbols to other messages. */
+  repairPct: number
+  laneLimitedMs: number
+  lanesOpen: number
+  lanesWanted: number
+  laneDeaths: number
   /** Messages waiting in the short send queue. */
   queued: number
   /** Messages dropped out of the queue because they were stale or belonged to a stale frame. */
@@ -135,6 +177,8 @@ export interface MeshSendStats {
   chunks: number
   /** Frames dropped before sealing because too many were in work. */
   droppedFrames: number
+  /** What the encoder was told to make, bit/s; undefined before the first video subscriber. */
+  targetBitrate?: number
   active: boolean
 }
 
@@ -151,6 +195,10 @@ export interface MeshReceiveStats {
   /** Frames that repair symbols saved: source symbols of them never came. Counted a second or so later. */
   repairedFrames: number
   lostFrames: number
+  /** Frames complete this long after their time, in ms, over the fastest frame of the last minute: clocks are not compared. */
+  within100: number
+  within150: number
+  within250: number
   keyframeRequests: number
   /** Sealed chunks waiting for the key of their epoch. */
   held: number
@@ -198,6 +246,8 @@ export interface MeshApi {
    * A second link to the same peer takes over new subscriptions; the old ones stay where they are.
    */
   setLinkKey(link: MeshLinkId, peer: PeerKeyId, sessionKey: Bytes): void
+  /** The link runs over another path: its rate starts over (link-lanes LL-12). Calls close together count as one. */
+  pathChanged(link: MeshLinkId): void
   /** Publishers seal with the key of `epoch` from now on (D-38). Without this call they change after 250 ms. */
   setSealEpoch(epoch: U64): void
   publishStream(stream: MeshPublish): MeshAnswer
@@ -223,4 +273,6 @@ export interface MeshOptions {
   maxSubscribersPerStream?: number
   /** Highest number of published and of received streams. Default 256 each. */
   maxStreams?: number
+  /** First rate of a link to an unknown peer, bit/s. Default 600 000. */
+  startRate?: number
 }

@@ -7,18 +7,32 @@ import type { AudioStream } from "./audio-stream.ts"
 /** Blocks between two level events: 100 ms. */
 const LEVEL_EVERY = 5
 const US_PER_SECOND = 1_000_000
+/** So much loud sound in one stretch of talking into a muted microphone is noticed: a cough is shorter. */
+const MUTED_SPEECH_MS = 500
+/** About -38 dBFS, as for speaking. */
+const LOUD = 0.012
 
 export class AudioSource {
   readonly streams = new Set<AudioStream>()
   readonly #onLevel: (level: number, speaking: boolean) => void
+  readonly #onMutedSpeech: () => void
   readonly #clock = new CaptureClock()
   readonly #speaking = new SpeakingDetector()
   #port: MessagePort
   #blocks = 0
+  #lastPtsUs = Number.NEGATIVE_INFINITY
+  /** Loud sound since talking into the muted microphone began; told once. */
+  #mutedSpeechMs = 0
+  #mutedSpeechTold = false
   #muted = false
 
-  constructor(port: MessagePort, onLevel: (level: number, speaking: boolean) => void) {
+  constructor(
+    port: MessagePort,
+    onLevel: (level: number, speaking: boolean) => void,
+    onMutedSpeech: () => void = () => undefined,
+  ) {
     this.#onLevel = onLevel
+    this.#onMutedSpeech = onMutedSpeech
     this.#port = port
     this.#listen(port)
   }
@@ -35,8 +49,9 @@ export class AudioSource {
   setMuted(muted: boolean): void {
     if (muted === this.#muted) return
     this.#muted = muted
+    this.#speaking.mute()
+    this.#forgetMutedSpeech()
     if (muted) {
-      this.#speaking.mute()
       this.#onLevel(0, false)
     } else {
       for (const stream of this.streams) stream.resume()
@@ -60,9 +75,36 @@ export class AudioSource {
     // A block arrives when its last sample was captured; its presentation time is that of its first.
     const endUs = ((position + length) * US_PER_SECOND) / AUDIO_SAMPLE_RATE
     const ptsUs = this.#clock.pts(endUs, nowUs()) - Math.round((length * US_PER_SECOND) / AUDIO_SAMPLE_RATE)
-    if (this.#muted) return
+    const elapsedUs = ptsUs - this.#lastPtsUs
+    this.#lastPtsUs = ptsUs
+    if (elapsedUs < (length * US_PER_SECOND) / AUDIO_SAMPLE_RATE / 2) {
+      // Blocks before this one came late and so were dated too late; time stands until the clock is right again.
+      for (const stream of this.streams) stream.resume()
+      return
+    }
+    const rms = rootMeanSquare(channels[0]!)
+    this.#speaking.update(rms, performance.now())
+    if (this.#muted) {
+      this.#watchMuted(rms > LOUD ? (length * 1_000) / AUDIO_SAMPLE_RATE : 0)
+      return
+    }
     for (const stream of this.streams) stream.input(channels, ptsUs)
-    this.#speaking.update(rootMeanSquare(channels[0]!), performance.now())
     if (++this.#blocks % LEVEL_EVERY === 0) this.#onLevel(this.#speaking.level, this.#speaking.speaking)
+  }
+
+  #watchMuted(loudMs: number): void {
+    if (!this.#speaking.speaking) {
+      this.#forgetMutedSpeech()
+      return
+    }
+    this.#mutedSpeechMs += loudMs
+    if (this.#mutedSpeechTold || this.#mutedSpeechMs < MUTED_SPEECH_MS) return
+    this.#mutedSpeechTold = true
+    this.#onMutedSpeech()
+  }
+
+  #forgetMutedSpeech(): void {
+    this.#mutedSpeechMs = 0
+    this.#mutedSpeechTold = false
   }
 }

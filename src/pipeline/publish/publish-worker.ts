@@ -1,4 +1,5 @@
 /** The publish worker: sources and streams by name, and the port to the mesh worker. */
+import { picturesFrom } from "../../media/picture-port.ts"
 import type { AudioEncoding, EncodedFrame, MeshToPublish, PublishToMesh, VideoEncoding } from "../../media/types.ts"
 import { AvError } from "../../wire/errors.ts"
 import { AudioSource } from "./audio-source.ts"
@@ -37,13 +38,14 @@ export class PublishWorker implements PublishApi {
     this.#events = port
   }
 
-  addVideoSource(sourceKey: string, readable: ReadableStream<VideoFrame>): void {
+  addVideoSource(sourceKey: string, source: ReadableStream<VideoFrame> | MessagePort): void {
     this.#check()
+    const readable = source instanceof MessagePort ? picturesFrom(source) : source
     const known = this.#videoSources.get(sourceKey)
     if (known !== undefined) known.replace(readable)
     else {
-      const source = new VideoSource(readable, () => this.#emit({ type: "source-ended", sourceKey }))
-      this.#videoSources.set(sourceKey, source)
+      const fresh = new VideoSource(readable, () => this.#emit({ type: "source-ended", sourceKey }))
+      this.#videoSources.set(sourceKey, fresh)
     }
   }
 
@@ -52,7 +54,11 @@ export class PublishWorker implements PublishApi {
     const known = this.#audioSources.get(sourceKey)
     if (known !== undefined) known.replace(port)
     else {
-      const source = new AudioSource(port, (level, speaking) => this.#emit({ type: "level", sourceKey, level, speaking }))
+      const source = new AudioSource(
+        port,
+        (level, speaking) => this.#emit({ type: "level", sourceKey, level, speaking }),
+        () => this.#emit({ type: "muted-speech", sourceKey }),
+      )
       this.#audioSources.set(sourceKey, source)
     }
   }

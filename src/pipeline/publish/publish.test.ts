@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest"
 import { isAvError } from "../../wire/errors.ts"
+import { DescriptionTurns } from "./description-turns.ts"
+import { temporalLayerOf } from "./encoder-trial.ts"
 import { FramePacer } from "./frame-pacer.ts"
 import { PublishWorker } from "./publish-worker.ts"
-import { chooseVideo, fitSize, temporalLayerOf, videoConfig } from "./video-choice.ts"
+import { chooseVideo, fitSize, videoConfig } from "./video-choice.ts"
 
 describe("FramePacer", () => {
   const admitted = (from: number, to: number, jitterUs = 0) => {
@@ -32,23 +34,43 @@ describe("FramePacer", () => {
   })
 })
 
+describe("DescriptionTurns", () => {
+  it("deals pictures out in turn, each asked about as often as there are descriptions", () => {
+    const turns = new DescriptionTurns(2, 30)
+    const dealt = Array.from({ length: 8 }, (_, i) => [turns.turn(i * 33_333), turns.turn(i * 33_333)])
+    expect(dealt).toEqual([0, 1, 0, 1, 0, 1, 0, 1].map((turn) => [turn, turn]))
+  })
+
+  it("gives both their share of a source that is twice too fast", () => {
+    const turns = new DescriptionTurns(2, 30)
+    const dealt = Array.from({ length: 120 }, (_, i) => turns.turn((i * 1_000_000) / 60))
+    expect(dealt.filter((turn) => turn === 0).length).toBeCloseTo(30, -1)
+    expect(dealt.filter((turn) => turn === 1).length).toBeCloseTo(30, -1)
+  })
+})
+
 describe("video settings", () => {
   it("keeps the shape, fits the bounds, makes sides even", () => {
-    expect(fitSize(640, 360)).toEqual({ width: 640, height: 360 })
-    expect(fitSize(3840, 2160)).toEqual({ width: 1280, height: 720 })
-    expect(fitSize(1080, 1920)).toEqual({ width: 720, height: 1280 })
-    expect(fitSize(321, 241)).toEqual({ width: 320, height: 240 })
-    expect(fitSize(1, 1)).toEqual({ width: 2, height: 2 })
+    expect(fitSize(640, 360, 1280, 720)).toEqual({ width: 640, height: 360 })
+    expect(fitSize(3840, 2160, 1280, 720)).toEqual({ width: 1280, height: 720 })
+    expect(fitSize(1080, 1920, 1280, 720)).toEqual({ width: 720, height: 1280 })
+    expect(fitSize(321, 241, 1280, 720)).toEqual({ width: 320, height: 240 })
+    expect(fitSize(1, 1, 1280, 720)).toEqual({ width: 2, height: 2 })
   })
 
   it("asks for two temporal layers in real time", () => {
-    expect(videoConfig({ width: 640, height: 360, maxBitrate: 300_000 }, 640, 360, 2)).toMatchObject({
+    expect(videoConfig({ width: 640, height: 360, maxBitrate: 300_000 }, "av01.0.08M.08", 640, 360, 2)).toMatchObject({
       codec: "av01.0.08M.08",
       bitrate: 300_000,
       latencyMode: "realtime",
       scalabilityMode: "L1T2",
     })
-    expect(videoConfig({ width: 640, height: 360 }, 640, 360, 1)).not.toHaveProperty("scalabilityMode")
+    expect(videoConfig({ width: 640, height: 360 }, "av01.0.08M.08", 640, 360, 1)).not.toHaveProperty("scalabilityMode")
+  })
+
+  it("gives each of two descriptions half of the frames and of the bits", () => {
+    const options = { width: 640, height: 360, frameRate: 30, maxBitrate: 500_000, description: { index: 0, count: 2 } }
+    expect(videoConfig(options, "vp8", 640, 360, 1)).toMatchObject({ framerate: 15, bitrate: 250_000 })
   })
 
   it("reads the layer from what the encoder says, if it says anything", () => {

@@ -106,7 +106,7 @@ function collector() {
 function videoSetUp() {
   const { sent, events, sink } = collector()
   const options = { width: 640, height: 360, frameRate: 30 }
-  const config = videoConfig(options, 640, 360, 2)
+  const config = videoConfig(options, "av01.0.08M.08", 640, 360, 2)
   const encoding = { codec: config.codec, width: 640, height: 360, frameRate: 30, bitrate: 700_000, temporalLayers: 2 }
   const stream = new VideoStream("v", options, { encoding, config }, sink)
   let now = 0

@@ -1,22 +1,30 @@
 /** The face of the publish worker: what the main thread asks of it, what it tells, and its statistics. */
 import type { AudioEncoding, VideoEncoding } from "../../media/types.ts"
+import type { VideoCodecName } from "../../media/video-codecs.ts"
 import type { ErrorCode } from "../../wire/errors.ts"
 
 export interface VideoPublishOptions {
   /** Size of the source as its track settings say; the encoder follows when frames turn out otherwise. */
   width: number
   height: number
-  /** Larger pictures are scaled down, keeping their shape. Default 1280 × 720. */
+  /** Larger pictures are scaled down, keeping their shape. Default 1280 × 720, with `detail` 1920 × 1080. */
   maxWidth?: number
   maxHeight?: number
   /** Frames per second at most; more are dropped before the encoder. Default 30. */
   frameRate?: number
-  /** Bits per second at most. Default 700 000. */
+  /** Bits per second at most. Default 700 000, with `detail` 1 500 000. */
   maxBitrate?: number
   /** 2 (default) tries L1T2 first and falls back to 1. */
   temporalLayers?: 1 | 2
   /** Screen contents: sharp text before smooth motion. Default false. */
   detail?: boolean
+  /**
+   * Encode every `count`-th picture only, beginning with number `index`: one of several descriptions (D-33). Frame rate and
+   * bitrate above are those of all of them together.
+   */
+  description?: { index: number; count: number }
+  /** Codecs that may be used, for example those every receiver can show. Default all of the ladder. */
+  codecs?: readonly VideoCodecName[]
 }
 
 export interface AudioPublishOptions {
@@ -24,16 +32,22 @@ export interface AudioPublishOptions {
   channels?: 1 | 2
   /** Bits per second. Default 32 000. */
   maxBitrate?: number
+  /** The sound of a screen or player: fidelity before protection against loss. Default false: a voice. */
+  music?: boolean
 }
 
 /** What the publish worker tells the main thread, on the port of {@link PublishApi.setEventPort}. */
 export type PublishEvent =
   /** Level of a microphone source, about ten times a second while it delivers and once when it falls silent. */
   | { type: "level"; sourceKey: string; level: number; speaking: boolean }
+  /** The person talks into a muted microphone. Sent once per stretch of talking; needs a track that is not disabled. */
+  | { type: "muted-speech"; sourceKey: string }
   /** A video source delivers no more: its track ended. */
   | { type: "source-ended"; sourceKey: string }
   /** The picture changed its size, or the encoder settled on something else: the descriptor may be renewed. */
   | { type: "encoding"; streamKey: string; encoding: VideoEncoding }
+  /** The encoder cannot keep up although picture and frame rate are at their least: a codec further down may. Sent at most every 10 s. */
+  | { type: "codec-too-slow"; streamKey: string; codec: string }
   /** The encoder failed. `fatal: false`: it was made anew and goes on; `true`: the stream is stopped. */
   | { type: "encoder-error"; streamKey: string; error: ErrorCode; message: string; fatal: boolean }
 
@@ -52,6 +66,8 @@ export interface PublishStreamStats {
   encoderErrors: number
   /** Smoothed time from input to output of the encoder in ms. */
   encodeMs: number
+  /** Video only: how often the picture or the frame rate was made smaller because the encoder fell behind, less how often it recovered. */
+  loadLevel?: number
   width?: number
   height?: number
   /** Frames per second over the last second or so. */
@@ -62,7 +78,7 @@ export interface PublishStreamStats {
 
 /**
  * The publish worker as comlink shows it to the main thread. Ports and streams must be in the transfer list:
- * `publish.addVideoSource(key, Comlink.transfer(readable, [readable]))`. A source is a camera, screen or microphone; a stream
+ * `publish.addVideoSource(key, Comlink.transfer(source, [source]))`. A source is a camera, screen or microphone; a stream
  * is one encoding of a source, named by its stream id in hex (`streamKey`). Several streams may use one source (D-37).
  */
 export interface PublishApi {
@@ -71,7 +87,7 @@ export interface PublishApi {
   /** {@link PublishEvent} messages come out of this port. */
   setEventPort(port: MessagePort): void
   /** Adds a video source, or puts another device behind the same key (the streams go on with a keyframe). */
-  addVideoSource(sourceKey: string, readable: ReadableStream<VideoFrame>): void
+  addVideoSource(sourceKey: string, source: ReadableStream<VideoFrame> | MessagePort): void
   /** Adds an audio source: the port of a capture node (`AudioEngine.capture`). */
   addAudioSource(sourceKey: string, port: MessagePort): void
   /** While muted nothing of this source is encoded or sent. */

@@ -1,16 +1,23 @@
-/** Finds the video encoder settings that really work in this browser, by encoding a few frames. */
+/** Finds the video codec and encoder settings that really work here and are fast enough, by encoding a few frames. */
 import type { VideoEncoding } from "../../media/types.ts"
+import { VIDEO_CODECS } from "../../media/video-codecs.ts"
 import { AvError } from "../../wire/errors.ts"
+import { type EncoderTrial, tryEncoder } from "./encoder-trial.ts"
 import type { VideoPublishOptions } from "./types.ts"
 
-/** AV1 Main profile, level 4.0, 8 bit (dependencies.md 4). */
-export const AV1_CODEC = "av01.0.08M.08"
-const DEFAULT_BITRATE = 700_000
 const DEFAULT_FRAME_RATE = 30
-const DEFAULT_MAX_WIDTH = 1280
-const DEFAULT_MAX_HEIGHT = 720
-const TRIAL_FRAMES = 4
-const TRIAL_TIMEOUT_MS = 3_000
+/** Camera and screen: text needs every pixel. */
+const DEFAULTS = {
+  motion: { maxWidth: 1280, maxHeight: 720, bitrate: 700_000 },
+  detail: { maxWidth: 1920, maxHeight: 1080, bitrate: 1_500_000 },
+}
+/** A codec that needs more than this share of the time between two frames is too slow: the machine has other work as well. */
+const SPEED_SHARE = 0.8
+const SECOND_CHANCE = 1.8
+/** A trial ends after the time in which so many frames are due: some half a second, for a person waits meanwhile. */
+const PATIENCE_FRAMES = 20
+/** A screen may be sent at half the rate before another codec is tried: slow but sharp. */
+const DETAIL_RATE_SHARE = 0.5
 
 export interface ChosenVideo {
   encoding: VideoEncoding
@@ -18,87 +25,93 @@ export interface ChosenVideo {
 }
 
 /** Scales a picture into the bounds, keeping its shape; both sides even and at least 2 (av-mesh 9.3). */
-export function fitSize(width: number, height: number, maxWidth = DEFAULT_MAX_WIDTH, maxHeight = DEFAULT_MAX_HEIGHT) {
+export function fitSize(width: number, height: number, maxWidth: number, maxHeight: number, scale = 1) {
   // A portrait picture gets the same number of pixels as a landscape one.
   const [boundWidth, boundHeight] = width >= height ? [maxWidth, maxHeight] : [maxHeight, maxWidth]
-  const scale = Math.min(1, boundWidth / width, boundHeight / height)
-  const even = (value: number) => Math.max(2, Math.floor((value * scale) / 2) * 2)
+  const factor = scale * Math.min(1, boundWidth / width, boundHeight / height)
+  const even = (value: number) => Math.max(2, Math.floor((value * factor) / 2) * 2)
   return { width: even(width), height: even(height) }
 }
 
+/** The size a picture of the source is encoded at. */
+export function encodedSize(options: VideoPublishOptions, width: number, height: number, scale = 1) {
+  const { maxWidth, maxHeight } = options.detail ? DEFAULTS.detail : DEFAULTS.motion
+  return fitSize(width, height, options.maxWidth ?? maxWidth, options.maxHeight ?? maxHeight, scale)
+}
+
 /** The encoder configuration for a picture of this size. */
-export function videoConfig(options: VideoPublishOptions, width: number, height: number, layers: number): VideoEncoderConfig {
-  const size = fitSize(width, height, options.maxWidth, options.maxHeight)
+export function videoConfig(
+  options: VideoPublishOptions,
+  codec: string,
+  width: number,
+  height: number,
+  layers: number,
+): VideoEncoderConfig {
+  const { bitrate } = options.detail ? DEFAULTS.detail : DEFAULTS.motion
+  const descriptions = options.description?.count ?? 1
   return {
-    codec: AV1_CODEC,
-    ...size,
-    bitrate: options.maxBitrate ?? DEFAULT_BITRATE,
-    framerate: options.frameRate ?? DEFAULT_FRAME_RATE,
+    codec,
+    ...encodedSize(options, width, height),
+    bitrate: Math.round((options.maxBitrate ?? bitrate) / descriptions),
+    framerate: (options.frameRate ?? DEFAULT_FRAME_RATE) / descriptions,
     latencyMode: "realtime",
     contentHint: options.detail ? "detail" : "motion",
+    // Parameter sets inside the stream: a joiner gets them with the keyframe.
+    ...(codec.startsWith("avc1") ? { avc: { format: "annexb" as const } } : {}),
     ...(layers > 1 ? { scalabilityMode: `L1T${layers}` } : {}),
   }
 }
 
 /**
- * Tries two temporal layers first, then one. `isConfigSupported` alone is not believed: each candidate encodes frames.
+ * Goes down the ladder of codecs to the first that is fast enough; when none is, the fastest is taken. Of each, two temporal
+ * layers are tried first, then one. `isConfigSupported` alone is not believed.
  *
- * @throws AvError `MediaUnsupported` with `missing` when no candidate works
+ * @throws AvError `MediaUnsupported` with `missing` when nothing works
  */
 export async function chooseVideo(options: VideoPublishOptions): Promise<ChosenVideo> {
   if (typeof VideoEncoder === "undefined") throw unsupported("VideoEncoder")
-  for (const layers of options.temporalLayers === 1 ? [1] : [2, 1]) {
-    const config = videoConfig(options, options.width || 640, options.height || 360, layers)
-    const seen = await trialLayers(config)
-    if (seen === undefined || seen > layers) continue
-    const { codec, width, height } = config
-    const bitrate = config.bitrate ?? DEFAULT_BITRATE
-    const encoding = { codec, width, height, bitrate, frameRate: config.framerate ?? DEFAULT_FRAME_RATE, temporalLayers: seen }
-    return { encoding, config: videoConfig(options, options.width || 640, options.height || 360, seen) }
+  const allowed = VIDEO_CODECS.filter(({ name }) => options.codecs === undefined || options.codecs.includes(name))
+  const budgetMs = (SPEED_SHARE * 1_000) / ((options.frameRate ?? DEFAULT_FRAME_RATE) * (options.detail ? DETAIL_RATE_SHARE : 1))
+  let fastest: { chosen: ChosenVideo; msPerFrame: number } | undefined
+  for (const { codec } of allowed) {
+    const found = await tryCodec(options, codec, budgetMs)
+    if (found === undefined) continue
+    if (found.msPerFrame <= budgetMs) return found.chosen
+    if (fastest === undefined || found.msPerFrame < fastest.msPerFrame) fastest = found
   }
-  throw unsupported(`VideoEncoder for ${AV1_CODEC}`)
+  if (fastest !== undefined) return fastest.chosen
+  throw unsupported(`VideoEncoder for ${allowed.map(({ codec }) => codec).join(", ")}`)
+}
+
+async function tryCodec(options: VideoPublishOptions, codec: string, budgetMs: number) {
+  const [width, height] = [options.width || 640, options.height || 360]
+  for (const layers of options.temporalLayers === 1 ? [1] : [2, 1]) {
+    const config = videoConfig(options, codec, width, height, layers)
+    const trial = await tryTwice(config, budgetMs)
+    if (trial === undefined || trial.layers > layers) continue
+    const encoding = {
+      codec,
+      width: config.width,
+      height: config.height,
+      bitrate: config.bitrate!,
+      frameRate: config.framerate!,
+      temporalLayers: trial.layers,
+    }
+    const chosen = { encoding, config: videoConfig(options, codec, width, height, trial.layers) }
+    return { chosen, msPerFrame: trial.msPerFrame }
+  }
+  return undefined
+}
+
+/** A somewhat slow result may be the fault of a busy moment: it gets a second chance. */
+async function tryTwice(config: VideoEncoderConfig, budgetMs: number): Promise<EncoderTrial | undefined> {
+  const patienceMs = PATIENCE_FRAMES * budgetMs
+  const trial = await tryEncoder(config, patienceMs)
+  if (trial === undefined || trial.msPerFrame <= budgetMs || trial.msPerFrame > SECOND_CHANCE * budgetMs) return trial
+  const again = await tryEncoder(config, patienceMs)
+  return again !== undefined && again.msPerFrame < trial.msPerFrame ? again : trial
 }
 
 function unsupported(missing: string): AvError {
   return new AvError("MediaUnsupported", { missing }, { message: `This browser cannot send video: it lacks ${missing}.` })
-}
-
-/** Number of temporal layers that came out; undefined when the encoder failed. */
-async function trialLayers(config: VideoEncoderConfig): Promise<number | undefined> {
-  const support = await VideoEncoder.isConfigSupported(config).catch(() => undefined)
-  if (support?.supported !== true) return undefined
-  const { width, height } = config
-  let failed = false
-  let outputs = 0
-  let layers = 1
-  const encoder = new VideoEncoder({
-    output: (_chunk, metadata) => {
-      outputs++
-      layers = Math.max(layers, temporalLayerOf(metadata) + 1)
-    },
-    error: () => {
-      failed = true
-    },
-  })
-  try {
-    encoder.configure(config)
-    const pixels = new Uint8Array((width * height * 3) / 2).fill(128)
-    for (let i = 0; i < TRIAL_FRAMES; i++) {
-      const frame = new VideoFrame(pixels, { format: "I420", codedWidth: width, codedHeight: height, timestamp: i * 33_333 })
-      encoder.encode(frame, { keyFrame: i === 0 })
-      frame.close()
-    }
-    await Promise.race([encoder.flush(), new Promise((_, reject) => setTimeout(reject, TRIAL_TIMEOUT_MS))])
-  } catch {
-    failed = true
-  }
-  if (encoder.state !== "closed") encoder.close()
-  return failed || outputs === 0 ? undefined : layers
-}
-
-/** The temporal layer an encoder reports for a chunk, 0 when it reports none. */
-export function temporalLayerOf(metadata: EncodedVideoChunkMetadata | undefined): number {
-  const svc = metadata !== undefined && "svc" in metadata ? metadata.svc : undefined
-  if (typeof svc !== "object" || svc === null || !("temporalLayerId" in svc)) return 0
-  return typeof svc.temporalLayerId === "number" ? svc.temporalLayerId : 0
 }

@@ -1,5 +1,6 @@
 /** Reads pictures of one camera or screen and gives them to every encoding of it. */
 import { CaptureClock, nowUs } from "../../media/capture-clock.ts"
+import { DescriptionTurns } from "./description-turns.ts"
 import type { VideoStream } from "./video-stream.ts"
 
 /** A keyframe is wanted and the source has shown nothing new for this long: the last picture is encoded again. */
@@ -10,6 +11,8 @@ export class VideoSource {
   readonly streams = new Set<VideoStream>()
   readonly #onEnded: () => void
   readonly #clock = new CaptureClock()
+  /** By number of descriptions. */
+  readonly #turns = new Map<number, DescriptionTurns>()
   #reader: ReadableStreamDefaultReader<VideoFrame> | undefined
   /** The last picture, for screens that stand still. */
   #last: VideoFrame | undefined
@@ -76,8 +79,19 @@ export class VideoSource {
     frame.close()
     this.#lastInputMs = performance.now()
     this.#lastPts = ptsUs
-    for (const stream of this.streams) stream.input(stamped, this.#lastInputMs)
+    for (const stream of this.streams) if (this.#isFor(stream, ptsUs)) stream.input(stamped, this.#lastInputMs)
     this.#keep(stamped)
+  }
+
+  #isFor(stream: VideoStream, ptsUs: number): boolean {
+    const { description } = stream
+    if (description === undefined) return true
+    let turns = this.#turns.get(description.count)
+    if (turns === undefined) {
+      turns = new DescriptionTurns(description.count, description.frameRate)
+      this.#turns.set(description.count, turns)
+    }
+    return turns.turn(ptsUs) === description.index
   }
 
   #keep(frame: VideoFrame | undefined): void {

@@ -4,9 +4,11 @@ import { KeyframeLimiter } from "../../media/keyframe-limiter.ts"
 import { RateMeter } from "../../media/rate-meter.ts"
 import { groupLength } from "../../media/temporal-pattern.ts"
 import type { EncodedFrame, VideoEncoding } from "../../media/types.ts"
+import { EncoderLoad } from "./encoder-load.ts"
+import { temporalLayerOf } from "./encoder-trial.ts"
 import { FramePacer } from "./frame-pacer.ts"
 import type { PublishEvent, PublishStreamStats, VideoPublishOptions } from "./types.ts"
-import { type ChosenVideo, fitSize, temporalLayerOf, videoConfig } from "./video-choice.ts"
+import { type ChosenVideo, encodedSize } from "./video-choice.ts"
 
 /** One keyframe per 500 ms and stream (RM-19). */
 const KEYFRAME_GAP_MS = 500
@@ -30,7 +32,9 @@ export class VideoStream {
   readonly #sink: StreamSink
   readonly #numbering: FrameNumbering
   readonly #keyframes = new KeyframeLimiter(KEYFRAME_GAP_MS)
-  readonly #pacer: FramePacer
+  readonly #frameRate: number
+  readonly #load: EncoderLoad
+  #pacer: FramePacer
   readonly #rate = new RateMeter()
   /** Capture time → when the frame went into the encoder. */
   readonly #started = new Map<number, number>()
@@ -57,15 +61,29 @@ export class VideoStream {
     this.#encoding = chosen.encoding
     this.#config = chosen.config
     this.#numbering = new FrameNumbering(chosen.encoding.temporalLayers)
-    this.#pacer = new FramePacer(chosen.encoding.frameRate)
+    this.#frameRate = chosen.encoding.frameRate
+    this.#load = new EncoderLoad(this.#frameRate, options.detail ?? false)
+    this.#pacer = new FramePacer(this.#frameRate)
     this.#encoder = this.#makeEncoder()
+  }
+
+  /** Which pictures of the source are for this stream; undefined: all. `frameRate` is that of all descriptions together. */
+  get description(): { index: number; count: number; frameRate: number } | undefined {
+    const { description } = this.#options
+    return description === undefined ? undefined : { ...description, frameRate: this.#frameRate * description.count }
   }
 
   /** Encodes a frame whose timestamp is its `pts`. The caller keeps and closes the frame. */
   input(frame: VideoFrame, nowMs: number): void {
     if (this.#closed || !this.#active) return
-    if (this.#encoder.encodeQueueSize > MAX_QUEUE || !this.#pacer.admit(frame.timestamp)) {
+    if (!this.#pacer.admit(frame.timestamp)) {
       this.#stats.droppedFrames++
+      return
+    }
+    this.#followLoad(nowMs)
+    if (this.#encoder.encodeQueueSize > MAX_QUEUE) {
+      this.#stats.droppedFrames++
+      this.#load.dropped()
       return
     }
     this.#followSize(frame)
@@ -99,7 +117,7 @@ export class VideoStream {
   }
 
   setBitrate(bps: number): void {
-    const bounded = Math.max(MIN_BITRATE, Math.min(bps, this.#options.maxBitrate ?? this.#encoding.bitrate))
+    const bounded = Math.max(MIN_BITRATE, Math.min(bps, this.#encoding.bitrate))
     const current = this.#config.bitrate ?? bounded
     if (this.#closed || !Number.isFinite(bounded) || Math.abs(bounded - current) < current * BITRATE_STEP) return
     this.#reconfigure({ ...this.#config, bitrate: Math.round(bounded) })
@@ -115,6 +133,7 @@ export class VideoStream {
     this.#forceKeyframe = true
     this.#restart = true
     this.#discontinuity = true
+    this.#load.restart()
   }
 
   /** Another device is behind the source now. */
@@ -134,6 +153,7 @@ export class VideoStream {
       width,
       height,
       frameRate: this.#rate.count(nowMs),
+      loadLevel: this.#load.level,
       active: this.#active,
     }
   }
@@ -166,7 +186,10 @@ export class VideoStream {
     chunk.copyTo(data)
     const startedAt = this.#started.get(chunk.timestamp)
     this.#started.delete(chunk.timestamp)
-    if (startedAt !== undefined) this.#stats.encodeMs += (nowMs - startedAt - this.#stats.encodeMs) / 8
+    if (startedAt !== undefined) {
+      this.#load.encoded(nowMs - startedAt)
+      this.#stats.encodeMs += (nowMs - startedAt - this.#stats.encodeMs) / 8
+    }
     this.#stats.frames++
     if (keyframe) this.#stats.keyframes++
     this.#stats.encodedBytes += data.byteLength
@@ -179,21 +202,35 @@ export class VideoStream {
     this.#sink.frame(this.#key, this.#numbering.assign(temporalId), frame)
   }
 
+  #followLoad(nowMs: number): void {
+    const advice = this.#load.update(nowMs)
+    if (advice === "codec") this.#sink.event({ type: "codec-too-slow", streamKey: this.#key, codec: this.#encoding.codec })
+    if (advice !== "changed") return
+    const frameRate = this.#frameRate * this.#load.point.rate
+    this.#pacer = new FramePacer(frameRate)
+    this.#resize(frameRate)
+  }
+
   #followSize(frame: VideoFrame): void {
     const { displayWidth, displayHeight } = frame
     if (displayWidth === this.#sourceWidth && displayHeight === this.#sourceHeight) return
     this.#sourceWidth = displayWidth
     this.#sourceHeight = displayHeight
-    const { width, height } = fitSize(displayWidth, displayHeight, this.#options.maxWidth, this.#options.maxHeight)
-    if (width === this.#config.width && height === this.#config.height) return
-    const { temporalLayers } = this.#encoding
-    const bitrate = this.#config.bitrate
-    const config = videoConfig(this.#options, displayWidth, displayHeight, temporalLayers)
-    // The encoder goes on with delta frames of the new size, which no decoder takes: begin again.
-    this.#forceKeyframe = true
-    this.#restart = true
-    this.#reconfigure(bitrate === undefined ? config : { ...config, bitrate })
-    this.#encoding = { ...this.#encoding, width, height }
+    this.#resize(this.#encoding.frameRate)
+  }
+
+  #resize(frameRate: number): void {
+    const { scale } = this.#load.point
+    const { width, height } = encodedSize(this.#options, this.#sourceWidth, this.#sourceHeight, scale)
+    const resized = width !== this.#config.width || height !== this.#config.height
+    if (!resized && frameRate === this.#encoding.frameRate) return
+    if (resized) {
+      // The encoder goes on with delta frames of the new size, which no decoder takes: begin again.
+      this.#forceKeyframe = true
+      this.#restart = true
+    }
+    this.#reconfigure({ ...this.#config, width, height, framerate: frameRate })
+    this.#encoding = { ...this.#encoding, width, height, frameRate }
     this.#sink.event({ type: "encoding", streamKey: this.#key, encoding: this.#encoding })
   }
 

@@ -1,7 +1,9 @@
 /** One received audio stream: order → Opus decoder → playout worklet, which is steered to the common delay. */
+
 import { nowUs } from "../../media/capture-clock.ts"
 import { FrameOrder } from "../../media/frame-order.ts"
 import { JitterEstimator } from "../../media/jitter-estimator.ts"
+import type { Opus, SoundPlanes } from "../../media/opus/opus.ts"
 import { RateMeter } from "../../media/rate-meter.ts"
 import { SpeakingDetector } from "../../media/speaking.ts"
 import type { SyncGroup } from "../../media/sync-group.ts"
@@ -13,6 +15,7 @@ import {
   type PlayoutCommand,
   type PlayoutReport,
 } from "../../media/types.ts"
+import { BrowserSoundDecoder, OpusSoundDecoder, type SoundDecoder, type SoundOrigin } from "./sound-decoder.ts"
 import type { AudioReceiveOptions, ReceiveStats } from "./types.ts"
 import type { ReceiveSink } from "./video-stream.ts"
 
@@ -28,10 +31,16 @@ const CORRECT_EVERY_MS = 250
 const JUMP_BELOW_MS = -250
 /** What the ring must still hold when waiting for a missing packet ends. */
 const RESERVE_MS = 10
+const AUDIO_PACKET_US = AUDIO_PACKET_MS * 1_000
 const LEVEL_EVERY_MS = 100
 const MAX_ERRORS = 5
 
 type FrameMessage = Extract<MeshToReceive, { type: "frame" }>
+
+interface Arrived {
+  frame: EncodedFrame
+  arrivalUs: number
+}
 
 export class AudioReceiver {
   readonly #key: string
@@ -39,13 +48,12 @@ export class AudioReceiver {
   readonly #group: SyncGroup
   readonly #sink: ReceiveSink
   readonly #port: MessagePort
-  readonly #order = new FrameOrder<EncodedFrame>({ temporalLayers: 1 })
+  readonly #order = new FrameOrder<Arrived>({ temporalLayers: 1 })
   readonly #jitter = new JitterEstimator()
   readonly #rate = new RateMeter()
   readonly #speaking = new SpeakingDetector()
-  /** What is in the decoder: one packet gives one block, but the decoder's own output times ignore lost packets and pauses. */
-  readonly #pending: { ptsUs: number; discontinuity: boolean }[] = []
-  #decoder: AudioDecoder
+  readonly #opus: Opus | undefined
+  #decoder: SoundDecoder
   #report: PlayoutReport | undefined
   #reportAtMs = 0
   #posted = 0
@@ -61,8 +69,19 @@ export class AudioReceiver {
   #timer: ReturnType<typeof setTimeout> | undefined
   #longestBase = 0
   #started = false
-  readonly #stats = { frames: 0, repairedFrames: 0, decodedFrames: 0, renderedFrames: 0, dropped: 0, decoderErrors: 0 }
+  #lastPtsUs: number | undefined
+  #madeUpMs = 0
+  readonly #stats = {
+    frames: 0,
+    repairedFrames: 0,
+    recoveredFrames: 0,
+    decodedFrames: 0,
+    renderedFrames: 0,
+    dropped: 0,
+    decoderErrors: 0,
+  }
 
+  /** @param opus decodes and hides losses; without it the browser's decoder is used, and holes stay holes */
   constructor(
     key: string,
     options: AudioReceiveOptions,
@@ -70,6 +89,7 @@ export class AudioReceiver {
     group: SyncGroup,
     sink: ReceiveSink,
     latencyMs: number,
+    opus?: Opus,
   ) {
     this.#key = key
     this.#options = options
@@ -77,6 +97,7 @@ export class AudioReceiver {
     this.#sink = sink
     this.#port = port
     this.#outputLatencyMs = latencyMs
+    this.#opus = opus
     this.#decoder = this.#makeDecoder()
     port.onmessage = (event: MessageEvent<PlayoutReport>) => {
       if (event.data.type === "played") this.#onReport(event.data)
@@ -89,9 +110,10 @@ export class AudioReceiver {
     if (frame.discontinuity) this.#muted = false
     const nowMs = performance.now()
     const meta = { frameId, keyframe: true, temporalId: 0, bytes: frame.data.byteLength }
-    if (this.#order.push(meta, nowMs, frame) === "duplicate") return
+    if (this.#order.push(meta, nowMs, { frame, arrivalUs }) === "duplicate") return
     this.#stats.frames++
     if (repaired) this.#stats.repairedFrames++
+    if (frame.discontinuity) this.#jitter.rebase()
     this.#rate.add(nowMs, frame.data.byteLength)
     this.#jitter.add(frame.ptsUs, arrivalUs)
     const fastest = this.#jitter.fastestUs
@@ -145,7 +167,7 @@ export class AudioReceiver {
       jitterMs: heard === undefined || fastest === undefined ? this.#jitter.jitterMs : (heard - fastest) / 1_000,
       bufferMs: this.#jitter.targetMs,
       longestGapMs: longest > this.#longestBase ? longest : 0,
-      concealedMs: report?.concealedMs ?? 0,
+      concealedMs: (report?.concealedMs ?? 0) + this.#madeUpMs,
       ...(report?.ptsUs === undefined ? {} : { lastPtsUs: report.ptsUs }),
     }
   }
@@ -154,7 +176,7 @@ export class AudioReceiver {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#timer)
-    if (this.#decoder.state !== "closed") this.#decoder.close()
+    this.#decoder.close()
     this.#group.remove(this.#key)
     this.#port.close()
   }
@@ -165,7 +187,7 @@ export class AudioReceiver {
     const depthMs = this.#depthMs(nowMs)
     // A missing packet may come as long as the ring has something else to play.
     const waitMs = depthMs === undefined ? this.#jitter.targetMs : depthMs > RESERVE_MS ? Number.POSITIVE_INFINITY : 0
-    for (const frame of this.#order.take(nowMs, waitMs)) this.#decode(frame)
+    for (const arrived of this.#order.take(nowMs, waitMs)) this.#decode(arrived)
     clearTimeout(this.#timer)
     const deadline = this.#order.deadline(waitMs)
     if (deadline === undefined) return
@@ -177,50 +199,41 @@ export class AudioReceiver {
   #depthMs(nowMs: number): number | undefined {
     const report = this.#report
     if (report?.ptsUs === undefined) return undefined
-    const underWay = this.#posted - report.received + this.#pending.length
+    const underWay = this.#posted - report.received + this.#decoder.pending
     return report.bufferedMs - (nowMs - this.#reportAtMs) + underWay * AUDIO_PACKET_MS
   }
 
-  #decode(frame: EncodedFrame): void {
-    if (this.#pending.length >= MAX_IN_DECODER) {
+  #decode({ frame, arrivalUs }: Arrived): void {
+    const previousUs = frame.ptsUs - AUDIO_PACKET_US
+    const lostOne = this.#lastPtsUs !== undefined && this.#lastPtsUs < previousUs - AUDIO_PACKET_US / 2
+    if (lostOne && !frame.discontinuity && this.#opus !== undefined)
+      this.#jitter.recovered(previousUs, arrivalUs + RESERVE_MS * 1_000)
+    this.#lastPtsUs = frame.ptsUs
+    if (this.#decoder.pending >= MAX_IN_DECODER) {
       this.#stats.dropped++
       return
     }
-    try {
-      this.#decoder.decode(new EncodedAudioChunk({ type: "key", timestamp: frame.ptsUs, data: frame.data }))
-      this.#pending.push({ ptsUs: frame.ptsUs, discontinuity: frame.discontinuity === true })
-    } catch (cause) {
-      this.#failed(cause)
-    }
+    const bridge = (this.#depthMs(performance.now()) ?? 0) > 0
+    this.#decoder.decode({ ptsUs: frame.ptsUs, data: frame.data, discontinuity: frame.discontinuity === true, bridge })
   }
 
-  #output(sound: AudioData): void {
-    try {
-      const packet = this.#pending.shift()
-      if (this.#closed || this.#muted || packet === undefined) return
+  #sound(ptsUs: number, planes: SoundPlanes, origin: SoundOrigin, discontinuity: boolean): void {
+    if (this.#closed || this.#muted) return
+    if (origin === "decoded") {
       this.#errorsInARow = 0
       this.#stats.decodedFrames++
-      const { ptsUs, discontinuity } = packet
-      if (this.#posted - (this.#report?.received ?? 0) >= MAX_UNDER_WAY || sound.sampleRate !== AUDIO_SAMPLE_RATE) {
-        this.#stats.dropped++
-        return
-      }
-      const channels: Float32Array<ArrayBuffer>[] = []
-      for (let planeIndex = 0; planeIndex < Math.min(2, sound.numberOfChannels); planeIndex++) {
-        const plane = new Float32Array(sound.numberOfFrames)
-        sound.copyTo(plane, { planeIndex, format: "f32-planar" })
-        channels.push(plane)
-      }
-      this.#sendTarget()
-      this.#posted++
-      this.#stats.renderedFrames++
-      this.#send(
-        { type: "pcm", ptsUs, channels, discontinuity },
-        channels.map((plane) => plane.buffer),
-      )
-    } finally {
-      sound.close()
     }
+    if (this.#posted - (this.#report?.received ?? 0) >= MAX_UNDER_WAY) {
+      if (origin === "decoded") this.#stats.dropped++
+      return
+    }
+    if (origin === "recovered") this.#stats.recoveredFrames++
+    if (origin === "concealed") this.#madeUpMs += (planes[0]!.length / AUDIO_SAMPLE_RATE) * 1_000
+    this.#sendTarget()
+    this.#posted++
+    this.#stats.renderedFrames++
+    const transfer = planes.map((plane) => plane.buffer)
+    this.#send({ type: "pcm", ptsUs, channels: planes, discontinuity }, transfer)
   }
 
   /** What to gather before playing: the common delay, less what the fastest packet has used up already. */
@@ -280,32 +293,27 @@ export class AudioReceiver {
     this.#port.postMessage(command, transfer)
   }
 
-  #makeDecoder(): AudioDecoder {
-    const decoder = new AudioDecoder({
-      output: (sound) => {
-        if (decoder === this.#decoder) this.#output(sound)
-        else sound.close()
-      },
-      error: (error) => {
-        if (decoder === this.#decoder) this.#failed(error)
-      },
-    })
+  #makeDecoder(): SoundDecoder {
     const { codec, channels } = this.#options
-    decoder.configure({ codec, sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels: channels === 2 ? 2 : 1 })
-    return decoder
+    const sink = {
+      sound: this.#sound.bind(this),
+      failed: (cause: unknown) => this.#failed(cause, true),
+      garbage: (cause: unknown) => this.#failed(cause, false),
+    }
+    const numberOfChannels = channels === 2 ? 2 : 1
+    if (this.#opus !== undefined) return new OpusSoundDecoder(this.#opus, numberOfChannels, sink)
+    return new BrowserSoundDecoder({ codec, sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels }, sink)
   }
 
-  #failed(cause: unknown): void {
+  #failed(cause: unknown, useless: boolean): void {
     if (this.#closed) return
     this.#stats.decoderErrors++
-    this.#pending.length = 0
     const fatal = ++this.#errorsInARow > MAX_ERRORS
     const message = cause instanceof Error ? cause.message : String(cause)
     this.#sink.event({ type: "decoder-error", streamKey: this.#key, error: "MediaDecodeFailed", message, fatal })
     try {
-      if (this.#decoder.state !== "closed") this.#decoder.close()
       if (fatal) this.close()
-      else this.#decoder = this.#makeDecoder()
+      else if (useless) this.#decoder = this.#makeDecoder()
     } catch {
       this.close()
     }

@@ -1,8 +1,11 @@
 /** The receive worker: streams by name, the sync groups, and the port to the mesh worker. */
+import type { Opus } from "../../media/opus/opus.ts"
+import { picturesTo } from "../../media/picture-port.ts"
 import { SyncGroup } from "../../media/sync-group.ts"
 import { AUDIO_SAMPLE_RATE, type MeshToReceive, type ReceiveToMesh } from "../../media/types.ts"
 import { AvError } from "../../wire/errors.ts"
 import { AudioReceiver } from "./audio-stream.ts"
+import { PictureOutput } from "./picture-output.ts"
 import type { AudioReceiveOptions, ReceiveApi, ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
 import { type ReceiveSink, VideoReceiver } from "./video-stream.ts"
 
@@ -19,10 +22,19 @@ export class ReceiveWorker implements ReceiveApi {
   /** Sync groups by name, with the streams in them. */
   readonly #groups = new Map<string, { clock: SyncGroup; streams: Set<string> }>()
   readonly #early = new Map<string, MeshToReceive[]>()
+  /** Tracks by the streams that write to them. */
+  readonly #outputs = new Map<string, PictureOutput>()
   #mesh: MessagePort | undefined
   #events: MessagePort | undefined
+  readonly #loadOpus: (() => Promise<Opus>) | undefined
+  #opus: Promise<Opus | undefined> | undefined
   #latencyMs = 20
   #closed = false
+
+  /** @param loadOpus loads the decoder that hides losses; where it fails or is not given, the browser's is used */
+  constructor(loadOpus?: () => Promise<Opus>) {
+    this.#loadOpus = loadOpus
+  }
 
   setMeshPort(port: MessagePort): void {
     this.#check()
@@ -37,27 +49,34 @@ export class ReceiveWorker implements ReceiveApi {
     this.#events = port
   }
 
-  async addVideo(streamKey: string, options: VideoReceiveOptions, writable: WritableStream<VideoFrame>): Promise<void> {
+  async addVideo(streamKey: string, options: VideoReceiveOptions, sink: WritableStream<VideoFrame> | MessagePort): Promise<void> {
     this.#checkNew(streamKey)
-    const support =
-      typeof VideoDecoder === "undefined"
-        ? undefined
-        : await VideoDecoder.isConfigSupported({ codec: options.codec }).catch(() => undefined)
-    if (support?.supported !== true) throw unsupported(`VideoDecoder for ${options.codec}`, "show this video")
+    await requireVideoDecoder(options.codec)
     this.#checkNew(streamKey)
     const clock = this.#join(options.group, streamKey)
-    this.#add(streamKey, new VideoReceiver(streamKey, options, writable, clock, this.#sink))
+    const output = new PictureOutput(sink instanceof MessagePort ? picturesTo(sink) : sink)
+    this.#outputs.set(streamKey, output)
+    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, this.#sink))
+  }
+
+  async addDescription(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void> {
+    this.#checkNew(streamKey)
+    await requireVideoDecoder(options.codec)
+    this.#checkNew(streamKey)
+    const output = this.#outputs.get(ofStreamKey)
+    if (output === undefined) throw new AvError("TrackUnknown", { streamKey: ofStreamKey })
+    const clock = this.#join(options.group, streamKey)
+    this.#outputs.set(streamKey, output)
+    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, this.#sink))
   }
 
   async addAudio(streamKey: string, options: AudioReceiveOptions, port: MessagePort): Promise<void> {
     this.#checkNew(streamKey)
-    const config = { codec: options.codec, sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels: options.channels === 2 ? 2 : 1 }
-    const support =
-      typeof AudioDecoder === "undefined" ? undefined : await AudioDecoder.isConfigSupported(config).catch(() => undefined)
-    if (support?.supported !== true) throw unsupported(`AudioDecoder for ${options.codec}`, "play this sound")
+    const opus = options.codec === "opus" ? await this.#loadedOpus() : undefined
+    if (opus === undefined) await requireAudioDecoder(options)
     this.#checkNew(streamKey)
     const clock = this.#join(options.group, streamKey)
-    this.#add(streamKey, new AudioReceiver(streamKey, options, port, clock, this.#sink, this.#latencyMs))
+    this.#add(streamKey, new AudioReceiver(streamKey, options, port, clock, this.#sink, this.#latencyMs, opus))
   }
 
   setMaxTemporal(streamKey: string, maxTemporal: number): void {
@@ -83,6 +102,7 @@ export class ReceiveWorker implements ReceiveApi {
     this.#early.delete(streamKey)
     this.#streams.get(streamKey)?.close()
     this.#streams.delete(streamKey)
+    this.#outputs.delete(streamKey)
     for (const [name, { streams }] of this.#groups) {
       streams.delete(streamKey)
       if (streams.size === 0) this.#groups.delete(name)
@@ -103,6 +123,7 @@ export class ReceiveWorker implements ReceiveApi {
     if (this.#closed) return
     for (const stream of this.#streams.values()) stream.close()
     this.#streams.clear()
+    this.#outputs.clear()
     this.#groups.clear()
     this.#early.clear()
     this.#mesh?.close()
@@ -144,6 +165,12 @@ export class ReceiveWorker implements ReceiveApi {
     for (const message of early) this.#fromMesh(message)
   }
 
+  /** Loaded with the first audio stream; a policy that forbids WebAssembly is no reason to be silent. */
+  #loadedOpus(): Promise<Opus | undefined> {
+    this.#opus ??= this.#loadOpus === undefined ? Promise.resolve(undefined) : this.#loadOpus().catch(() => undefined)
+    return this.#opus
+  }
+
   #join(name: string, streamKey: string): SyncGroup {
     let group = this.#groups.get(name)
     if (group === undefined) {
@@ -163,6 +190,19 @@ export class ReceiveWorker implements ReceiveApi {
   #check(): void {
     if (this.#closed) throw new AvError("HandleClosedError", { handle: "receive worker" })
   }
+}
+
+async function requireVideoDecoder(codec: string): Promise<void> {
+  const support =
+    typeof VideoDecoder === "undefined" ? undefined : await VideoDecoder.isConfigSupported({ codec }).catch(() => undefined)
+  if (support?.supported !== true) throw unsupported(`VideoDecoder for ${codec}`, "show this video")
+}
+
+async function requireAudioDecoder({ codec, channels }: AudioReceiveOptions): Promise<void> {
+  const config = { codec, sampleRate: AUDIO_SAMPLE_RATE, numberOfChannels: channels === 2 ? 2 : 1 }
+  const support =
+    typeof AudioDecoder === "undefined" ? undefined : await AudioDecoder.isConfigSupported(config).catch(() => undefined)
+  if (support?.supported !== true) throw unsupported(`AudioDecoder for ${codec}`, "play this sound")
 }
 
 function unsupported(missing: string, purpose: string): AvError {

@@ -44,16 +44,18 @@ export interface ReceiveStats {
   decoderErrors: number
   /** Bits per second over the last second or so. */
   bitrate: number
-  /** Delay over the fastest frame of the last minute plus buffering, in ms; clocks are not compared. */
+  /** Delay over the fastest frame of the last ten seconds plus buffering, in ms; clocks are not compared. */
   jitterMs: number
   /** Current target of the jitter buffer in ms. */
   bufferMs: number
-  /** Video: longest time between two rendered pictures. Audio: longest hole filled with silence. In ms since the reset. */
+  /** Video: longest time between two rendered pictures. Audio: longest hole that nothing could be decoded for. In ms since the reset. */
   longestGapMs: number
   /** Video only: picture shown minus sound heard, in ms of capture time; undefined without both. */
   avOffsetMs?: number
-  /** Audio only: milliseconds of silence played where sound was due. */
+  /** Audio only: milliseconds made up or silent where sound was due. What forward error correction brought back is not in it. */
   concealedMs?: number
+  /** Audio only: lost packets whose sound came back from the copy in the next packet. */
+  recoveredFrames?: number
   width?: number
   height?: number
   /** Pictures per second over the last second or so. */
@@ -72,10 +74,17 @@ export interface ReceiveApi {
   /** {@link ReceiveEvent} messages come out of this port. */
   setEventPort(port: MessagePort): void
   /**
-   * @param writable of a `MediaStreamTrackGenerator` (`createVideoOutput`), transferred
+   * @param sink of `createVideoOutput`, transferred
    * @throws AvError `MediaUnsupported` when the browser has no decoder for the codec, `LimitExceeded` above 64 streams.
    */
-  addVideo(streamKey: string, options: VideoReceiveOptions, writable: WritableStream<VideoFrame>): Promise<void>
+  addVideo(streamKey: string, options: VideoReceiveOptions, sink: WritableStream<VideoFrame> | MessagePort): Promise<void>
+  /**
+   * Another description (D-33) of the picture that stream `ofStreamKey` shows: both write to the same track, and either alone
+   * plays on at its own share of the frame rate. Removing one leaves the other.
+   *
+   * @throws AvError `MediaUnsupported`, `LimitExceeded`, `TrackUnknown` without such a stream
+   */
+  addDescription(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void>
   /**
    * @param port of a playout node (`AudioEngine.createOutput`), transferred
    * @throws AvError `MediaUnsupported`, `LimitExceeded`

@@ -4,6 +4,7 @@ import type { EncodedFrame } from "../../media/types.ts"
 import { DecodeQueue } from "./decode-queue.ts"
 import { FakeChunk, FakeDecoder, FakePicture, fakeWritable } from "./fake-codecs.ts"
 import { KeyframeWish } from "./keyframe-wish.ts"
+import { PictureOutput } from "./picture-output.ts"
 import type { ReceiveEvent } from "./types.ts"
 import { VideoReceiver } from "./video-stream.ts"
 
@@ -37,7 +38,7 @@ function setUp() {
     },
   }
   const options = { group: "p", codec: "av01.0.08M.08", temporalLayers: 2 }
-  const receiver = new VideoReceiver("v", options, fakeWritable(written), new SyncGroup(), sink)
+  const receiver = new VideoReceiver("v", options, new PictureOutput(fakeWritable(written)), new SyncGroup(), sink)
   const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1_000)
   /** Encodes one frame; `send` delivers it. */
   const next = (garbage = false) => {
@@ -57,6 +58,55 @@ function setUp() {
   const run = async (ms: number) => vi.advanceTimersByTimeAsync(ms)
   return { receiver, written, events, next, run }
 }
+
+/** Two encodings of every second picture each, on their way to one track; `deliver` says which arrive. */
+async function twoDescriptions(deliver: (index: number, number: number) => boolean) {
+  const written: number[] = []
+  const output = new PictureOutput(fakeWritable(written))
+  const group = new SyncGroup()
+  const sink = { event: () => {}, needKeyframe: () => {} }
+  const options = { group: "p", codec: "av01.0.08M.08", temporalLayers: 1 }
+  const receivers = [0, 1].map((index) => new VideoReceiver(`v${index}`, options, output, group, sink))
+  for (let picture = 0; picture < 120; picture++) {
+    const [index, frameId] = [picture % 2, picture >> 1]
+    const keyframe = frameId === 0
+    const data = Uint8Array.of(frameId, keyframe ? 0 : frameId - 1, 0, 0).buffer
+    const frame: EncodedFrame = { ptsUs: picture * FRAME_US, keyframe, temporalId: 0, data }
+    const arrivalUs = Math.round((performance.timeOrigin + performance.now()) * 1_000)
+    if (deliver(index, frameId)) {
+      receivers[index]!.receive({ type: "frame", streamKey: `v${index}`, frameId, frame, arrivalUs })
+    }
+    await vi.advanceTimersByTimeAsync(33)
+  }
+  const stats = receivers.map((receiver) => receiver.stats())
+  await vi.advanceTimersByTimeAsync(200)
+  for (const receiver of receivers) receiver.close()
+  return { written, stats }
+}
+
+describe("two descriptions of one picture", () => {
+  it("together play every picture, in order", async () => {
+    const { written, stats } = await twoDescriptions(() => true)
+    expect(written).toEqual(Array.from({ length: 120 }, (_, i) => i * FRAME_US))
+    expect(stats[0]!.longestGapMs).toBeLessThan(60)
+    expect(FakePicture.open).toBe(0)
+  })
+
+  it("each alone plays every second picture, evenly", async () => {
+    for (const alone of [0, 1]) {
+      const { written, stats } = await twoDescriptions((index) => index === alone)
+      expect(written).toEqual(Array.from({ length: 60 }, (_, i) => (2 * i + alone) * FRAME_US))
+      expect(stats[alone]!.longestGapMs).toBeLessThan(100)
+    }
+  })
+
+  it("go on at half the rate when one breaks off, without a freeze", async () => {
+    const { written, stats } = await twoDescriptions((index, number) => index === 0 || number < 20)
+    expect(written.length).toBe(80)
+    expect(written).toEqual(written.toSorted((a, b) => a - b))
+    expect(stats[0]!.longestGapMs).toBeLessThan(100)
+  })
+})
 
 describe("VideoReceiver", () => {
   it("shows every frame of a clean stream, evenly", async () => {

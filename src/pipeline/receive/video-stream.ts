@@ -1,13 +1,13 @@
 /** One received video stream: order → decoder → pictures released in step with the sound. */
 import { nowUs } from "../../media/capture-clock.ts"
 import { FrameOrder } from "../../media/frame-order.ts"
-import { GapMeter } from "../../media/gap-meter.ts"
 import { JitterEstimator } from "../../media/jitter-estimator.ts"
 import { RateMeter } from "../../media/rate-meter.ts"
 import type { SyncGroup } from "../../media/sync-group.ts"
 import type { EncodedFrame, MeshToReceive } from "../../media/types.ts"
 import { DecodeQueue } from "./decode-queue.ts"
 import { KeyframeWish } from "./keyframe-wish.ts"
+import type { PictureOutput } from "./picture-output.ts"
 import type { ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
 
 /** Pictures decoded ahead of their time at most; each holds a whole picture in memory. */
@@ -20,7 +20,6 @@ const MIN_WAIT_MS = 50
 const LEAD_US = 6_000
 /** A picture whose time is further ahead than this has a broken clock; it is shown at once. */
 const MAX_AHEAD_US = 2_000_000
-const MAX_WRITES = 3
 const MAX_ERRORS = 5
 
 export interface ReceiveSink {
@@ -35,11 +34,10 @@ export class VideoReceiver {
   readonly #codec: string
   readonly #group: SyncGroup
   readonly #sink: ReceiveSink
-  readonly #writer: WritableStreamDefaultWriter<VideoFrame>
+  readonly #target: PictureOutput
   readonly #order: FrameOrder<EncodedFrame>
   readonly #queue = new DecodeQueue()
   readonly #jitter = new JitterEstimator()
-  readonly #gaps = new GapMeter()
   readonly #arrivals = new RateMeter()
   readonly #rendering = new RateMeter()
   readonly #wish = new KeyframeWish()
@@ -51,7 +49,6 @@ export class VideoReceiver {
   readonly #afterPause = new Set<number>()
   #decoder: VideoDecoder
   #decodeMs = 0
-  #writes = 0
   #errorsInARow = 0
   #timer: ReturnType<typeof setTimeout> | undefined
   #muted = false
@@ -71,21 +68,15 @@ export class VideoReceiver {
   }
   #size: { width: number; height: number } | undefined
 
-  constructor(
-    key: string,
-    options: VideoReceiveOptions,
-    writable: WritableStream<VideoFrame>,
-    group: SyncGroup,
-    sink: ReceiveSink,
-  ) {
+  constructor(key: string, options: VideoReceiveOptions, target: PictureOutput, group: SyncGroup, sink: ReceiveSink) {
     this.#key = key
     this.#codec = options.codec
     this.#group = group
     this.#sink = sink
     this.#order = new FrameOrder({ temporalLayers: options.temporalLayers })
     this.#decoder = this.#makeDecoder()
-    this.#writer = writable.getWriter()
-    this.#writer.closed.catch(() => undefined)
+    this.#target = target
+    target.join()
   }
 
   receive({ frame, frameId, arrivalUs, repaired }: FrameMessage): void {
@@ -95,6 +86,7 @@ export class VideoReceiver {
     if (this.#order.push({ frameId, keyframe, temporalId, bytes: data.byteLength }, nowMs, frame) === "duplicate") return
     this.#stats.frames++
     if (repaired) this.#stats.repairedFrames++
+    if (frame.discontinuity) this.#jitter.rebase()
     this.#arrivals.add(nowMs, data.byteLength)
     this.#jitter.add(frame.ptsUs, arrivalUs)
     this.#pump()
@@ -112,12 +104,12 @@ export class VideoReceiver {
 
   setMuted(muted: boolean): void {
     this.#muted = muted
-    if (muted) this.#gaps.pause()
+    if (muted) this.#target.pause()
     else this.#pump()
   }
 
   resetGaps(): void {
-    this.#gaps.reset()
+    this.#target.resetGaps()
   }
 
   stats(): ReceiveStats {
@@ -135,7 +127,7 @@ export class VideoReceiver {
       bitrate: Math.round(this.#arrivals.amount(nowMs) * 8),
       jitterMs: this.#totalDelayMs,
       bufferMs: this.#jitter.targetMs,
-      longestGapMs: this.#gaps.longestMs(nowMs),
+      longestGapMs: this.#target.longestGapMs(nowMs),
       frameRate: this.#rendering.count(nowMs),
       ...(this.#size ?? {}),
       ...(this.#lastPts === undefined ? {} : { lastPtsUs: this.#lastPts }),
@@ -151,7 +143,7 @@ export class VideoReceiver {
     for (const picture of this.#decoded) picture.close()
     this.#decoded = []
     this.#group.remove(this.#key)
-    this.#writer.abort().catch(() => undefined)
+    this.#target.leave()
   }
 
   get #waitMs(): number {
@@ -234,32 +226,22 @@ export class VideoReceiver {
 
   #write(picture: VideoFrame, atUs: number): void {
     const ptsUs = picture.timestamp
-    if (this.#writes >= MAX_WRITES) {
-      picture.close()
+    const size = { width: picture.displayWidth, height: picture.displayHeight }
+    const nowMs = performance.now()
+    if (this.#afterPause.delete(ptsUs)) this.#target.pause()
+    if (this.#afterPause.size > 16) this.#afterPause.clear()
+    if (!this.#target.write(picture, { nowMs, counts: !this.#muted })) {
       this.#stats.late++
       return
     }
     if (this.#stats.renderedFrames === 0) this.#sink.event({ type: "started", streamKey: this.#key })
-    const nowMs = performance.now()
-    if (this.#afterPause.delete(ptsUs)) this.#gaps.pause()
-    if (this.#afterPause.size > 16) this.#afterPause.clear()
-    if (!this.#muted) this.#gaps.mark(nowMs)
-    this.#size = { width: picture.displayWidth, height: picture.displayHeight }
+    this.#size = size
     this.#shownOffsetUs = atUs + LEAD_US - ptsUs
     this.#lastPts = ptsUs
     const fastest = this.#jitter.fastestUs
     if (fastest !== undefined) this.#totalDelayMs += ((this.#shownOffsetUs - fastest) / 1_000 - this.#totalDelayMs) / 8
     this.#stats.renderedFrames++
     this.#rendering.add(nowMs)
-    this.#writes++
-    const done = () => {
-      this.#writes--
-    }
-    // The sink closes the picture; a track that was stopped rejects, and then nobody looks any more.
-    this.#writer.write(picture).then(done, () => {
-      done()
-      picture.close()
-    })
   }
 
   #askForKeyframe(nowMs: number): void {

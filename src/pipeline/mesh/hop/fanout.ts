@@ -1,7 +1,9 @@
 /** Hands inner-sealed chunks of one stream to its subscribers. Knows no content key: a relay uses it as it is. */
+import { relayForwards } from "../../../link/lane-capacity.ts"
 import { admitsChunk, CODEC_OPAQUE, LAYER_BASE } from "../../../wire/layers.ts"
 import type { Bytes, ChunkLayer, PeerKeyId, ReceiverLayerPolicy } from "../../../wire/types.ts"
-import type { HopSealer, MeshLink } from "./link.ts"
+import type { MeshLink } from "./link.ts"
+import type { HopSealer } from "./sender.ts"
 
 /** A subscription without media gets a keep-alive this often, in ms (D-6). */
 const KEEP_ALIVE_MS = 500
@@ -26,6 +28,12 @@ interface ChunkContext {
   madeAt: number
   /** Goes to the audio lane, at once or not at all. */
   audio: boolean
+  /** Of a fountain symbol: source symbols of its object. With it each subscriber gets the repair its link needs. */
+  nSource?: number
+  keyframe?: boolean
+  patienceMs?: number
+  /** A subscriber was left without a base frame and gets nothing until the next keyframe. */
+  onBroken?(): void
 }
 
 export class Fanout {
@@ -41,8 +49,14 @@ export class Fanout {
 
   /** Adds, or replaces the subscription of the same peer. */
   add(subscriber: Subscriber): void {
-    this.remove(subscriber.peer)
-    this.#subscribers.set(subscriber.peer, subscriber)
+    const known = this.#subscribers.get(subscriber.peer)
+    let slot = known?.sealer
+    if (known?.link === subscriber.link && slot instanceof SealerSlot) slot.sealer = subscriber.sealer
+    else {
+      this.remove(subscriber.peer)
+      slot = new SealerSlot(subscriber.sealer)
+    }
+    this.#subscribers.set(subscriber.peer, { ...subscriber, sealer: slot })
   }
 
   remove(peer: PeerKeyId): boolean {
@@ -62,6 +76,10 @@ export class Fanout {
     for (const peer of [...this.#subscribers.keys()]) this.remove(peer)
   }
 
+  all(): Subscriber[] {
+    return [...this.#subscribers.values()]
+  }
+
   peers(): PeerKeyId[] {
     return [...this.#subscribers.keys()]
   }
@@ -73,12 +91,23 @@ export class Fanout {
 
   /** Queues a chunk for everyone whose policy admits it. A link in trouble does not touch the others. */
   deliver(innerChunk: Bytes, context: ChunkContext): void {
-    const { streamKey, frame, madeAt, audio } = context
+    const { streamKey, frame, madeAt, audio, nSource, keyframe = false, patienceMs, onBroken } = context
     const { codecId, layer } = placeOf(innerChunk)
-    for (const { link, sealer, policy, awaitsKeyframe } of this.#subscribers.values()) {
+    for (const subscriber of this.#subscribers.values()) {
+      const { link, sealer, policy, awaitsKeyframe } = subscriber
       if (awaitsKeyframe || !admitsChunk(policy, codecId, layer)) continue
-      if (audio) link.sendAudio({ innerChunk, sealer })
-      else link.enqueue({ innerChunk, sealer, streamKey, frame, layer, madeAt })
+      if (audio) {
+        link.sendAudio({ innerChunk, sealer })
+        continue
+      }
+      // Repair comes after source, so the quality alone says whether this link needs the symbol (LL-25).
+      if (nSource !== undefined && !relayForwards(layer.quality, link.sender.repairs(nSource, keyframe))) continue
+      const broken = () => {
+        subscriber.awaitsKeyframe = onBroken !== undefined
+        onBroken?.()
+      }
+      const item = { innerChunk, sealer, streamKey, frame, layer, madeAt, keyframe, onBroken: broken }
+      link.enqueue(patienceMs === undefined ? item : { ...item, patienceMs })
     }
   }
 
@@ -98,6 +127,23 @@ export class Fanout {
       subscriber.lastSentAt = now
       subscriber.link.sendKeepAlive(subscriber.sealer)
     }
+  }
+}
+
+/** The sealer of a subscription; one that is asked for again goes on with a new key, what waits included. */
+class SealerSlot implements HopSealer {
+  constructor(public sealer: HopSealer) {}
+
+  seal(innerChunk: Bytes): Promise<Bytes> {
+    return this.sealer.seal(innerChunk)
+  }
+
+  keepAlive(): Promise<Bytes> {
+    return this.sealer.keepAlive()
+  }
+
+  failed(error: unknown): void {
+    this.sealer.failed(error)
   }
 }
 

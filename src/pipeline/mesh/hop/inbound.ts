@@ -117,6 +117,7 @@ export class Inbound {
     try {
       const message = decodeLaneMessage(bytes)
       if (message.type === "report") link.takeReport(message)
+      if (message.type === "nack") link.takeNack(message)
       if (message.type === "unknown") link.drops.add("LaneFrameInvalid")
       if (message.type !== "data" && message.type !== "padding") return undefined
       link.countArrival(laneId, message.laneSeq, message.sentUs, bytes.length)

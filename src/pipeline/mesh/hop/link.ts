@@ -1,50 +1,60 @@
-/** Everything the mesh worker holds for one link: its lanes, its short send queue, its reports and its counters. */
-
-import { audioGateOpen, LaneAssigner, VIDEO_GATE } from "../../../link/lane-assigner.ts"
+/** Everything the mesh worker holds for one link: its lanes, what it sends, what it receives, and its counters. */
+import { audioGateOpen } from "../../../link/lane-assigner.ts"
+import { laneLimit } from "../../../link/lane-policy.ts"
 import type { LaneChannel, MediaLaneRole } from "../../../link/lane-port.ts"
-import { clockMicros } from "../../../link/lane-sequence.ts"
-import { ReportBuilder } from "../../../link/report-builder.ts"
-import { encodeLaneReport, LANE_HEADER_LENGTH, type LaneReport, MAX_LANE_MESSAGE } from "../../../wire/lane-message.ts"
-import { KEEP_ALIVE_FRAME_LENGTH, LINK_FRAME_HEADER_LENGTH } from "../../../wire/link-frame.ts"
+import type { LaneNack, LaneReport } from "../../../wire/lane-message.ts"
 import type { Bytes, PeerKeyId } from "../../../wire/types.ts"
 import { DropCounter } from "../drops.ts"
 import type { MeshLinkId, MeshLinkStats } from "../types.ts"
-import { Lane } from "./lane.ts"
-import { type Queued, SendQueue } from "./send-queue.ts"
+import type { Lane } from "./lane.ts"
+import { LaneDemands, type LaneWish } from "./lane-demand.ts"
+import { Lanes } from "./lanes.ts"
+import { LinkReceiver } from "./receiver.ts"
+import { type HopSealer, LinkSender, type Outgoing } from "./sender.ts"
 
-/** What a hop adds to an inner chunk: lane header, link frame header and the outer tag (link-lanes 4.1). */
-const HOP_OVERHEAD = LANE_HEADER_LENGTH + LINK_FRAME_HEADER_LENGTH + 16
+/** What is sent again comes about a round trip after the rest of its frame, and so long after the request; ms. */
+const RESENT_SHARE = 0.8
+const RESENT_MARGIN_MS = 60
 
-/** Makes hop messages for one subscription: outer seal and link frame, with room for the lane header in front. */
-export interface HopSealer {
-  /** `innerChunk`: header and inner ciphertext. */
-  seal(innerChunk: Bytes): Promise<Bytes>
-  keepAlive(): Promise<Bytes>
-  /** A message could not be sealed or sent. */
-  failed(error: unknown): void
-}
+/** Lanes change their path together; ms. */
+const PATH_ONCE_MS = 3_000
 
-export interface Outgoing extends Queued {
-  innerChunk: Bytes
-  sealer: HopSealer
+/** A wish of the link for its lanes, for the page to fulfil. */
+export type LinkWish = LaneWish | { action: "replace"; laneId: number }
+
+export interface MeshLinkOptions {
+  now(): number
+  /** First rate, bit/s; undefined: that of an unknown peer. */
+  startRate?: number
+  /** Links with media that this node has now (LL-15). */
+  mediaLinks(): number
+  wish(wish: LinkWish): void
 }
 
 export class MeshLink {
   peer: PeerKeyId | undefined
+  /** Retransmissions that came before their frame was complete, as far as we can tell. */
+  rtxUseful = 0
   readonly drops = new DropCounter()
-  readonly #lanes = new Map<number, Lane>()
-  readonly #queue = new SendQueue<Outgoing>()
-  readonly #assigner = new LaneAssigner()
-  readonly #reports = new ReportBuilder()
-  readonly #now: () => number
-  #reportSeq: number | undefined
+  readonly sender: LinkSender
+  readonly receiver = new LinkReceiver()
+  readonly createdAt: number
+  readonly #options: MeshLinkOptions
+  readonly #lanes = new Lanes()
+  readonly #demands: LaneDemands
+  readonly #deadTold = new Set<number>()
+  readonly #suspects = new Set<number>()
+  #pathAt = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(
     readonly id: MeshLinkId,
-    now: () => number,
+    options: MeshLinkOptions,
   ) {
-    this.#now = now
+    this.#options = options
+    this.createdAt = options.now()
+    this.sender = new LinkSender(this.#lanes, this.drops, options.now, options.startRate)
+    this.#demands = new LaneDemands(this.#lanes, this.sender, this.receiver)
   }
 
   get closed(): boolean {
@@ -52,16 +62,11 @@ export class MeshLink {
   }
 
   addLane(laneId: number, role: MediaLaneRole, channel: LaneChannel): void {
-    this.#lanes.get(laneId)?.channel.close()
-    this.#lanes.set(laneId, new Lane(laneId, role, channel))
+    this.#lanes.add(laneId, role, channel)
   }
 
   removeLane(laneId: number): void {
-    const lane = this.#lanes.get(laneId)
-    if (lane === undefined) return
-    this.#lanes.delete(laneId)
-    this.#reports.closeLane(laneId)
-    lane.channel.close()
+    if (this.#lanes.remove(laneId)) this.receiver.closeLane(laneId)
   }
 
   lane(laneId: number): Lane | undefined {
@@ -70,127 +75,134 @@ export class MeshLink {
 
   close(): void {
     this.#closed = true
-    this.#queue.remove(() => true)
-    for (const id of [...this.#lanes.keys()]) this.removeLane(id)
+    this.sender.close()
+    for (const { id } of this.#lanes.all()) this.removeLane(id)
   }
 
-  /** A data or padding message came in. `atUs`: arrival on our clock. */
+  /** A data or padding message came in: counted, and asked for what it shows to be missing. */
   countArrival(laneId: number, laneSeq: number, sentUs: number, bytes: number): void {
-    this.#reports.receive(laneId, laneSeq, sentUs, clockMicros(this.#now()), bytes)
+    const now = this.#options.now()
+    this.receiver.count(laneId, laneSeq, sentUs, bytes, now)
+    this.#sendNacks(now)
   }
 
-  /** The peer's report about what we sent. One older than the last is dropped (link-lanes 4.2). */
   takeReport(report: LaneReport): void {
-    if (this.#reportSeq !== undefined && ((report.reportSeq - this.#reportSeq) & 0xffff) >= 0x8000) return
-    this.#reportSeq = report.reportSeq
-    for (const entry of report.entries) this.#lanes.get(entry.laneId)?.reported(entry, this.#now())
+    this.sender.takeReport(report)
   }
 
-  /** Video: queued by class, sent as soon as a lane has room (LL-8 … LL-10). */
+  takeNack(nack: LaneNack): void {
+    this.sender.takeNack(nack)
+  }
+
   enqueue(item: Outgoing): void {
-    if (this.#closed || !this.#fits(item.innerChunk)) return
-    this.#queue.push(item)
+    if (!this.#closed) this.sender.enqueue(item)
   }
 
-  /** Audio: now or never (LL-10). */
   sendAudio(item: Pick<Outgoing, "innerChunk" | "sealer">): void {
-    if (this.#closed || !this.#fits(item.innerChunk)) return
-    const lane = this.#audioLane()
-    if (lane === undefined) {
-      this.drops.add("LinkFailed")
-      return
-    }
-    if (!audioGateOpen(lane.buffered)) {
-      lane.gateRefusals += 1
-      return
-    }
-    this.#transmit(lane, item.innerChunk.length + HOP_OVERHEAD, item.sealer, item.sealer.seal(item.innerChunk))
+    if (this.#closed) return
+    const reported = this.#lanes.all().find((lane) => lane.role === "audio")?.loss ?? 0
+    this.sender.sendAudio(item, Math.max(reported, this.receiver.audio.loss))
   }
 
-  /** D-6 type 2; on the audio lane (LL-7). Skipped where that lane is full: what fills it shows that we live. */
   sendKeepAlive(sealer: HopSealer): void {
-    const lane = this.#audioLane()
-    if (this.#closed || lane === undefined || !audioGateOpen(lane.buffered)) return
-    this.#transmit(lane, LANE_HEADER_LENGTH + KEEP_ALIVE_FRAME_LENGTH, sealer, sealer.keepAlive())
+    if (!this.#closed) this.sender.sendKeepAlive(sealer)
   }
 
-  /** Sends what the gates allow. Called after new work, when a lane ran low, and every few milliseconds. */
   pump(): void {
-    for (;;) {
-      const item = this.#queue.peek(this.#now())
-      if (item === undefined) return
-      const lane = this.#videoLane()
-      if (lane === undefined) return
-      this.#queue.shift()
-      this.#transmit(lane, item.innerChunk.length + HOP_OVERHEAD, item.sealer, item.sealer.seal(item.innerChunk))
-    }
+    this.sender.pump()
   }
 
-  /** Reports (LL-21) and whatever waits. */
+  /**
+   * A part of a frame came that had waited for it so long. After a request of ours, and a round trip after the frame's first
+   * part, it was most likely sent again.
+   */
+  partCame(awaitedMs: number): void {
+    const { rttMs } = this.sender.rate
+    const asked = this.receiver.askedAt
+    if (asked === undefined || awaitedMs < RESENT_SHARE * rttMs) return
+    if (this.#options.now() - asked < rttMs + RESENT_MARGIN_MS) this.rtxUseful += 1
+  }
+
+  /** Call every 5 ms: reports, NACKs, the pacer, and the health and number of lanes. */
   tick(): void {
-    const now = this.#now()
-    const lane = this.#audioLane()
-    if (lane !== undefined && this.#reports.due(now)) {
-      const report = this.#reports.build(clockMicros(now), now)
-      if (report !== undefined && audioGateOpen(lane.buffered)) lane.sendControl(encodeLaneReport(report))
-    }
-    this.pump()
+    const now = this.#options.now()
+    const report = this.receiver.report(now)
+    if (report !== undefined) this.#control(report)
+    this.#sendNacks(now)
+    for (const lane of this.#lanes.all()) this.#watch(lane, now)
+    this.sender.tick()
+    const wish = this.#demands.evaluate(now, laneLimit(this.#options.mediaLinks()))
+    if (wish !== undefined) this.#options.wish(wish)
+  }
+
+  /** Every lane tells of it by itself; the first one counts. */
+  pathChanged(): void {
+    const now = this.#options.now()
+    if (now - this.#pathAt < PATH_ONCE_MS) return
+    this.#pathAt = now
+    this.sender.rate.pathChanged()
   }
 
   /** Throws away what waits for a subscription that ended. */
   forget(sealer: HopSealer): void {
-    this.#queue.remove((item) => item.sealer === sealer)
+    this.sender.forget(sealer)
   }
 
   stats(): MeshLinkStats {
+    const { sender, receiver } = this
+    const { rate } = sender
+    const lanes = this.#lanes.all()
     return {
       link: this.id,
       ...(this.peer === undefined ? {} : { peer: this.peer }),
-      lanes: [...this.#lanes.values()].map((lane) => lane.stats(this.#reports.lost(lane.id))),
-      queued: this.#queue.length,
-      shed: this.#queue.shed,
+      lanes: lanes.map((lane) => lane.stats(receiver.lost(lane.id), rate.laneDelay(lane.id))),
+      rate: rate.target,
+      mode: rate.mode,
+      ...(rate.measured ? { rttMs: rate.rttMs } : {}),
+      queueMs: rate.queueMs,
+      baseChanges: rate.baseChanges,
+      lossPct: 100 * rate.losses.loss,
+      lossRun: sender.runs.run,
+      delivered: rate.delivered,
+      sent: sender.sentMessages,
+      shedPct: percent(sender.shed, sender.offered),
+      nackSent: receiver.nackSent,
+      rtxSent: sender.rtxSent,
+      rtxUseful: this.rtxUseful,
+      repairPct: percent(sender.repairSent, sender.offered - sender.repairSent),
+      laneLimitedMs: sender.laneLimitedMs,
+      lanesOpen: this.#lanes.video(false).length,
+      lanesWanted: this.#demands.wanted,
+      laneDeaths: this.#deadTold.size,
+      queued: sender.queued,
+      shed: sender.shed,
       drops: this.drops.snapshot(),
     }
   }
 
-  #fits(innerChunk: Bytes): boolean {
-    const fits = innerChunk.length + HOP_OVERHEAD <= MAX_LANE_MESSAGE
-    if (!fits) this.drops.add("WireTooLong")
-    return fits
+  #sendNacks(now: number): void {
+    for (const nack of this.receiver.nacks(now, this.sender.rate.rttMs)) this.#control(nack)
   }
 
-  /** The audio lane, or the least loaded video lane while it is away: messages are known by type, not by lane (LL-16). */
-  #audioLane(): Lane | undefined {
-    let fallback: Lane | undefined
-    for (const lane of this.#lanes.values()) {
-      if (!lane.open) continue
-      if (lane.role === "audio") return lane
-      if (fallback === undefined || lane.buffered < fallback.buffered) fallback = lane
+  #control(message: Bytes): void {
+    const lane = this.#lanes.audio()
+    if (lane !== undefined && audioGateOpen(lane.buffered)) lane.sendControl(message)
+  }
+
+  #watch(lane: Lane, now: number): void {
+    lane.tick(now)
+    const { use } = lane.watch
+    if (use !== "suspect" && use !== "dead") this.#suspects.delete(lane.id)
+    else if (!this.#suspects.has(lane.id)) {
+      this.#suspects.add(lane.id)
+      this.sender.laneSuspect(lane.id)
     }
-    return fallback
+    if (use !== "dead" || this.#deadTold.has(lane.id)) return
+    this.#deadTold.add(lane.id)
+    this.#options.wish({ action: "replace", laneId: lane.id })
   }
+}
 
-  #videoLane(): Lane | undefined {
-    const open = [...this.#lanes.values()].filter((lane) => lane.role === "video" && lane.open).sort((a, b) => a.id - b.id)
-    const loads = open.map((lane) => ({ laneId: lane.id, buffered: lane.buffered }))
-    for (const lane of open) if (lane.buffered > VIDEO_GATE) lane.gateRefusals += 1
-    const chosen = this.#assigner.choose(loads)
-    return chosen === undefined ? undefined : this.#lanes.get(chosen.laneId)
-  }
-
-  /** Books the room, waits for the seal, sends. The order on a lane may differ from the order of the seals: numbers are given last. */
-  #transmit(lane: Lane, size: number, sealer: HopSealer, sealed: Promise<Bytes>): void {
-    lane.reserve(size)
-    sealed.then(
-      (message) => {
-        lane.unreserve(size)
-        if (!lane.sendData(message, this.#now())) this.drops.add("LinkFailed")
-        if (this.#queue.length > 0) this.pump()
-      },
-      (error: unknown) => {
-        lane.unreserve(size)
-        sealer.failed(error)
-      },
-    )
-  }
+function percent(part: number, whole: number): number {
+  return whole <= 0 ? 0 : (100 * part) / whole
 }

@@ -77,3 +77,60 @@ describe("send queue", () => {
     )
   })
 })
+
+describe("what is sent again, and other people's chunks", () => {
+  test("retransmissions go first, in their order; a late one takes nothing with it", () => {
+    const queue = new SendQueue<Item>()
+    queue.push(item(0, 5, 0, 100))
+    queue.pushFirst([item(1, 4, 0, 0), item(2, 4, 0, 90)])
+    expect(drain(queue, 100)).toEqual([1, 2, 0])
+    queue.push(item(0, 5, 0, 100))
+    queue.pushFirst([item(1, 5, 0, 0), item(2, 5, 0, 90)])
+    expect(drain(queue, 200)).toEqual([2, 0])
+    expect([queue.shed, queue.pushed]).toEqual([0, 2])
+  })
+
+  test("a keyframe may wait longer, and what stands behind it too", () => {
+    const queue = new SendQueue<Item>()
+    queue.push({ ...item(0, 0, 0, 0), patienceMs: 350 })
+    queue.push(item(1, 1, 0, 0, "b"))
+    expect(queue.peek(400)?.name).toBe(0)
+    queue.shift()
+    expect(drain(queue, 401)).toEqual([])
+    queue.push({ ...item(0, 0, 0, 0), patienceMs: 350 })
+    expect(drain(queue, 501)).toEqual([])
+  })
+
+  test("after a deep cut old enhancement goes, the base layer stays", () => {
+    const queue = new SendQueue<Item>()
+    for (const [name, temporal, madeAt] of [
+      [0, 0, 0],
+      [1, 1, 10],
+      [2, 0, 40],
+      [3, 1, 60],
+    ] as const) {
+      queue.push(item(name, name, temporal, madeAt))
+    }
+    queue.dropEnhancement(100, 60)
+    expect(queue.shed).toBe(1)
+    expect(drain(queue, 100)).toEqual([0, 2, 3])
+  })
+
+  test("a relay, which sees no frames, sheds by layer", () => {
+    const chunks: QueuedChunk[] = [
+      { stream: "a", spatial: 0, temporal: 0, quality: 0, at: 0 },
+      { stream: "a", spatial: 0, temporal: 0, quality: 1, at: 0 },
+      { stream: "a", spatial: 0, temporal: 0, quality: 0, at: 90 },
+      { stream: "a", spatial: 0, temporal: 0, quality: 1, at: 90 },
+      { stream: "a", spatial: 0, temporal: 1, quality: 0, at: 95 },
+      { stream: "b", spatial: 0, temporal: 0, quality: 1, at: 95 },
+    ]
+    const queue = new SendQueue<Item>()
+    for (const [name, { stream, temporal, quality, at }] of chunks.entries()) {
+      queue.push({ name, streamKey: stream, layer: { spatial: 0, temporal, quality }, madeAt: at })
+    }
+    const dropped = shed("relay", chunks, 200, STALE_MS)
+    expect(dropped).toEqual([0, 1, 3, 4])
+    expect(drain(queue, 200)).toEqual([2, 5])
+  })
+})

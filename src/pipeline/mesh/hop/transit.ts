@@ -6,7 +6,7 @@ import { LANE_HEADER_LENGTH } from "../../../wire/lane-message.ts"
 import type { Bytes, PeerKeyId, SealProfile } from "../../../wire/types.ts"
 import type { MeshLinkId, MeshRefusal } from "../types.ts"
 import type { HopOpener } from "./inbound.ts"
-import type { HopSealer } from "./link.ts"
+import type { HopSealer } from "./sender.ts"
 
 /** One subscription as both ends name it. */
 export interface Subscription {

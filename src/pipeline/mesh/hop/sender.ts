@@ -1,0 +1,330 @@
+/** What one link sends: queue, pacer, gates, retransmissions and second copies of audio (link-lanes 6, 7, 9; LL-17). */
+import { audioGateOpen, LaneAssigner, VIDEO_GATE } from "../../../link/lane-assigner.ts"
+import { audioCopies, repairSymbols } from "../../../link/lane-capacity.ts"
+import { LinkRate } from "../../../link/link-rate.ts"
+import { LossRuns } from "../../../link/loss-meter.ts"
+import { NackSender, RETRANSMIT_MS } from "../../../link/nack.ts"
+import { MESSAGE_OVERHEAD, PACE, SendBudget } from "../../../link/pacer.ts"
+import { STALE_MS } from "../../../link/shed.ts"
+import { LANE_HEADER_LENGTH, LANE_PADDING, type LaneNack, type LaneReport, MAX_LANE_MESSAGE } from "../../../wire/lane-message.ts"
+import { KEEP_ALIVE_FRAME_LENGTH, LINK_FRAME_HEADER_LENGTH } from "../../../wire/link-frame.ts"
+import type { Bytes } from "../../../wire/types.ts"
+import type { DropCounter } from "../drops.ts"
+import type { Lane } from "./lane.ts"
+import { type Lanes, loadsOf } from "./lanes.ts"
+import { RateProbe } from "./rate-probe.ts"
+import { type Queued, SendQueue } from "./send-queue.ts"
+
+/** What a hop adds to an inner chunk: lane header, link frame header and the outer tag (link-lanes 4.1). */
+const HOP_OVERHEAD = LANE_HEADER_LENGTH + LINK_FRAME_HEADER_LENGTH + 16
+/** Above this round trip a NACK is too slow, and queued messages are given up earlier; ms. */
+const SLOW_RTT_MS = 90
+const STALE_SLOW_MS = 120
+/** After a deep cut enhancement layers older than this are shed at once; base frames, which all later ones need, when stale. Ms. */
+const OLD_AFTER_CUT_MS = 60
+/** The gates refuse for this long: the lanes are what limits; ms. */
+const LANE_LIMITED_MS = 150
+/** A link that carried video this recently, ms, and sends less than it may, is probed this often, ms. */
+const VIDEO_ACTIVE_MS = 500
+const PROBE_EVERY_MS = 3_000
+/** Second copies of audio that wait. */
+const MAX_COPIES = 64
+
+/** Makes hop messages for one subscription: outer seal and link frame, with room for the lane header in front. */
+export interface HopSealer {
+  /** `innerChunk`: header and inner ciphertext. */
+  seal(innerChunk: Bytes): Promise<Bytes>
+  keepAlive(): Promise<Bytes>
+  /** A message could not be sealed or sent. */
+  failed(error: unknown): void
+}
+
+export interface Outgoing extends Queued {
+  innerChunk: Bytes
+  sealer: HopSealer
+  keyframe?: boolean
+  /** Its frame can not be shown at the other end, nor can what follows up to a keyframe. */
+  onBroken?(): void
+  /** Of a retransmission: the lane that lost it. Another one is preferred. */
+  lostOn?: number
+}
+
+interface AudioMessage {
+  innerChunk: Bytes
+  sealer: HopSealer
+}
+
+export class LinkSender {
+  readonly rate: LinkRate
+  readonly runs = new LossRuns()
+  readonly probe = new RateProbe()
+  /** Messages and bytes that went out on video lanes, retransmissions, copies and padding included. */
+  sentMessages = 0
+  rtxSent = 0
+  /** Repair symbols taken in. */
+  repairSent = 0
+  laneLimitedMs = 0
+  readonly #lanes: Lanes
+  readonly #now: () => number
+  readonly #drops: DropCounter
+  readonly #queue = new SendQueue<Outgoing>((item) => this.#wasShed(item))
+  readonly #budget = new SendBudget()
+  readonly #padding = new SendBudget()
+  readonly #assigner = new LaneAssigner()
+  readonly #nacks = new NackSender<Outgoing>(this.#assigner)
+  #copies: { at: number; audio: AudioMessage }[] = []
+  #gateSince: number | undefined
+  #tickAt: number | undefined
+  #videoAt = Number.NEGATIVE_INFINITY
+  #probedAt = Number.NEGATIVE_INFINITY
+  #repairs = new Map<number, number>()
+
+  constructor(lanes: Lanes, drops: DropCounter, now: () => number, startRate: number | undefined) {
+    this.#lanes = lanes
+    this.#drops = drops
+    this.#now = now
+    this.rate = new LinkRate(startRate)
+  }
+
+  get queued(): number {
+    return this.#queue.length
+  }
+
+  get shed(): number {
+    return this.#queue.shed
+  }
+
+  /** Messages that were to be sent, without retransmissions. */
+  get offered(): number {
+    return this.#queue.pushed
+  }
+
+  get laneLimited(): boolean {
+    return this.#gateSince !== undefined && this.#now() - this.#gateSince > LANE_LIMITED_MS
+  }
+
+  /** Repair symbols that a frame of `k` source symbols needs on this link (LL-13). */
+  repairs(k: number, keyframe: boolean): number {
+    const key = k * 2 + (keyframe ? 1 : 0)
+    const known = this.#repairs.get(key)
+    if (known !== undefined) return known
+    const repair = repairSymbols({ ...this.repairInputs(), k, keyframe })
+    this.#repairs.set(key, repair)
+    return repair
+  }
+
+  repairInputs(): { loss: number; rttMs: number; run: number; losses: number } {
+    const { losses, rttMs } = this.rate
+    return { loss: losses.prudentLoss, rttMs, run: this.runs.run, losses: this.runs.losses }
+  }
+
+  /** The peer's report about what we sent. */
+  takeReport(report: LaneReport): void {
+    const now = this.#now()
+    const { old, deepCut } = this.rate.take(report, now, this.laneLimited)
+    if (old) return
+    this.#repairs = new Map()
+    const entries = new Map(report.entries.map((entry) => [entry.laneId, entry]))
+    const rose = report.entries.filter((entry) => (this.#lanes.get(entry.laneId)?.risen(entry) ?? 0) > 0)
+    for (const lane of this.#lanes.all()) {
+      const entry = entries.get(lane.id)
+      const othersRose = rose.some((other) => other.laneId !== lane.id)
+      lane.watch.reported(entry?.received ?? 0, othersRose, now)
+      if (entry !== undefined) lane.reported(entry, now)
+    }
+    if (deepCut) this.#queue.dropEnhancement(now, OLD_AFTER_CUT_MS)
+    this.probe.report(this.rate.queueNowMs, this.rate.mode, now)
+  }
+
+  /** The peer misses numbers (LL-14): what is still of use goes out again, first of all. */
+  takeNack({ laneId, laneSeqs }: Pick<LaneNack, "laneId" | "laneSeqs">): void {
+    for (const laneSeq of laneSeqs) this.runs.missing(laneId, laneSeq)
+    this.#again(laneId, laneSeqs)
+    this.pump()
+  }
+
+  /** A lane became suspect: what it holds counts as lost (LL-16). */
+  laneSuspect(laneId: number): void {
+    this.#again(laneId, this.#nacks.recent(laneId, this.#now(), RETRANSMIT_MS))
+  }
+
+  /** Video: queued by class, sent as the pacer and the gates allow (LL-8 … LL-10). */
+  enqueue(item: Outgoing): void {
+    if (!this.#fits(item.innerChunk)) return
+    if (item.layer.quality > 0) this.repairSent += 1
+    this.#queue.push(item)
+  }
+
+  /** Audio: now or never (LL-10), and from 1 % loss on a second time one packet later (LL-17). */
+  sendAudio(audio: AudioMessage, audioLoss: number): void {
+    if (!this.#fits(audio.innerChunk)) return
+    const { secondAfterMs } = audioCopies(audioLoss)
+    if (secondAfterMs !== undefined && this.#copies.length < MAX_COPIES) {
+      this.#copies.push({ at: this.#now() + secondAfterMs, audio })
+    }
+    const lane = this.#lanes.audio()
+    if (lane === undefined) this.#drops.add("LinkFailed")
+    else if (!audioGateOpen(lane.buffered)) lane.gateRefusals += 1
+    else this.#transmit(lane, sizeOf(audio), audio.sealer, audio.sealer.seal(audio.innerChunk))
+  }
+
+  /** D-6 type 2; on the audio lane (LL-7). Skipped where that lane is full: what fills it shows that we live. */
+  sendKeepAlive(sealer: HopSealer): void {
+    const lane = this.#lanes.audio()
+    if (lane === undefined || !audioGateOpen(lane.buffered)) return
+    this.#transmit(lane, LANE_HEADER_LENGTH + KEEP_ALIVE_FRAME_LENGTH, sealer, sealer.keepAlive())
+  }
+
+  /** Sends what budget and gates allow. Called after new work, when a lane ran low, and every few milliseconds. */
+  pump(): void {
+    const now = this.#now()
+    this.#budget.refill(now, this.rate.pacerRate(now))
+    const staleMs = this.rate.rttMs > SLOW_RTT_MS ? STALE_SLOW_MS : STALE_MS
+    for (;;) {
+      const item = this.#queue.peek(now, staleMs)
+      if (item === undefined) break
+      const size = sizeOf(item)
+      if (!this.#budget.covers(size + MESSAGE_OVERHEAD)) return
+      const lane = this.#videoLane(item.lostOn)
+      if (lane === undefined) {
+        this.#refused(now)
+        return
+      }
+      this.#gateSince = undefined
+      this.#queue.shift()
+      this.#budget.pay(size + MESSAGE_OVERHEAD)
+      this.#transmit(lane, size, item.sealer, item.sealer.seal(item.innerChunk), item)
+    }
+    this.#gateSince = undefined
+    this.#pad(now)
+  }
+
+  /** Call every 5 ms. */
+  tick(): void {
+    const now = this.#now()
+    const passed = this.#tickAt === undefined ? 0 : now - this.#tickAt
+    this.#tickAt = now
+    if (this.laneLimited) this.laneLimitedMs += passed
+    this.rate.tick(now)
+    this.#sendCopies(now)
+    this.#probeIdle(now)
+    this.pump()
+  }
+
+  /** Throws away what waits for a subscription that ended, and what could be asked for again. */
+  forget(sealer: HopSealer): void {
+    this.#queue.remove((item) => item.sealer === sealer)
+    this.#nacks.forget((item) => item.sealer === sealer)
+    this.#copies = this.#copies.filter((copy) => copy.audio.sealer !== sealer)
+  }
+
+  close(): void {
+    this.#queue.remove(() => true)
+    this.#nacks.forget(() => true)
+    this.#copies = []
+  }
+
+  /** Without a base frame all that follows is of no use: it makes room for the next keyframe. */
+  #wasShed({ layer, sealer, frame, onBroken }: Outgoing): void {
+    const source = layer.spatial === 0 && layer.temporal === 0 && layer.quality === 0
+    if (!source || frame === undefined || onBroken === undefined) return
+    const next = this.#queue.findBase((item) => item.sealer === sealer && item.keyframe === true && (item.frame ?? 0) > frame)
+    const end = next?.frame ?? Number.POSITIVE_INFINITY
+    this.#queue.discard((item) => item.sealer === sealer && (item.frame ?? 0) < end)
+    if (next === undefined) onBroken()
+  }
+
+  #again(laneId: number, laneSeqs: number[]): void {
+    const now = this.#now()
+    const lanes = loadsOf(this.#lanes.video(true))
+    const outcomes = this.#nacks.answer({ laneId, laneSeqs }, { now, rate: this.rate.target, lanes })
+    const items = outcomes.flatMap((outcome) => {
+      const item = outcome.kind === "resend" ? outcome.message.item : undefined
+      return item === undefined ? [] : [{ ...item, lostOn: laneId }]
+    })
+    this.rtxSent += items.length
+    this.#queue.pushFirst(items)
+  }
+
+  #fits(innerChunk: Bytes): boolean {
+    const fits = innerChunk.length + HOP_OVERHEAD <= MAX_LANE_MESSAGE
+    if (!fits) this.#drops.add("WireTooLong")
+    return fits
+  }
+
+  #videoLane(except?: number): Lane | undefined {
+    const usable = this.#lanes.video(true)
+    for (const lane of usable) if (lane.buffered > VIDEO_GATE) lane.gateRefusals += 1
+    const loads = loadsOf(usable)
+    const chosen = this.#assigner.choose(loads, except) ?? (except === undefined ? undefined : this.#assigner.choose(loads))
+    return chosen === undefined ? undefined : this.#lanes.get(chosen.laneId)
+  }
+
+  /** Without an open lane it is not the gates that refuse. */
+  #refused(now: number): void {
+    if (this.#lanes.video(false).length > 0) this.#gateSince ??= now
+    else this.#gateSince = undefined
+  }
+
+  #sendCopies(now: number): void {
+    const due = this.#copies.filter((copy) => copy.at <= now)
+    if (due.length === 0) return
+    this.#copies = this.#copies.filter((copy) => copy.at > now)
+    for (const { audio } of due) {
+      const lane = this.#videoLane()
+      if (lane !== undefined) this.#transmit(lane, sizeOf(audio), audio.sealer, audio.sealer.seal(audio.innerChunk))
+    }
+  }
+
+  /** A quiet source would never find out that a rate cut for a bad moment can grow again. */
+  #probeIdle(now: number): void {
+    if (now - this.#videoAt > VIDEO_ACTIVE_MS || now - this.#probedAt < PROBE_EVERY_MS || !this.rate.worthProbing(now)) return
+    this.#probedAt = now
+    this.probe.start(this.rate.target, this.rate.target, now, () => {})
+  }
+
+  /** Padding of a probe, only where nothing else waits. */
+  #pad(now: number): void {
+    this.#padding.refill(now, this.probe.extra(now) / PACE)
+    while (this.probe.running(now) && this.#padding.covers(MAX_LANE_MESSAGE + MESSAGE_OVERHEAD)) {
+      const lane = this.#videoLane()
+      const laneSeq = lane?.sendNumbered(new Uint8Array(MAX_LANE_MESSAGE), now, LANE_PADDING)
+      if (lane === undefined || laneSeq === undefined) return
+      this.#padding.pay(MAX_LANE_MESSAGE + MESSAGE_OVERHEAD)
+      this.#sent(lane, laneSeq, MAX_LANE_MESSAGE, now)
+    }
+  }
+
+  /** Books the room, waits for the seal, sends. The order on a lane may differ from the order of the seals: numbers are given last. */
+  #transmit(lane: Lane, size: number, sealer: HopSealer, sealed: Promise<Bytes>, item?: Outgoing): void {
+    lane.reserve(size)
+    sealed.then(
+      (message) => {
+        lane.unreserve(size)
+        const now = this.#now()
+        const laneSeq = lane.sendNumbered(message, now)
+        if (laneSeq === undefined) this.#drops.add("LinkFailed")
+        else if (lane.role === "video") this.#sent(lane, laneSeq, message.length, now, item)
+        if (this.#queue.length > 0) this.pump()
+      },
+      (error: unknown) => {
+        lane.unreserve(size)
+        sealer.failed(error)
+      },
+    )
+  }
+
+  #sent(lane: Lane, laneSeq: number, length: number, now: number, item?: Outgoing): void {
+    this.sentMessages += 1
+    this.rate.sent(now, length + MESSAGE_OVERHEAD)
+    this.runs.sent(lane.id, laneSeq)
+    if (item === undefined) return
+    this.#videoAt = now
+    this.#nacks.sent({ laneId: lane.id, laneSeq, frameAt: item.madeAt, length, item }, now)
+  }
+}
+
+/** Bytes of the lane message that carries a chunk. */
+export function sizeOf({ innerChunk }: { innerChunk: Bytes }): number {
+  return innerChunk.length + HOP_OVERHEAD
+}
