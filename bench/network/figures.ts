@@ -27,7 +27,7 @@ export function figuresOf(run: Run): Figures {
   const share = (limit: number) => (100 * delays.filter((delay) => delay <= limit).length) / drawn.length
   const shown = watched.shown.filter(([, at]) => inWindow(at))
   const gaps = shown.slice(1).map(([, at], index) => at - (shown[index]?.[1] ?? at))
-  const encoded = run.after.sender.encodedBytes - run.before.sender.encodedBytes
+  const encoded = encodedBytes(run)
   const heard = run.after.receiver.heardMs - run.before.receiver.heardMs
   const concealed = run.after.receiver.concealedMs - run.before.receiver.concealedMs
   const kbps = (bytes: number) => (bytes * 8) / windowMs
@@ -68,6 +68,13 @@ export function rowOf(runs: readonly Figures[], call: string, scenario: string):
 
 function median(values: readonly number[]): number {
   return quantile(values, 0.5)
+}
+
+/** Video out of the encoder in the window; where only what arrived is known, what was lost on the way is added. */
+function encodedBytes({ before, after, lostPackets, droppedPackets, offeredPackets }: Run): number {
+  const arrived = after.receiver.arrivedBytes
+  if (arrived === undefined) return after.sender.encodedBytes - before.sender.encodedBytes
+  return (arrived - (before.receiver.arrivedBytes ?? 0)) / (1 - (lostPackets + droppedPackets) / offeredPackets)
 }
 
 /** From the first picture until 80 % of the capacity, or of the rate of the window when there is none, goes over the wire. */

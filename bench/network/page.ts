@@ -9,6 +9,8 @@ import { type Sighting, type Watched, Watcher } from "./watcher.ts"
 export interface Counters {
   /** Video out of the encoder, without headers, repair and repetition. */
   encodedBytes: number
+  /** Where the sender cannot tell: video that arrived at the first attempt. */
+  arrivedBytes?: number
   concealedMs: number
   heardMs: number
   /** What the call says of itself. */
@@ -153,9 +155,11 @@ async function rtpCounters(connection: RTCPeerConnection): Promise<Counters> {
   const counters: Counters = { encodedBytes: 0, concealedMs: 0, heardMs: 0 }
   for (const entry of (await connection.getStats()).values()) {
     if (entry.type === "outbound-rtp" && entry.kind === "video") {
-      // Its bytesSent holds error correction and padding too; this is what the encoder was asked for, and it keeps to it.
-      counters.encodedBytes = entry.totalEncodedBytesTarget ?? 0
       counters.encoderTarget = entry.targetBitrate
+    }
+    if (entry.type === "inbound-rtp" && entry.kind === "video") {
+      // The sender's bytesSent holds error correction, probes and repetitions; here they can be told apart.
+      counters.arrivedBytes = entry.bytesReceived - (entry.retransmittedBytesReceived ?? 0) - (entry.fecBytesReceived ?? 0)
     }
     if (entry.type === "inbound-rtp" && entry.kind === "audio") {
       counters.concealedMs = ((entry.concealedSamples ?? 0) - (entry.silentConcealedSamples ?? 0)) / 48

@@ -42,70 +42,72 @@ export function redirectCandidates({ ports, binding }: RedirectOptions): void {
   // foundation component protocol priority address port type
   const shape = /^((?:a=)?candidate:\S+ 1 udp \d+ )(\S+) (\d+)( typ host.*)$/i
 
-  class RedirectedPeerConnection extends Native {
-    readonly #number = made++
-    /** Port of the proxy by `address:port` of the candidate. */
-    readonly #standIns = new Map<string, number>()
-    /** One candidate per transport is enough, and leaves nothing to choose. */
-    readonly #served = new Set<string>()
+  /** Per connection: port of the proxy by `address:port` of the candidate. */
+  const standIns = new WeakMap<RTCPeerConnection, Map<string, number>>()
 
+  const shown = (peer: RTCPeerConnection, description: RTCSessionDescription | null) => {
+    if (description === null) return null
+    const lines = description.sdp.split("\r\n").flatMap((line) => {
+      if (!line.startsWith("a=candidate:")) return [line]
+      const [, head, address, realPort, tail] = shape.exec(line) ?? []
+      const port = standIns.get(peer)?.get(`${address}:${realPort}`)
+      return port === undefined ? [] : [`${head}${address} ${port}${tail}`]
+    })
+    return new RTCSessionDescription({ type: description.type, sdp: lines.join("\r\n") })
+  }
+
+  // No fields and no private names: compilers turn them into helpers that do not travel with the text of this function.
+  class RedirectedPeerConnection extends Native {
     constructor(configuration?: RTCConfiguration) {
       super({ ...configuration, iceServers: [] })
-      alive.set(this.#number, this)
+      const connection = made++
+      const ownStandIns = new Map<string, number>()
+      // One candidate per transport is enough, and leaves nothing to choose.
+      const served = new Set<string>()
+      alive.set(connection, this)
+      standIns.set(this, ownStandIns)
+      const redirect = ({ candidate, sdpMid, usernameFragment }: RTCIceCandidate): string | undefined => {
+        const parts = shape.exec(candidate)
+        const [, head, address = "", realPort = "", tail] = parts ?? []
+        const transport = `${sdpMid} ${usernameFragment}`
+        if (parts === null || !/^\d+\.\d+\.\d+\.\d+$/.test(address) || served.has(transport)) return undefined
+        served.add(transport)
+        const port = nextPort()
+        ownStandIns.set(`${address}:${realPort}`, port)
+        void tell?.({ port, address, realPort: Number(realPort), connection })
+        return `${head}${address} ${port}${tail}`
+      }
       // First of all listeners: it can change the event for those after it, or keep it from them.
       this.addEventListener("icecandidate", (event) => {
         const { candidate } = event
         if (candidate === null || candidate.candidate === "") return
-        const line = this.#redirect(candidate)
+        const line = redirect(candidate)
         if (line === undefined) {
           globalThis.impairment.hiddenCandidates++
           event.stopImmediatePropagation()
           return
         }
         const { sdpMid, sdpMLineIndex, usernameFragment } = candidate
-        const shown = new RTCIceCandidate({ candidate: line, sdpMid, sdpMLineIndex, usernameFragment })
-        Object.defineProperty(event, "candidate", { value: shown })
+        const stated = new RTCIceCandidate({ candidate: line, sdpMid, sdpMLineIndex, usernameFragment })
+        Object.defineProperty(event, "candidate", { value: stated })
       })
     }
 
     override get localDescription(): RTCSessionDescription | null {
-      return this.#shown(super.localDescription)
+      return shown(this, super.localDescription)
     }
 
     override get currentLocalDescription(): RTCSessionDescription | null {
-      return this.#shown(super.currentLocalDescription)
+      return shown(this, super.currentLocalDescription)
     }
 
     override get pendingLocalDescription(): RTCSessionDescription | null {
-      return this.#shown(super.pendingLocalDescription)
+      return shown(this, super.pendingLocalDescription)
     }
 
     override close(): void {
-      alive.delete(this.#number)
+      for (const [connection, peer] of alive) if (peer === this) alive.delete(connection)
       super.close()
-    }
-
-    #redirect({ candidate, sdpMid, usernameFragment }: RTCIceCandidate): string | undefined {
-      const parts = shape.exec(candidate)
-      const [, head, address = "", realPort = "", tail] = parts ?? []
-      const transport = `${sdpMid} ${usernameFragment}`
-      if (parts === null || !/^\d+\.\d+\.\d+\.\d+$/.test(address) || this.#served.has(transport)) return undefined
-      this.#served.add(transport)
-      const port = nextPort()
-      this.#standIns.set(`${address}:${realPort}`, port)
-      void tell?.({ port, address, realPort: Number(realPort), connection: this.#number })
-      return `${head}${address} ${port}${tail}`
-    }
-
-    #shown(description: RTCSessionDescription | null): RTCSessionDescription | null {
-      if (description === null) return null
-      const lines = description.sdp.split("\r\n").flatMap((line) => {
-        if (!line.startsWith("a=candidate:")) return [line]
-        const [, head, address, realPort, tail] = shape.exec(line) ?? []
-        const port = this.#standIns.get(`${address}:${realPort}`)
-        return port === undefined ? [] : [`${head}${address} ${port}${tail}`]
-      })
-      return new RTCSessionDescription({ type: description.type, sdp: lines.join("\r\n") })
     }
   }
 
