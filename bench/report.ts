@@ -19,8 +19,8 @@ export interface Machine {
 }
 
 export interface Report {
-  /** `node` or `browser`: names the file and the block of the document. */
-  kind: "node" | "browser"
+  /** Names the file and the block of the document. */
+  kind: "node" | "browser" | "network"
   command: string
   machine: Machine
   results: Result[]

@@ -151,7 +151,6 @@ function report(machine: ReturnType<typeof describeMachine>, rows: BenchRow[], r
   const [json, markdown] = [new URL("network.json", RESULTS), new URL("network.md", RESULTS)]
   const command = typedCommand("bench:network")
   writeFileSync(json, `${JSON.stringify({ kind: "network", command, machine, results: [result], runs })}\n`)
-  // The kind names a block of docs/performance.md and does not show in the text.
-  writeFileSync(markdown, toMarkdown({ kind: "browser", command, machine, results: [result] }))
+  writeFileSync(markdown, toMarkdown({ kind: "network", command, machine, results: [result] }))
   console.log(`\nwritten: ${json.pathname} and ${markdown.pathname}`)
 }

@@ -44,7 +44,7 @@ describe("subscriptions", () => {
         return { ok: true }
       },
       meshUnsubscribe: () => {},
-      openOutput: async () => ({ track: {} as MediaStreamTrack, close: () => {} }),
+      openOutput: async () => ({ track: {} as MediaStreamTrack, close: () => {}, setVolume: () => {} }),
       setOutputMuted: () => {},
       setMaxTemporal: () => {},
       started: () => {},
