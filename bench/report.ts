@@ -82,15 +82,18 @@ export function writeJson(report: Report): void {
   console.log(`\nwritten: ${file.pathname}`)
 }
 
-/** Replaces the block of this kind in docs/performance.md. */
-export function writeDocument(report: Report): void {
+/** Replaces the block of this kind in docs/performance.md. @param after markdown behind the tables */
+export function writeDocument(report: Report, after = ""): void {
   const begin = `<!-- bench:${report.kind} -->\n`
   const end = `<!-- /bench:${report.kind} -->`
   const text = readFileSync(DOCUMENT, "utf8")
   const from = text.indexOf(begin)
   const to = text.indexOf(end)
   if (from < 0 || to < from) throw new Error(`docs/performance.md has no block ${begin.trim()} … ${end}`)
-  writeFileSync(DOCUMENT, `${text.slice(0, from + begin.length)}\n${toMarkdown(report)}\n${text.slice(to)}`)
+  writeFileSync(
+    DOCUMENT,
+    `${text.slice(0, from + begin.length)}\n${toMarkdown(report)}\n${after === "" ? "" : `${after}\n\n`}${text.slice(to)}`,
+  )
   console.log("docs/performance.md is up to date")
 }
 

@@ -15,6 +15,8 @@ export interface Person {
   /** What the page printed as errors. */
   errors: string[]
   close(): Promise<void>
+  /** Process id of the browser. */
+  pid: number
   /** Ends the browser without letting it say anything. */
   kill(): void
 }
@@ -33,6 +35,8 @@ export interface OpenOptions {
   refuseDevices?: boolean
   viewport?: { width: number; height: number }
   colorScheme?: "dark" | "light"
+  /** Changes how the browser is started: gets the usual flags, returns those to use. */
+  flags?: (usual: string[]) => string[]
 }
 
 export interface TestServer {
@@ -88,28 +92,29 @@ async function startServer(): Promise<TestServer> {
 }
 
 async function openBrowser(name: string, clip: Clip, url: string, options: OpenOptions): Promise<Person> {
+  const usual = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-background-timer-throttling",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    `--use-fake-ui-for-media-stream${options.refuseDevices ? "=deny" : ""}`,
+    "--allow-loopback-in-peer-connection",
+    `--use-file-for-fake-video-capture=${clip.video}`,
+    `--use-file-for-fake-audio-capture=${clip.audio}`,
+  ]
   const launched = await chromium.launchServer({
     ...(existsSync(DEBIAN_CHROMIUM) ? { executablePath: DEBIAN_CHROMIUM } : {}),
     headless: true,
-    args: [
-      "--headless=new",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-      "--disable-background-timer-throttling",
-      "--disable-renderer-backgrounding",
-      "--disable-backgrounding-occluded-windows",
-      "--autoplay-policy=no-user-gesture-required",
-      "--use-fake-device-for-media-stream",
-      `--use-fake-ui-for-media-stream${options.refuseDevices ? "=deny" : ""}`,
-      "--allow-loopback-in-peer-connection",
-      `--use-file-for-fake-video-capture=${clip.video}`,
-      `--use-file-for-fake-audio-capture=${clip.audio}`,
-    ],
+    args: options.flags?.(usual) ?? usual,
   })
   const browser = await chromium.connect(launched.wsEndpoint())
   const context = await browser.newContext({
@@ -133,6 +138,7 @@ async function openBrowser(name: string, clip: Clip, url: string, options: OpenO
     clip,
     name,
     errors,
+    pid: launched.process().pid ?? 0,
     kill: () => launched.process().kill("SIGKILL"),
     close: () => launched.close().catch(() => undefined),
   }

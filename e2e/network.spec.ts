@@ -4,13 +4,19 @@ import { type Person, type Stage, setStage, toneOf } from "./browsers.ts"
 import { ImpairmentProxy, type ProxyPeer } from "./network/proxy.ts"
 import { impair, provePath } from "./network/rig.ts"
 import { eventually, heardTones, seenPictures } from "./observe.ts"
-import { callPath } from "./room-page.ts"
+import { callPath, inRoom } from "./room-page.ts"
+
+declare global {
+  var gone: string[]
+}
 
 const CODES = { ada: 11, bob: 22 }
 const BAD = { loss: 0.05, delayMs: 25 }
 /** Time in which the picture has to have changed many times. */
 const WATCH_MS = 5_000
 const NEW_PICTURES = 20
+/** Well after the way through the server has ended beside the direct link (10 s). */
+const SETTLED_MS = 13_000
 
 test.describe.configure({ mode: "serial", timeout: 60_000 })
 
@@ -19,6 +25,7 @@ test.describe("a call at 5 % loss and 50 ms round trip", () => {
   let proxy: ImpairmentProxy
   let ada: Person & { peer: ProxyPeer }
   let bob: Person & { peer: ProxyPeer }
+  let begunAt = 0
 
   test.beforeAll(async () => {
     stage = await setStage()
@@ -29,10 +36,17 @@ test.describe("a call at 5 % loss and 50 ms round trip", () => {
       const peer = await proxy.addPeer(seed, BAD)
       await impair(person.page, peer)
       await person.page.goto(stage.url + path(name))
+      await inRoom(person.page)
+      await person.page.evaluate(() => {
+        const gone: string[] = []
+        globalThis.gone = gone
+        globalThis.holomesh.room?.on("participantLeft", ({ participant }) => gone.push(participant.name))
+      })
       return { ...person, peer }
     }
     ada = await enter("ada", 1)
     bob = await enter("bob", 2)
+    begunAt = Date.now()
   })
   test.afterAll(async () => {
     await stage.close()
@@ -72,6 +86,11 @@ test.describe("a call at 5 % loss and 50 ms round trip", () => {
         (heard) => heard.some((tone) => Math.abs(tone.hertz - toneOf(code)) < 25 && tone.level > -60),
       )
     }
+  })
+
+  test("nobody is thought gone when the way through the server has ended", async () => {
+    await ada.page.waitForTimeout(Math.max(0, begunAt + SETTLED_MS - Date.now()))
+    for (const person of [ada, bob]) expect(await person.page.evaluate(() => globalThis.gone)).toEqual([])
   })
 
   test("nothing went past the proxy, and it lost what it was told to lose", async () => {

@@ -5,15 +5,18 @@
  */
 export { defineHoloCall, type HoloCallElement, type HoloCallWarning } from "./element/index.ts"
 export { onDeviceChange, openScreen } from "./media/devices.ts"
+export { onPermissionChange } from "./media/permissions.ts"
 export {
   type DeviceChoice,
   type DeviceList,
+  type KeepOptions,
   type KeptDevice,
   keepDevice,
   listDevices,
   type OpenedDevices,
   openDevices,
 } from "./room/devices.ts"
+export { fitToElement } from "./room/fit-element.ts"
 export { createInvitation } from "./room/invitation.ts"
 export { joinRoom } from "./room/join.ts"
 export { type LevelMeter, levelMeter } from "./room/level-meter.ts"

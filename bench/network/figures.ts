@@ -6,6 +6,8 @@ import type { Run } from "./run.ts"
 
 /** Two shown frames so far apart are a freeze. */
 const FREEZE_MS = 200
+/** Steps of the transit histogram in `room.stats()`. */
+const TRANSIT_STEP_MS = 10
 /** The call has arrived at its rate. */
 const RAMPED = 0.8
 const HALVED_TARGET = 1.05
@@ -32,6 +34,7 @@ export function figuresOf(run: Run): Figures {
   const concealed = run.after.receiver.concealedMs - run.before.receiver.concealedMs
   const kbps = (bytes: number) => (bytes * 8) / windowMs
   return {
+    ...decodable(run, drawn.length),
     within_100_percent: share(100),
     within_150_percent: share(150),
     within_250_percent: share(250),
@@ -75,6 +78,18 @@ function encodedBytes({ before, after, lostPackets, droppedPackets, offeredPacke
   const arrived = after.receiver.arrivedBytes
   if (arrived === undefined) return after.sender.encodedBytes - before.sender.encodedBytes
   return (arrived - (before.receiver.arrivedBytes ?? 0)) / (1 - (lostPackets + droppedPackets) / offeredPackets)
+}
+
+/** Of all frames drawn, how many had arrived completely, decodable, so soon after capture; before any buffer for even playing. */
+function decodable({ before, after }: Run, drawn: number): Figures {
+  const [from, to] = [before.receiver.transit, after.receiver.transit]
+  if (to === undefined) return {}
+  const within = (limit: number) => {
+    let frames = 0
+    for (let step = 0; (step + 1) * TRANSIT_STEP_MS <= limit; step++) frames += (to[step] ?? 0) - (from?.[step] ?? 0)
+    return (100 * frames) / drawn
+  }
+  return { decodable_100_percent: within(100), decodable_150_percent: within(150), decodable_250_percent: within(250) }
 }
 
 /** From the first picture until 80 % of the capacity, or of the rate of the window when there is none, goes over the wire. */

@@ -1,20 +1,21 @@
 /** `npm run bench:network`: holomesh and native RTP over the same impaired path in the same run. */
-import { existsSync, mkdirSync, writeFileSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { loadavg } from "node:os"
 import { Command, InvalidArgumentError } from "commander"
 import { type Stage, setStage } from "../../e2e/browsers.ts"
+import { SLICE_MS } from "../../e2e/network/path.ts"
 import { ImpairmentProxy } from "../../e2e/network/proxy.ts"
 import { impair } from "../../e2e/network/rig.ts"
 import { createRendezvousServer } from "../../server/rendezvous.ts"
-import { describeMachine, printResult, toMarkdown, typedCommand } from "../report.ts"
-import type { BenchRow } from "../subject.ts"
+import { describeMachine, printResult, typedCommand, writeDocument } from "../report.ts"
+import type { Result } from "../subject.ts"
 import { CALLS } from "./calls.ts"
-import { type Figures, figuresOf, rowOf } from "./figures.ts"
+import { figuresOf } from "./figures.ts"
+import { drawPlots, plotsOf } from "./plots.ts"
+import { type Kept, keepRuns, type RunRecord, tableOf } from "./results.ts"
 import { type Run, runCall, type Side } from "./run.ts"
 import { type Scenario, SUITES, scenariosOf } from "./scenario.ts"
 import { buildSite } from "./site.ts"
-
-const RESULTS = new URL("../results/", import.meta.url)
 
 interface Options {
   suite?: string[]
@@ -30,6 +31,7 @@ interface Options {
   repeats: number
   calls: string[]
   seed: number
+  docs: boolean
 }
 
 const number = (text: string): number => {
@@ -60,6 +62,7 @@ const program = new Command("npm run bench:network --")
   .option("--repeats <n>", "runs per path and call; medians are reported", number, 3)
   .option("--calls <names>", `of ${callNames.join(",")}`, names(callNames), callNames)
   .option("--seed <n>", "of losses and jitter", number, 1)
+  .option("--docs", "put tables and plots of everything measured so far into docs/performance.md", false)
   .parse()
 const parsed = program.opts<Omit<Options, "event"> & { event?: string[] }>()
 const options: Options = { ...parsed, event: (parsed.event?.[0] ?? "none") as Scenario["event"] }
@@ -85,10 +88,8 @@ const proxy = new ImpairmentProxy()
 try {
   const [sender, receiver] = [await openSide(stage, "sender", 1), await openSide(stage, "receiver", 2)]
   const machine = describeMachine(sender.page.context().browser()?.version())
-  const rows: BenchRow[] = []
-  const details: { scenario: Scenario; call: string; load: number; figures: Figures; rates: ReturnType<typeof ratesOf> }[] = []
+  const runs: RunRecord[] = []
   for (const scenario of scenarios) {
-    const figures = new Map<string, Figures[]>(calls.map(({ name }) => [name, []]))
     for (let repeat = 0; repeat < options.repeats; repeat++) {
       // In turns, so that noise of the machine meets both alike.
       for (const call of repeat % 2 === 0 ? calls : [...calls].reverse()) {
@@ -96,14 +97,22 @@ try {
         const load = Number((loadavg()[0] ?? 0).toFixed(1))
         const run = await runCall(call, scenario, options.duration * 1_000, { proxy, sender, receiver }).catch(complain)
         if (run === undefined) continue
-        const seen = figuresOf(run)
-        figures.get(call.name)?.push(seen)
-        details.push({ scenario, call: call.name, load, figures: seen, rates: ratesOf(run) })
+        const { name, capacity, ...path } = scenario
+        runs.push({
+          name,
+          scenario: { name, ...path, capacity: Number.isFinite(capacity) ? capacity : null },
+          call: call.name,
+          command: typedCommand("bench:network"),
+          date: machine.date,
+          seconds: options.duration,
+          load,
+          figures: figuresOf(run),
+          rates: ratesOf(run),
+        })
       }
     }
-    for (const [call, seen] of figures) if (seen.length > 0) rows.push(rowOf(seen, call, scenario.name))
   }
-  report(machine, rows, details)
+  await report(keepRuns(machine, runs))
 } finally {
   await stage.close()
   await server.close()
@@ -133,24 +142,43 @@ function complain(error: unknown): undefined {
   console.error(`FAILED: ${error instanceof Error ? error.message : String(error)}`)
 }
 
-/** For plots: kbit/s and ms per slice of 100 ms, from the begin of the window. */
-function ratesOf({ slices, windowAtProxy }: Run) {
-  return slices.map(({ at, offeredBytes, passedBytes, queueMs }) => ({
-    ms: Math.round(at - windowAtProxy),
-    offered: Math.round((offeredBytes * 8) / 100),
-    passed: Math.round((passedBytes * 8) / 100),
-    queue: Math.round(queueMs),
-  }))
+/** For plots: kbit/s and ms per slice of 100 ms, from the begin of the window; only where there is a bottleneck to look at. */
+function ratesOf({ slices, windowAtProxy, windowMs, scenario }: Run): RunRecord["rates"] {
+  if (!Number.isFinite(scenario.capacity)) return []
+  return slices
+    .filter(({ at }) => at >= windowAtProxy && at < windowAtProxy + windowMs)
+    .map(({ at, passedBytes, queueMs }) => [
+      Math.round(at - windowAtProxy),
+      Math.round((passedBytes * 8) / SLICE_MS),
+      Math.round(queueMs),
+    ])
 }
 
-function report(machine: ReturnType<typeof describeMachine>, rows: BenchRow[], runs: unknown): void {
-  const note = `Two browser processes on one machine, every packet through the impairment proxy of e2e/network; 640×360 at 30 frames per second of detailed moving picture and a tone, one way. Windows of ${options.duration} s after 5 s, medians of ${options.repeats}, the calls in turns. Within: frames drawn in the window that came out of the receiver's decoder and jitter buffer so soon after they were drawn, of all that were drawn. Freezes: over 200 ms between two shown frames. Media: video out of the encoder; wire: everything the sender sent, audio and IP headers included; overhead: the difference. RTP is VP8 with WebRTC's defaults.`
-  const result = { name: "network", title: "holomesh and native RTP on bad networks", note, rows }
-  printResult(result)
-  mkdirSync(RESULTS, { recursive: true })
-  const [json, markdown] = [new URL("network.json", RESULTS), new URL("network.md", RESULTS)]
-  const command = typedCommand("bench:network")
-  writeFileSync(json, `${JSON.stringify({ kind: "network", command, machine, results: [result], runs })}\n`)
-  writeFileSync(markdown, toMarkdown({ kind: "network", command, machine, results: [result] }))
-  console.log(`\nwritten: ${json.pathname} and ${markdown.pathname}`)
+async function report({ machine, runs }: Kept): Promise<void> {
+  const note = (runs: string) =>
+    `Two browser processes on one machine, every packet through the impairment proxy of e2e/network; 640×360 at 30 frames per second of detailed moving picture and a tone, one way. Medians of ${runs} after 5 s, the two calls in turns.`
+  const lossy = tableOf(runs, "lossy")
+  const narrow = tableOf(runs, "narrow")
+  const results: Result[] = []
+  if (lossy.rows.length > 0) {
+    results.push({
+      name: "lossy",
+      title: "Lossy paths",
+      note: `${note(lossy.runs)} Decodable: all parts needed were there so soon after capture, of all frames drawn (over 100 % when the window's edges cut unevenly). Within: out of decoder and jitter buffer so soon after drawing. Freezes: over 200 ms between two shown frames. Media: video out of the encoder; wire: everything the sender sent, audio and IP headers included; overhead: the difference. RTP is VP8 with WebRTC's defaults; its picture and sound are one stream.`,
+      rows: lossy.rows,
+    })
+  }
+  if (narrow.rows.length > 0) {
+    results.push({
+      name: "narrow",
+      title: "Bottlenecks",
+      note: `${note(narrow.runs)} The encoder may use 1.5 times the capacity; the queue holds 200 ms. Ramp up: from the first picture until 80 % of the capacity is used. Down: until what is sent is at most 1.05 of the new capacity, over 300 ms. Back: until 85 % of the old one is used again, over 1 s.`,
+      rows: narrow.rows,
+    })
+  }
+  for (const result of results) printResult(result)
+  if (!options.docs) return
+  const plots = await drawPlots(plotsOf(runs))
+  const commands = [...new Set(runs.map(({ command, date }) => `\`${command}\` (${date} UTC)`))].join(", ")
+  writeDocument({ kind: "network", command: "npm run bench:network", machine, results }, `Measured with ${commands}.\n\n${plots}`)
 }

@@ -17,7 +17,8 @@ export interface Counters {
   encoderTarget?: number
   lanes?: number
   repairPercent?: number
-  lateOver150Percent?: number
+  /** Video frames by the time from capture until the last part needed was there, in steps of 10 ms. */
+  transit?: readonly number[]
 }
 
 /** Nothing here may wait for ever: a benchmark that hangs says nothing. */
@@ -183,7 +184,7 @@ async function roomCounters(): Promise<Counters> {
     ...(sent?.targetBitrate !== undefined && { encoderTarget: sent.targetBitrate }),
     ...(link !== undefined && { lanes: link.lanes.filter(({ role, state }) => role === "video" && state === "open").length }),
     ...(link?.repairPct !== undefined && { repairPercent: link.repairPct }),
-    ...(seen !== undefined && seen.frames > 0 && { lateOver150Percent: 100 * (1 - seen.within150 / seen.frames) }),
+    ...(seen !== undefined && { transit: seen.transit }),
   }
 }
 

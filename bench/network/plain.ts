@@ -8,8 +8,10 @@ export interface PlainSide {
 /** VP8 and Opus with WebRTC's own defaults, up to `maxBitrate` bit/s of video. */
 export async function offerRtp(video: MediaStreamTrack, audio: MediaStreamTrack, maxBitrate: number): Promise<PlainSide> {
   const connection = new RTCPeerConnection()
-  connection.addTransceiver(audio, { direction: "sendonly" })
-  const transceiver = connection.addTransceiver(video, { direction: "sendonly", sendEncodings: [{ maxBitrate }] })
+  // One stream, as a camera with its microphone is: the browser keeps picture and sound of it in step.
+  const streams = [new MediaStream([audio, video])]
+  connection.addTransceiver(audio, { direction: "sendonly", streams })
+  const transceiver = connection.addTransceiver(video, { direction: "sendonly", streams, sendEncodings: [{ maxBitrate }] })
   const codecs = RTCRtpSender.getCapabilities("video")?.codecs ?? []
   const wanted = codecs.filter(({ mimeType }) => /^video\/(VP8|rtx|red|ulpfec|flexfec-03)$/i.test(mimeType))
   transceiver.setCodecPreferences(wanted)

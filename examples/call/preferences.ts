@@ -6,22 +6,25 @@ export interface Preferences {
   camera: boolean | string
   microphone: boolean | string
   speaker: string
+  /** A muted microphone is switched off; unmuting takes a moment then. */
+  releaseMicrophone: boolean
 }
 
 const KEY = "holomesh-call"
-const DEFAULTS: Preferences = { name: "", camera: true, microphone: true, speaker: "" }
+const DEFAULTS: Preferences = { name: "", camera: true, microphone: true, speaker: "", releaseMicrophone: false }
 
 /** Storage may be off, or hold anything; then the defaults apply. */
 export function loadPreferences(): Preferences {
   try {
     const stored: unknown = JSON.parse(localStorage.getItem(KEY) ?? "{}")
     if (typeof stored !== "object" || stored === null) return { ...DEFAULTS }
-    const { name, camera, microphone, speaker } = stored as Partial<Record<keyof Preferences, unknown>>
+    const { name, camera, microphone, speaker, releaseMicrophone } = stored as Partial<Record<keyof Preferences, unknown>>
     return {
       name: typeof name === "string" ? name.slice(0, 64) : DEFAULTS.name,
       camera: isDevice(camera) ? camera : DEFAULTS.camera,
       microphone: isDevice(microphone) ? microphone : DEFAULTS.microphone,
       speaker: typeof speaker === "string" ? speaker : DEFAULTS.speaker,
+      releaseMicrophone: releaseMicrophone === true,
     }
   } catch {
     return { ...DEFAULTS }

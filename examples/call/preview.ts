@@ -1,5 +1,5 @@
 /** Camera and microphone before the call: what is open, what could not be opened, and why. */
-import { type AvError, describeError, isAvError, openDevices } from "holomesh"
+import { type AvError, describeError, isAvError, onPermissionChange, openDevices } from "holomesh"
 import { loadPreferences, savePreferences } from "./preferences.ts"
 
 type Kind = "camera" | "microphone"
@@ -14,9 +14,17 @@ export class Preview {
   #queue: Promise<void> = Promise.resolve()
   /** The browser asks the person for permission, or a device is slow. */
   waiting = false
+  /** Refused; each starts by itself as soon as the person allows it. */
+  readonly #refused = new Set<Kind>()
+  readonly #stopAsking: (() => void)[]
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
+    this.#stopAsking = (["camera", "microphone"] as const).map((kind) =>
+      onPermissionChange(kind, (state) => {
+        if (state === "granted" && this.#refused.delete(kind)) void this.choose(kind, true)
+      }),
+    )
   }
 
   track(kind: Kind): MediaStreamTrack | undefined {
@@ -59,6 +67,7 @@ export class Preview {
 
   close(): void {
     this.#stop.abort()
+    for (const stop of this.#stopAsking) stop()
     for (const track of this.stream.getTracks()) track.stop()
   }
 
@@ -77,6 +86,10 @@ export class Preview {
   #note(problem: AvError): void {
     const sentence = describeError(problem)
     const { kind } = problem.details
+    if (problem.code === "MediaPermission") {
+      if (kind !== "audio") this.#refused.add("camera")
+      if (kind !== "video") this.#refused.add("microphone")
+    }
     if (kind !== "audio") this.#problems.camera = sentence
     if (kind !== "video") this.#problems.microphone = sentence
     // The default device took the place of a remembered one that is gone: no problem left.

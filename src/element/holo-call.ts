@@ -102,27 +102,36 @@ function createClass(): CustomElementConstructor {
 
     #enter(room: Room): void {
       this.room = room
-      const tiles = new CallTiles(room, this.#stream)
+      const sound = make("button", { type: "button", class: "sound", hidden: "" }, "Turn sound on")
+      const blocked = () => {
+        sound.hidden = false
+      }
+      const tiles = new CallTiles(room, this.#stream, blocked)
       this.#tiles = tiles
       this.#form.before(tiles.element)
-      const sound = make("button", { type: "button", hidden: "" }, "Turn sound on")
-      sound.addEventListener("click", () => {
+      const start = () => {
+        if (sound.hidden) return
         sound.hidden = true
         tiles.play()
         room.startAudio().catch(() => undefined)
-      })
+      }
+      // Any gesture is the one the browser waits for; the button says so to those who wonder.
+      const gestures = new AbortController()
+      for (const name of ["pointerup", "keydown"]) document.addEventListener(name, start, { signal: gestures.signal })
       const leave = make("button", { type: "button", class: "leave" }, "Leave")
       leave.addEventListener("click", () => void this.leave())
       this.#bar.replaceChildren(this.#switch(room, "audio", "Microphone"), this.#switch(room, "video", "Camera"), sound, leave)
       this.#bar.hidden = false
       const showPlace = () => this.#say(room.open ? "In the open room: whoever knows its name can come in." : "In the call.")
       showPlace()
-      room.on("state", ({ state }) => (state === "reconnecting" ? this.#say("Reconnecting …") : showPlace()))
-      room.on("audioBlocked", () => {
-        sound.hidden = false
-      })
+      room.on("state", ({ state }) =>
+        state === "reconnecting" || state === "offline" ? this.#say("Reconnecting …") : showPlace(),
+      )
+      room.on("audioBlocked", blocked)
+      room.on("audioStarted", start)
       room.on("warning", ({ message }) => this.#warn(message))
       room.on("left", ({ reason, error }) => {
+        gestures.abort()
         const words = error === undefined ? "You left the call." : describeError(error)
         this.#end(reason === "removed" ? "You were removed from this room." : words)
       })

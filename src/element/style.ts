@@ -17,4 +17,8 @@ article.speaking { outline: 3px solid var(--accent); outline-offset: -3px; }
 video { width: 100%; height: 100%; object-fit: cover; display: block; }
 .own video { transform: scaleX(-1); }
 article p { position: absolute; left: 6px; bottom: 6px; max-width: calc(100% - 12px); padding: 2px 9px; border-radius: 8px; background: rgb(12 18 21 / 75%); font-size: 0.85em; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.quality { position: absolute; right: 6px; top: 6px; max-width: calc(100% - 12px); padding: 2px 9px; border-radius: 8px; background: rgb(12 18 21 / 75%); font-size: 0.8em; }
+.quality span + span { margin-left: 6px; }
+.quality .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+.sound { background: var(--accent); border-color: transparent; color: #fff; }
 `

@@ -1,13 +1,27 @@
 /** The pictures inside `<holo-call>`: one tile for each participant, the own one first. */
 import type { Participant, Room, Subscription } from "../room/types.ts"
+import { QualityMark } from "./quality.ts"
+
+interface Known {
+  tile: HTMLElement
+  video: HTMLVideoElement
+  stream: MediaStream
+  name: HTMLElement
+  quality: QualityMark
+}
 
 /** Follows the room until `close`. */
 export class CallTiles {
   readonly element = document.createElement("div")
-  readonly #tiles = new Map<string, { tile: HTMLElement; video: HTMLVideoElement; stream: MediaStream; name: HTMLElement }>()
+  readonly #tiles = new Map<string, Known>()
+  /** Play without sound because the browser wants a click for it. */
+  readonly #silenced = new Set<HTMLVideoElement>()
+  readonly #onBlocked: () => void
   readonly #offs: (() => void)[]
 
-  constructor(room: Room, own: MediaStream) {
+  /** @param onBlocked the browser wants a click before it plays sound; {@link play} is to be called from one */
+  constructor(room: Room, own: MediaStream, onBlocked: () => void) {
+    this.#onBlocked = onBlocked
     this.element.className = "tiles"
     this.#show(room.local)
     for (const track of own.getVideoTracks()) this.#attach(room.local, track)
@@ -15,6 +29,7 @@ export class CallTiles {
       room.on("participantJoined", ({ participant }) => this.#show(participant)),
       room.on("participantUpdated", ({ participant }) => this.#show(participant)),
       room.on("speaking", ({ participant }) => this.#show(participant)),
+      room.on("qualityChanged", ({ participant }) => this.#show(participant)),
       room.on("participantLeft", ({ participant }) => this.#drop(participant)),
       room.on("track", ({ participant, track }) => this.#attach(participant, track)),
       room.on("trackEnded", ({ participant, subscription }) => this.#detach(participant, subscription)),
@@ -25,9 +40,11 @@ export class CallTiles {
     }
   }
 
-  /** Tries again what the browser refused to play before the first click. */
+  /** Tries again, with sound, what the browser refused to play before the first click. */
   play(): void {
-    for (const { video } of this.#tiles.values()) video.play().catch(() => undefined)
+    for (const video of this.#silenced) video.muted = false
+    this.#silenced.clear()
+    for (const { video } of this.#tiles.values()) void this.#start(video)
   }
 
   close(): void {
@@ -37,7 +54,8 @@ export class CallTiles {
   }
 
   #show(participant: Participant): void {
-    const { tile, name } = this.#tileOf(participant)
+    const { tile, name, quality } = this.#tileOf(participant)
+    quality.update(participant.quality)
     const shown = participant.name || "Guest"
     name.textContent = participant.isLocal ? `${shown} (you)` : shown
     tile.setAttribute("aria-label", shown)
@@ -50,7 +68,20 @@ export class CallTiles {
     for (const old of stream.getTracks()) if (old.kind === track.kind) stream.removeTrack(old)
     stream.addTrack(track)
     video.srcObject ??= stream
-    video.play().catch(() => undefined)
+    void this.#start(video)
+  }
+
+  /** A picture without sound is better than neither. */
+  async #start(video: HTMLVideoElement): Promise<void> {
+    try {
+      await video.play()
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError" || video.muted) return
+      video.muted = true
+      this.#silenced.add(video)
+      this.#onBlocked()
+      await video.play().catch(() => undefined)
+    }
   }
 
   #detach(participant: Participant, ended: Subscription): void {
@@ -62,11 +93,15 @@ export class CallTiles {
   }
 
   #drop(participant: Participant): void {
-    this.#tiles.get(participant.id)?.tile.remove()
+    const known = this.#tiles.get(participant.id)
+    if (known === undefined) return
     this.#tiles.delete(participant.id)
+    this.#silenced.delete(known.video)
+    known.video.srcObject = null
+    known.tile.remove()
   }
 
-  #tileOf(participant: Participant) {
+  #tileOf(participant: Participant): Known {
     let known = this.#tiles.get(participant.id)
     if (known === undefined) {
       const tile = document.createElement("article")
@@ -77,9 +112,10 @@ export class CallTiles {
       video.muted = participant.isLocal
       if (participant.isLocal) tile.className = "own"
       else tile.dataset.participant = participant.id
-      tile.append(video, name)
+      const quality = new QualityMark()
+      tile.append(video, quality.element, name)
       this.element.append(tile)
-      known = { tile, video, stream: new MediaStream(), name }
+      known = { tile, video, stream: new MediaStream(), name, quality }
       this.#tiles.set(participant.id, known)
     }
     return known

@@ -211,4 +211,27 @@ describe("FountainAssembler", () => {
     expect(assembler.pendingFrames * 20 * size).toBeLessThanOrEqual(16 * 1024 * 1024)
     expect(assembler.stats.lostFrames).toBeGreaterThan(10)
   })
+
+  it("counts recovered objects of incomplete frames for the same limit", () => {
+    const assembler = new FountainAssembler()
+    const size = 60_000
+    for (let frameId = 0; frameId < 30; frameId++) {
+      // Each object is whole with its only symbol; the frame never is, because the last object does not come.
+      for (let fragIndex = 0; fragIndex < 20; fragIndex++) {
+        const symbol = new Uint8Array(size)
+        const body = { symbolId: 0, nSource: 1, kRepair: 0, symbolSize: size, contentLength: size, contentKind: 1, symbol }
+        expect(assembler.add(payloadOf(body, { frameId, fragIndex, fragCount: 21 }))).toBeUndefined()
+      }
+    }
+    expect(assembler.pendingFrames * 20 * size).toBeLessThanOrEqual(16 * 1024 * 1024)
+    expect(assembler.stats.lostFrames).toBeGreaterThan(10)
+    // What was let go is free again: later frames still come together.
+    let done = 0
+    for (let fragIndex = 0; fragIndex < 14; fragIndex++) {
+      const symbol = new Uint8Array(65_000)
+      const body = { symbolId: 0, nSource: 1, kRepair: 0, symbolSize: 65_000, contentLength: 9, contentKind: 1, symbol }
+      if (assembler.add(payloadOf(body, { frameId: 31, fragIndex, fragCount: 14 })) !== undefined) done++
+    }
+    expect(done).toBe(1)
+  })
 })

@@ -18,7 +18,7 @@ const MAX_OBJECTS = 64
 const MAX_OBJECT_SYMBOLS = 1_024
 /** Decoding is tried again with each further symbol; honest ones succeed by the third. */
 const MAX_ATTEMPTS = 8
-/** Symbol bytes held for all frames together; a publisher that never completes a frame must not fill the memory. */
+/** Bytes of symbols and recovered objects held for all frames together; a publisher that never completes a frame must not fill the memory. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024
 
 export interface AssembledFrame {
@@ -145,9 +145,10 @@ export class FountainAssembler {
     if (block === undefined) return
     for (let id = 0; id < nSource && nSource > 1; id++) if (!object.symbols.has(id)) object.repaired++
     object.content = block.subarray(0, contentLength)
-    const held = object.symbols.size * symbolSize
-    frame.bytes -= held
-    this.#heldBytes -= held
+    // The whole block stays in memory until its frame is complete or given up.
+    const freed = object.symbols.size * symbolSize - block.length
+    frame.bytes -= freed
+    this.#heldBytes -= freed
     object.symbols.clear()
   }
 

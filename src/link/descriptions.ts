@@ -23,6 +23,8 @@ export interface DescriptionExpectation {
   /** Whom we asked for, or key 1 of INTRODUCE. */
   fromNode: NodeId
   kind: "offer" | "answer" | "trickle"
+  /** An offer or answer of an ICE restart is wanted; without it those are refused. */
+  restart?: boolean
   /** Required for answers and trickle. */
   attemptId?: U64
   /** Unix time in ms. */
@@ -41,6 +43,7 @@ export async function checkDescription(bytes: Bytes, expected: DescriptionExpect
   if (nodeIdOf(description.fromEntity) !== expected.fromNode) throw refuse("from another node")
   if (expected.pins?.contradicts(expected.fromNode, description.fromEntity)) throw refuse("contradicts a pin")
   if (kindOf(description) !== expected.kind) throw refuse("another kind")
+  if (expected.kind !== "trickle" && description.iceRestart !== (expected.restart ?? false)) throw refuse("another kind")
   if (expected.attemptId !== undefined && description.attemptId !== expected.attemptId) throw refuse("another attempt")
   const age = BigInt(Math.floor(expected.now)) - description.issuedMs
   if (age > MAX_AGE_MS || age < -MAX_AGE_MS) throw refuse("stale")
@@ -71,14 +74,22 @@ export class AttemptLog {
   }
 }
 
-/** Sender and attempt of a description that is not verified yet; `undefined` when it does not parse. For routing only. */
-export function peekDescription(
-  bytes: Bytes,
-): { fromNode: NodeId; toNode: NodeId; attemptId: U64; trickle: boolean } | undefined {
+/** What a description says before it is verified. For routing only. */
+export interface DescriptionHead {
+  fromNode: NodeId
+  toNode: NodeId
+  attemptId: U64
+  trickle: boolean
+  iceRestart: boolean
+  dtlsFingerprint: Bytes
+}
+
+/** Reads the head of a description; `undefined` when it does not parse. */
+export function peekDescription(bytes: Bytes): DescriptionHead | undefined {
   try {
     const { description } = decode(bytes)
-    const { toNode, attemptId, trickle } = description
-    return { fromNode: nodeIdOf(description.fromEntity), toNode, attemptId, trickle }
+    const { toNode, attemptId, trickle, iceRestart, dtlsFingerprint } = description
+    return { fromNode: nodeIdOf(description.fromEntity), toNode, attemptId, trickle, iceRestart, dtlsFingerprint }
   } catch {
     return undefined
   }

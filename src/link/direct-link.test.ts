@@ -152,10 +152,18 @@ describe("a direct link", () => {
     for (const worker of workers) expect(worker.removed.toSorted()).toEqual([1, 2, 3])
   })
 
-  it("ends when its control connection fails", async () => {
+  it("ends when its control connection fails and nobody restarts it", async () => {
     const { a } = await connect()
     const end = ended(a)
-    FakeConnection.made.find((connection) => connection.channels.some((channel) => channel.label === "ctl"))?.enter("failed")
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+    try {
+      FakeConnection.made.find((connection) => connection.channels.some((channel) => channel.label === "ctl"))?.enter("failed")
+      vi.advanceTimersByTime(14_900)
+      expect(a.session?.closed).toBe(false)
+      vi.advanceTimersByTime(400)
+    } finally {
+      vi.useRealTimers()
+    }
     expect(await end).toMatchObject({ reason: "ice-failed", error: { code: "LinkFailed" } })
   })
 })

@@ -34,7 +34,7 @@ import type {
 const GATHER_MS = 300
 const CONNECT_MS = 20_000
 const VIDEO_LANES = 2
-/** `disconnected` on the control connection for this long ends the link, ms. */
+/** The control connection has been `disconnected` or `failed` for this long: the end of the link, ms. */
 const DISCONNECTED_MS = 15_000
 /** A GOAWAY gets this long to leave before the connections are closed, ms. */
 const LINGER_MS = 150
@@ -47,7 +47,6 @@ export class DirectLink implements PeerLink {
   readonly id: string
   readonly role: "offerer" | "answerer"
   readonly peerNode: string
-  readonly attemptId: bigint
   readonly #options: PeerLinkOptions
   readonly #events = new Emitter<LinkEvents>()
   readonly on = this.#events.on
@@ -59,6 +58,11 @@ export class DirectLink implements PeerLink {
   readonly #drops = new Map<string, number>()
   readonly #timers = new Set<ReturnType<typeof setTimeout>>()
   readonly #onAbort = () => this.close()
+  #attemptId: bigint
+  /** Our ICE restart that waits for its answer. */
+  #restart: bigint | undefined
+  /** Exchanges of descriptions come one after another. */
+  #exchange: Promise<unknown> = Promise.resolve()
   #session: ControlSession | undefined
   #local: TransportFields | undefined
   #remote: SessionDescription | undefined
@@ -78,7 +82,7 @@ export class DirectLink implements PeerLink {
     this.role = role
     this.peerNode = options.peerNode
     this.#options = options
-    this.attemptId = options.attemptId ?? randomAttempt(options.random ?? secureRandom)
+    this.#attemptId = options.attemptId ?? randomAttempt(options.random ?? secureRandom)
     this.#videoLanes = Math.min(Math.max(1, options.videoLanes ?? VIDEO_LANES), MAX_VIDEO_LANES)
     const iceServers = options.iceServers ?? []
     this.#control = new LanePeer({
@@ -136,6 +140,14 @@ export class DirectLink implements PeerLink {
     return this.#session
   }
 
+  get attemptId(): bigint {
+    return this.#attemptId
+  }
+
+  get remoteFingerprint(): Bytes | undefined {
+    return this.#remote?.dtlsFingerprint
+  }
+
   /** Runs the first steps; on any failure nothing stays open. */
   async attempt<T>(work: () => Promise<T>): Promise<T> {
     try {
@@ -150,7 +162,7 @@ export class DirectLink implements PeerLink {
 
   async makeOffer(): Promise<LinkDescription> {
     const [fields] = await Promise.all([this.#control.offer(), this.#lanes.offerFirst(LaneSet.firstIds(this.#videoLanes))])
-    return this.#describe(fields, false)
+    return this.#describe(fields, { answer: false, iceRestart: false })
   }
 
   async makeAnswer(offer: LinkDescription, description: SessionDescription): Promise<LinkDescription> {
@@ -159,10 +171,57 @@ export class DirectLink implements PeerLink {
     const trust = { fingerprint: description.dtlsFingerprint, listed: description.candidates }
     const [fields] = await Promise.all([this.#control.answer(fieldsOf(description)), this.#lanes.answerFirst(blocks, trust)])
     await this.#addRemote(description.candidates)
-    return this.#describe(fields, true)
+    return this.#describe(fields, { answer: true, iceRestart: false })
+  }
+
+  restart(): Promise<LinkDescription> {
+    return this.#inTurn(async () => {
+      this.#requireReady()
+      this.#restart = this.#attemptId = randomAttempt(this.#options.random ?? secureRandom)
+      const [fields] = await Promise.all([this.#control.restart(), this.#lanes.offerRestart()])
+      return this.#describe(fields, { answer: false, iceRestart: true })
+    })
+  }
+
+  answerRestart(offer: LinkDescription): Promise<LinkDescription> {
+    return this.#inTurn(async () => {
+      this.#requireReady()
+      const description = await checkDescription(offer.description, this.#expect("offer", true))
+      const trust = await this.#renewed(offer, description)
+      this.#attemptId = description.attemptId
+      this.#restart = undefined
+      const [fields] = await Promise.all([
+        this.#control.answerRestart(fieldsOf(description)),
+        this.#lanes.answerRestart(trust.blocks, trust),
+      ])
+      await this.#addRemote(description.candidates)
+      return this.#describe(fields, { answer: true, iceRestart: true })
+    })
+  }
+
+  async #acceptRestart(answer: LinkDescription): Promise<void> {
+    const description = await checkDescription(answer.description, this.#expect("answer", true))
+    const trust = await this.#renewed(answer, description)
+    this.#restart = undefined
+    const setup = this.role === "offerer" ? "active" : "passive"
+    await Promise.all([this.#control.acceptRestart(fieldsOf(description), setup), this.#lanes.acceptRestart(trust.blocks, trust)])
+    await this.#addRemote(description.candidates)
+  }
+
+  /** The peer's new addresses, if they come with the certificate that was proven. */
+  async #renewed(from: LinkDescription, description: SessionDescription) {
+    const { dtlsFingerprint, candidates } = description
+    if (this.#remote === undefined || !equalBytes(dtlsFingerprint, this.#remote.dtlsFingerprint)) {
+      throw new AvError("LaneFingerprint")
+    }
+    const blocks = await this.#blocksOf(from, description)
+    this.#remote = description
+    this.#remoteUsed = 0
+    return { blocks, fingerprint: dtlsFingerprint, listed: candidates }
   }
 
   async acceptAnswer(answer: LinkDescription): Promise<void> {
+    if (this.#restart !== undefined) return this.#inTurn(() => this.#acceptRestart(answer))
     if (this.role !== "offerer") throw new AvError("UsageError", {}, { message: "only an offerer accepts an answer" })
     const work = this.#applyAnswer(answer)
     this.#answered = work.catch(() => undefined)
@@ -207,6 +266,22 @@ export class DirectLink implements PeerLink {
     for (const bytes of this.#heldControl.splice(0)) this.#receiveLaneControl(bytes)
   }
 
+  check(): void {
+    this.#core.check()
+  }
+
+  hold(held: boolean): void {
+    this.#lanes.hold(held)
+  }
+
+  loseLane(): boolean {
+    return this.#lanes.lose()
+  }
+
+  abandon(reason: CloseReason): void {
+    this.#end({ reason })
+  }
+
   replaceLane(laneId: number): void {
     this.#lanes.replaceLane(laneId)
   }
@@ -229,10 +304,20 @@ export class DirectLink implements PeerLink {
     return this.#options.wallClock?.() ?? Date.now()
   }
 
-  #expect(kind: "answer" | "trickle"): DescriptionExpectation {
+  #expect(kind: DescriptionExpectation["kind"], restart = false): DescriptionExpectation {
     const { signer, peerNode, pins } = this.#options
-    const { attemptId } = this
-    return { selfNode: signer.nodeId, fromNode: peerNode, kind, attemptId, now: this.#now(), ...(pins && { pins }) }
+    const attempt = kind === "offer" ? {} : { attemptId: this.#attemptId }
+    return { selfNode: signer.nodeId, fromNode: peerNode, kind, restart, ...attempt, now: this.#now(), ...(pins && { pins }) }
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const run = this.#exchange.then(work)
+    this.#exchange = run.catch(() => undefined)
+    return run
+  }
+
+  #requireReady(): void {
+    if (this.#session === undefined || this.#closed !== undefined) throw new AvError("SessionClosed")
   }
 
   /** Key 8 that does not verify drops the blocks and never the description. */
@@ -253,28 +338,31 @@ export class DirectLink implements PeerLink {
     await this.#control.addRemoteCandidates(usable)
   }
 
-  async #describe(fields: TransportFields, answer: boolean): Promise<LinkDescription> {
+  async #describe(fields: TransportFields, kind: { answer: boolean; iceRestart: boolean }): Promise<LinkDescription> {
     this.#local = fields
     const gatherMs = this.#options.gatherMs ?? GATHER_MS
     const gathered = this.#lanes.gathered(gatherMs)
     await this.#control.settle(gatherMs)
     const listed = [...this.#control.candidates]
     await gathered
-    const description = await this.#sign(fields, listed, { answer, trickle: false })
+    const description = await this.#sign(fields, listed, { ...kind, trickle: false })
     const key8 = await signLaneKey(description, this.#lanes.blocks(listed), this.#options.signer)
     return key8 === undefined ? { description } : { description, key8 }
   }
 
-  #sign(fields: TransportFields, candidates: CandidateEntry[], flags: { answer: boolean; trickle: boolean }): Promise<Bytes> {
+  #sign(
+    fields: TransportFields,
+    candidates: CandidateEntry[],
+    flags: { answer: boolean; iceRestart: boolean; trickle: boolean },
+  ): Promise<Bytes> {
     const { signer, peerNode } = this.#options
     return signDescription(
       {
         ...flags,
-        iceRestart: false,
         endOfCandidates: false,
         fromEntity: signer.entityId,
         toNode: peerNode,
-        attemptId: this.attemptId,
+        attemptId: this.#attemptId,
         issuedMs: BigInt(Math.floor(this.#now())),
         dtlsFingerprint: fields.fingerprint,
         ufrag: fields.ufrag,
@@ -293,7 +381,7 @@ export class DirectLink implements PeerLink {
       this.#trickleTimer = undefined
       const candidates = this.#fresh
       this.#fresh = []
-      this.#sign(fields, candidates, { answer: this.role === "answerer", trickle: true }).then(
+      this.#sign(fields, candidates, { answer: this.role === "answerer", iceRestart: false, trickle: true }).then(
         (description) => this.#closed === undefined && this.#events.emit("candidates", { description }),
         () => this.#drop(new AvError("SignerError")),
       )
@@ -345,8 +433,10 @@ export class DirectLink implements PeerLink {
   #connection(state: RTCPeerConnectionState): void {
     clearTimeout(this.#disconnected)
     const failed = () => this.#end({ reason: "ice-failed", error: new AvError("LinkFailed", { why: state }) })
-    if (state === "failed" || state === "closed") failed()
-    else if (state === "disconnected") this.#disconnected = this.#after(DISCONNECTED_MS, failed)
+    if (state === "closed" || (state === "failed" && this.#session === undefined)) failed()
+    // A restart revives a connection that has failed; its owner gets the time to make one.
+    else if (state === "disconnected" || state === "failed") this.#disconnected = this.#after(DISCONNECTED_MS, failed)
+    this.#events.emit("ice", { state })
   }
 
   #drop(error: AvError): void {

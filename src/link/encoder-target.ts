@@ -67,3 +67,27 @@ export class EncoderTarget {
     return bps
   }
 }
+
+/** Frames that the share of the base layer is measured over, roughly. */
+const BASE_FRAMES = 60
+/** Before so many frames of upper layers there are none. */
+const UPPER_KNOWN = 5
+
+/** What part of the encoded bytes is in the base layer. Keyframes are left out: they are none of the steady stream. */
+export class BaseShare {
+  #base = 0
+  #all = 0
+  #upper = 0
+
+  frame(bytes: number, temporal: number): void {
+    const fade = 1 - 1 / BASE_FRAMES
+    this.#base = this.#base * fade + (temporal === 0 ? bytes : 0)
+    this.#all = this.#all * fade + bytes
+    this.#upper = this.#upper * fade + (temporal === 0 ? 0 : 1)
+  }
+
+  /** 0..1; 1 while there are no upper layers. */
+  get share(): number {
+    return this.#upper < UPPER_KNOWN || this.#all === 0 ? 1 : Math.min(1, Math.max(0.1, this.#base / this.#all))
+  }
+}

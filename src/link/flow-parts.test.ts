@@ -90,6 +90,16 @@ describe("lane watch", () => {
     expect(watch.use).toBe("dead")
   })
 
+  test("no lane dies of a path on which nothing comes at all", () => {
+    const watch = new LaneWatch()
+    for (let now = 0; now <= 10_000; now += 5) watch.tick(now, true, 5_000, true)
+    expect(watch.use).toBe("suspect")
+    step(watch, 10_005, 12_900, 5_000)
+    expect(watch.use).toBe("suspect")
+    step(watch, 12_905, 13_100, 5_000)
+    expect(watch.use).toBe("dead")
+  })
+
   test("a closed channel is dead at once; a sleep of ours is not held against the lane", () => {
     const watch = new LaneWatch()
     watch.sent(0)

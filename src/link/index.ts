@@ -1,5 +1,5 @@
 /** Links to peers: lanes, control sessions, and what the mesh worker needs to use them. */
-export { AttemptLog, ourOfferWins, peekDescription } from "./descriptions.ts"
+export { AttemptLog, checkDescription, type DescriptionHead, ourOfferWins, peekDescription } from "./descriptions.ts"
 export { GOAWAY } from "./errors.ts"
 export * from "./lane-port.ts"
 export { answerLink, offerLink } from "./peer-link.ts"

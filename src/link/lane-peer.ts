@@ -4,7 +4,7 @@ import type { CandidateEntry } from "../wire/address.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
 import { candidateInit, parseCandidate } from "./candidates.ts"
-import { buildSdp, readSdp, type TransportFields } from "./sdp.ts"
+import { buildSdp, type DtlsSetup, readSdp, type TransportFields } from "./sdp.ts"
 
 /** Candidates kept per peer connection: as many as a description or lane block can carry. */
 const MAX_LOCAL_CANDIDATES = 12
@@ -26,7 +26,7 @@ export class LanePeer {
   readonly connection: RTCPeerConnection
   readonly candidates: CandidateEntry[] = []
   readonly #options: LanePeerOptions
-  readonly #gathered: Promise<void>
+  #gathered: Promise<void>
   #settled = false
   #remote: TransportFields | undefined
   #remoteIndex = 0
@@ -40,11 +40,7 @@ export class LanePeer {
       bundlePolicy: "max-bundle",
     })
     this.connection = connection
-    this.#gathered = new Promise((resolve) => {
-      connection.onicegatheringstatechange = () => {
-        if (connection.iceGatheringState === "complete") resolve()
-      }
-    })
+    this.#gathered = this.#gathering()
     connection.onicecandidate = (event) => event.candidate && this.#found(event.candidate)
     connection.onconnectionstatechange = () => {
       if (connection.connectionState === "connected") this.#watchPath()
@@ -69,6 +65,27 @@ export class LanePeer {
 
   async acceptAnswer(remote: TransportFields): Promise<void> {
     await this.#apply("answer", remote)
+  }
+
+  /** New credentials and candidates for the same connection (RFC 8445, ICE restart); DTLS and channels stay. */
+  async restart(): Promise<TransportFields> {
+    this.#startOver()
+    return this.#local(() => this.connection.createOffer({ iceRestart: true }))
+  }
+
+  /** Answers the peer's restart. A restart of our own that was not answered is withdrawn. */
+  async answerRestart(remote: TransportFields): Promise<TransportFields> {
+    if (this.connection.signalingState === "have-local-offer") {
+      await this.connection.setLocalDescription({ type: "rollback" })
+    }
+    this.#startOver()
+    await this.#apply("offer", remote)
+    return this.#local(() => this.connection.createAnswer())
+  }
+
+  /** @param setup the part of DTLS that the peer plays on this connection */
+  async acceptRestart(remote: TransportFields, setup: DtlsSetup): Promise<void> {
+    await this.#apply("answer", remote, setup)
   }
 
   /** Adds remote candidates; one that the browser refuses is skipped. */
@@ -104,6 +121,22 @@ export class LanePeer {
     this.connection.close()
   }
 
+  /** What was gathered before says nothing any more. */
+  #startOver(): void {
+    this.candidates.length = 0
+    this.#settled = false
+    this.#gathered = this.#gathering()
+  }
+
+  #gathering(): Promise<void> {
+    const { connection } = this
+    return new Promise((resolve) => {
+      connection.onicegatheringstatechange = () => {
+        if (connection.iceGatheringState === "complete") resolve()
+      }
+    })
+  }
+
   #watchPath(): void {
     const ice = this.connection.sctp?.transport.iceTransport
     if (ice !== undefined && this.#options.onPathChange !== undefined) {
@@ -127,10 +160,10 @@ export class LanePeer {
     return readSdp(this.connection.localDescription?.sdp ?? "")
   }
 
-  async #apply(type: "offer" | "answer", remote: TransportFields): Promise<void> {
+  async #apply(type: "offer" | "answer", remote: TransportFields, setup?: DtlsSetup): Promise<void> {
     this.#remote = remote
     try {
-      await this.connection.setRemoteDescription({ type, sdp: buildSdp(type, remote) })
+      await this.connection.setRemoteDescription({ type, sdp: buildSdp(type, remote, setup) })
     } catch (cause) {
       throw new AvError("LinkFailed", { lane: this.laneId }, { cause })
     }

@@ -9,7 +9,7 @@ import { MAX_VIDEO_LANES } from "./lane-capacity.ts"
 import { laneCandidates, makeLaneBlock } from "./lane-key.ts"
 import { AUDIO_LANE, type LaneState } from "./lane-port.ts"
 import { laneRole, MediaLane } from "./media-lane.ts"
-import type { TransportFields } from "./sdp.ts"
+import type { DtlsSetup, TransportFields } from "./sdp.ts"
 import type { LaneInfo, LaneSink } from "./types.ts"
 
 /** A lane that is not open this long after its offer is closed, ms. */
@@ -48,6 +48,8 @@ export class LaneSet {
   readonly #lanes = new Map<number, MediaLane>()
   readonly #fields = new Map<number, TransportFields>()
   readonly #deadlines = new Map<number, ReturnType<typeof setTimeout>>()
+  /** Lanes whose first offer was ours: our end of DTLS is then the passive one. */
+  readonly #ours = new Set<number>()
   #highestId = 0
   #trust: LaneSetTrust | undefined
   #ownList: readonly CandidateEntry[] = []
@@ -107,12 +109,38 @@ export class LaneSet {
   /** The blocks beside our description, whose candidate list is `listed`. A lane without a usable candidate is closed. */
   blocks(listed: readonly CandidateEntry[]): LaneBlock[] {
     this.#ownList = listed
-    const lanes = [...this.#lanes.values()].sort((a, b) => a.laneId - b.laneId)
+    // Once the link is up, lanes that are still opening go their own way in-band.
+    const lanes = (this.#started ? this.#open() : [...this.#lanes.values()]).sort((a, b) => a.laneId - b.laneId)
     return lanes.flatMap((lane) => {
       const block = makeLaneBlock(lane.laneId, this.#fields.get(lane.laneId)!, lane.peer.candidates, listed)
       if (block === undefined) lane.close()
       return block ?? []
     })
+  }
+
+  /** Restarts ICE of every open lane, as the offering side; their blocks go beside the description (LL-16). */
+  async offerRestart(): Promise<void> {
+    await Promise.all(this.#open().map(async (lane) => void this.#fields.set(lane.laneId, await lane.peer.restart())))
+  }
+
+  /** Answers the peer's restart. A lane that it left out is closed; another takes its place. */
+  async answerRestart(blocks: readonly LaneBlock[], trust: LaneSetTrust): Promise<void> {
+    await this.#restarted(blocks, trust, async (lane, block) => {
+      this.#fields.set(lane.laneId, await lane.peer.answerRestart(this.#remote(block)))
+    })
+  }
+
+  /** Applies the answer to our restart. */
+  async acceptRestart(blocks: readonly LaneBlock[], trust: LaneSetTrust): Promise<void> {
+    await this.#restarted(blocks, trust, (lane, block) => {
+      const setup: DtlsSetup = this.#ours.has(lane.laneId) ? "active" : "passive"
+      return lane.peer.acceptRestart(this.#remote(block), setup)
+    })
+  }
+
+  /** While the path is in doubt no lane is given up. */
+  hold(held: boolean): void {
+    for (const lane of [...this.#lanes.values()]) lane.hold(held)
   }
 
   /** The link is proven; `offers`: our key id is the lower one. */
@@ -161,6 +189,13 @@ export class LaneSet {
     lane?.close()
   }
 
+  /** Closes a video lane without a word to the peer, as a fault would. False when there is none. */
+  lose(): boolean {
+    const lane = this.#open().find(({ role }) => role === "video")
+    lane?.close()
+    return lane !== undefined
+  }
+
   close(): void {
     this.#closed = true
     clearTimeout(this.#retry)
@@ -206,7 +241,33 @@ export class LaneSet {
     return lane
   }
 
+  #open(): MediaLane[] {
+    return [...this.#lanes.values()].filter((lane) => lane.state === "open")
+  }
+
+  async #restarted(
+    blocks: readonly LaneBlock[],
+    trust: LaneSetTrust,
+    apply: (lane: MediaLane, block: LaneBlock) => Promise<void>,
+  ): Promise<void> {
+    this.#trust = trust
+    const byId = new Map(blocks.map((block) => [block.laneId, block]))
+    await Promise.all(
+      this.#open().map(async (lane) => {
+        const block = byId.get(lane.laneId)
+        try {
+          if (block === undefined) throw new AvError("LaneBlockInvalid", { laneId: lane.laneId, why: "left out" })
+          await apply(lane, block)
+          await this.#addCandidates(lane, block, trust.listed)
+        } catch {
+          lane.close()
+        }
+      }),
+    )
+  }
+
   async #offer(lane: MediaLane): Promise<void> {
+    this.#ours.add(lane.laneId)
     this.#fields.set(lane.laneId, await lane.peer.offer())
   }
 
@@ -252,6 +313,7 @@ export class LaneSet {
     if (state === "closed") {
       this.#lanes.delete(lane.laneId)
       this.#fields.delete(lane.laneId)
+      this.#ours.delete(lane.laneId)
     }
     this.#options.onState(lane, state)
     if (state === "closed") this.#retryLater()

@@ -2,9 +2,11 @@
 import type { LaneReport } from "../wire/lane-message.ts"
 import { AUDIO_LANE } from "./lane-port.ts"
 import { LossMeter } from "./loss-meter.ts"
+import { OwnQueue } from "./own-queue.ts"
 import { PACE } from "./pacer.ts"
-import { FREE_MS, RateController, type RateMode, START_RATE, silence } from "./rate-controller.ts"
-import { ReportDigester, roundTripMs } from "./rate-digest.ts"
+import { FREE_MS, FULL_MS, RateController, type RateMode, START_RATE, silence } from "./rate-controller.ts"
+import { type RateDigest, ReportDigester, roundTripMs } from "./rate-digest.ts"
+import { SlowBase } from "./slow-base.ts"
 
 /** Round trip taken for granted before the first report, ms. */
 const UNKNOWN_RTT_MS = 100
@@ -18,8 +20,27 @@ const USE_STEP_MS = 50
 const IDLE_CUT = 0.7
 /** More than was allowed, by this factor, calls for patience. */
 const MOST_USED = 1.1
+/** Longer than this between two turns of the clock, and the silence was ours, ms. */
+const AWAY_MS = 100
+/** So many reports in a row may be put aside because we were kept from running. */
+const MAX_PUT_ASIDE = 5
+/**
+ * When a competitor has gone, the controller alone goes back fast to 0.7 of what the path carried before and from there on in
+ * small steps. For this long, ms, the fast way goes on to this share, growing by this part per second.
+ */
+const COMEBACK_MS = 5_000
+const COMEBACK_SHARE = 0.9
+const COMEBACK_GROWTH = 0.5
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
+
+/** What our side knows while a report is taken. */
+interface Conditions {
+  /** The gates refused for 150 ms without a break. */
+  laneLimited: boolean
+  /** For how long this thread was kept from running while those messages went out, ms: so much of a queue may be ours. */
+  heldUpMs?: number
+}
 
 /** What a report changed. */
 interface ReportEffect {
@@ -38,10 +59,23 @@ export class LinkRate {
   #queue = 0
   #queueNow = 0
   #limit = Number.POSITIVE_INFINITY
+  #cap = Number.POSITIVE_INFINITY
+  #wish = START_RATE
+  readonly #ownQueue = new OwnQueue()
+  readonly #slowBase = new SlowBase()
+  #giveWay = Number.POSITIVE_INFINITY
   /** When the first message went out that no report has answered; ms. */
   #unansweredSince: number | undefined
   #silenceCuts = 0
   #suspectedDead = false
+  #tickAt: number | undefined
+  #putAside = 0
+  /** Most that was delivered while nobody competed, bit/s; and until when the way back there is short. */
+  #carried = 0
+  #comebackUntil = Number.NEGATIVE_INFINITY
+  #digestAt = Number.NEGATIVE_INFINITY
+  /** Counts of the digests that were put aside. */
+  #pending = { got: 0, lost: 0 }
 
   constructor(startRate = START_RATE) {
     this.#controller = new RateController(startRate)
@@ -49,7 +83,7 @@ export class LinkRate {
 
   /** What the link may send over all video lanes, bit/s. */
   get target(): number {
-    return Math.min(this.#controller.rate, this.#limit)
+    return Math.min(this.#controller.rate, this.#limit, this.#cap, this.#giveWay)
   }
 
   /**
@@ -85,11 +119,21 @@ export class LinkRate {
     return this.#queueNow
   }
 
-  /** Less than the first rate of an unknown peer, nothing against more, and too little sent to find out: worth a probe. */
+  /** Less than one would like to have, nothing against more, and too little sent to find out: worth a probe. */
   worthProbing(now: number): boolean {
-    const low = this.target < START_RATE && this.#limit > this.target
+    const low = this.target < this.#wish && Math.min(this.#limit, this.#cap) > this.target
+    return low && this.mayProbe(now)
+  }
+
+  /** What its streams would like to have, bit/s; never less than the first rate of an unknown peer. */
+  wish(rate: number): void {
+    this.#wish = Math.max(START_RATE, rate)
+  }
+
+  /** Nothing speaks against sending more than is needed for a moment, and without it the rate would not grow. */
+  mayProbe(now: number): boolean {
     const free = this.mode !== "compete" && this.#queueNow < FREE_MS && !this.#suspectedDead
-    return low && free && this.measured && this.#use.share(now) < USED_SHARE
+    return free && this.measured && this.#use.share(now) < USED_SHARE
   }
 
   /** Bit/s that arrived lately. */
@@ -116,13 +160,27 @@ export class LinkRate {
     if (rate !== undefined && !this.measured) this.#controller.startAt(rate)
   }
 
+  /** What path and lanes allow, whatever the node has for this link; bit/s. */
+  get allowed(): number {
+    return Math.min(this.#controller.rate, this.#limit, this.#giveWay)
+  }
+
+  /** The node has no more than this for the link, or its streams need no more; bit/s. */
+  capTo(rate: number): void {
+    this.#cap = rate
+  }
+
+  /** A probe has shown that the path carries this much, bit/s. */
+  proved(rate: number): void {
+    this.#controller.keep(rate)
+  }
+
   /** The lanes carry no more than this (LL-27); `undefined` when they do. */
   limitTo(rate: number | undefined): void {
     this.#limit = rate ?? Number.POSITIVE_INFINITY
   }
 
-  /** Takes a report. @param laneLimited the gates refused for 150 ms without a break */
-  take(report: Omit<LaneReport, "type">, now: number, laneLimited: boolean): ReportEffect {
+  take(report: Omit<LaneReport, "type">, now: number, { laneLimited, heldUpMs = 0 }: Conditions): ReportEffect {
     const result = this.#digester.take(report, now)
     if (result.kind === "old") return { old: true, deepCut: false }
     this.#unansweredSince = undefined
@@ -130,18 +188,30 @@ export class LinkRate {
     this.#suspectedDead = false
     if (!("digest" in result)) {
       const audio = report.entries.find((entry) => entry.laneId === AUDIO_LANE && entry.count > 0)
-      if (audio !== undefined) this.#smoothRtt(roundTripMs(audio.minDelayUs, report.nowUs, now))
+      if (audio !== undefined && heldUpMs === 0) this.#smoothRtt(roundTripMs(audio.minDelayUs, report.nowUs, now))
       return { old: false, deepCut: false }
     }
-    const { digest } = result
-    this.#smoothRtt(digest.rtt)
+    if (this.#putsAside(result.digest, heldUpMs)) return { old: false, deepCut: false }
+    const { got, lost } = this.#pending
+    const digest = { ...result.digest, got: result.digest.got + got, lost: result.digest.lost + lost }
+    this.#pending = { got: 0, lost: 0 }
+    if (heldUpMs === 0 || this.#rtt === undefined || this.#putAside > 0) this.#smoothRtt(digest.rtt)
+    if (digest.q <= FULL_MS) this.#putAside = 0
     this.#queueNow = digest.q
     this.#queue += (digest.q - this.#queue) * SMOOTHING
     this.losses.feed(digest.got, digest.lost, now)
     const before = this.#controller.rate
     const unused = this.#use.share(now) < USED_SHARE
-    const capped = this.#controller.rate > this.#limit
-    this.#controller.feed({ ...digest, now, limited: laneLimited || unused || capped })
+    const capped = this.#controller.rate > Math.min(this.#limit, this.#cap, this.#giveWay)
+    const limited = laneLimited || unused || capped
+    const competed = this.#controller.mode === "compete"
+    this.#controller.feed({ ...digest, now, limited })
+    this.#comeBack(digest.q, competed, limited, now)
+    const { mode, delivered } = this.#controller
+    const { limit, newBase } = this.#ownQueue.look({ now, q: digest.q, rtt: digest.rtt, mode, delivered })
+    this.#giveWay = limit
+    const slower = mode === "steady" && this.#slowBase.look(now, digest.q, { target: this.target, delivered })
+    if (newBase || slower) this.#digester.forgetBase()
     // What arrives of an idle link is what was sent, not what the path carries: no reason to go down there at once.
     if (unused && this.#controller.mode !== "compete") this.#controller.keep(IDLE_CUT * before)
     return { old: false, deepCut: this.#controller.rate < DEEP_CUT * before }
@@ -156,7 +226,11 @@ export class LinkRate {
   /** Call every few milliseconds. */
   tick(now: number): void {
     this.#use.allow(now, this.target)
+    const away = this.#tickAt === undefined ? 0 : now - this.#tickAt
+    this.#tickAt = now
     if (this.#unansweredSince === undefined) return
+    // Reports that came in the meantime are still waiting for us.
+    if (away > AWAY_MS) this.#unansweredSince = Math.min(now, this.#unansweredSince + away)
     const { cuts, dead } = silence(this.rttMs, now - this.#unansweredSince)
     for (; this.#silenceCuts < cuts; this.#silenceCuts++) this.#controller.cutForSilence()
     this.#suspectedDead = dead
@@ -166,6 +240,32 @@ export class LinkRate {
   pathChanged(): void {
     this.#digester.forgetBase()
     this.#controller.pathChanged()
+    this.#carried = 0
+    this.#comebackUntil = Number.NEGATIVE_INFINITY
+  }
+
+  /**
+   * A queue that shows while we were kept from running may have stood in this machine. Believed when it stays: a path that is
+   * full is not overlooked for longer than a quarter of a second.
+   */
+  #putsAside({ q, got, lost }: RateDigest, heldUpMs: number): boolean {
+    // What was sent right afterwards may have waited for as long again in the network stack of the same busy machine.
+    if (q <= FULL_MS || q > 2 * heldUpMs || this.#putAside >= MAX_PUT_ASIDE) return false
+    this.#putAside += 1
+    this.#pending = { got: this.#pending.got + got, lost: this.#pending.lost + lost }
+    return true
+  }
+
+  #comeBack(q: number, competed: boolean, limited: boolean, now: number): void {
+    const { mode, rate } = this.#controller
+    const passed = Math.min(200, now - this.#digestAt)
+    this.#digestAt = now
+    if (mode !== "steady") this.#comebackUntil = Number.NEGATIVE_INFINITY
+    else if (competed) this.#comebackUntil = now + COMEBACK_MS
+    else if (q < FULL_MS) this.#carried = Math.max(this.#carried, this.#controller.delivered)
+    if (now >= this.#comebackUntil || q >= FREE_MS || limited) return
+    const grown = rate * (1 + (COMEBACK_GROWTH * passed) / 1_000)
+    this.#controller.keep(Math.min(COMEBACK_SHARE * this.#carried, grown))
   }
 
   #smoothRtt(rtt: number): void {

@@ -29,6 +29,7 @@ export class MediaLane {
   #state: LaneState = "connecting"
   #openMs: number | undefined
   #disconnected: ReturnType<typeof setTimeout> | undefined
+  #held = false
 
   constructor(options: MediaLaneOptions) {
     this.laneId = options.laneId
@@ -45,6 +46,14 @@ export class MediaLane {
   get info(): LaneInfo {
     const { laneId, role, path } = this
     return { laneId, role, path, state: this.#state, ...(this.#openMs !== undefined && { openMs: this.#openMs }) }
+  }
+
+  /** While the path of the whole link is in doubt its lanes wait; afterwards the state of the connection counts again. */
+  hold(held: boolean): void {
+    if (this.#held === held) return
+    this.#held = held
+    if (held) clearTimeout(this.#disconnected)
+    if (!held && this.#state !== "closed") this.#connection(this.peer.connection.connectionState)
   }
 
   /** Idempotent. The worker is told, the peer is not. */
@@ -75,6 +84,8 @@ export class MediaLane {
 
   #connection(state: RTCPeerConnectionState): void {
     clearTimeout(this.#disconnected)
+    // An ICE restart revives a connection that has failed.
+    if (this.#held && (state === "failed" || state === "disconnected")) return
     if (state === "failed" || state === "closed") this.close()
     else if (state === "disconnected") this.#disconnected = setTimeout(() => this.close(), DISCONNECTED_MS)
     else if (state === "connected" && this.#state === "connecting") {

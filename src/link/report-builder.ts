@@ -8,6 +8,8 @@ const REPORT_INTERVAL_MS = 50
 const REPORT_LAST_MS = 100
 /** A number this far below the highest one changes no counter. */
 const COUNT_WINDOW = 1_024
+/** So many reports in a row may go out without a delay because we were kept from running; then a doubtful one is better than none. */
+const MAX_BLIND = 5
 /** Audio and eight video lanes. A lane above that is not reported, so that a peer cannot grow the table. */
 const MAX_LANES = 9
 
@@ -18,15 +20,20 @@ export class ReportBuilder {
   #dirty = false
   #lastMs: number | undefined
   #tailOpen = false
+  /** Reports in a row that told no delay although messages came. */
+  #blind = 0
+  #timed = false
+  #untimed = false
 
   /**
    * Counts one data or padding message.
    *
    * @param atUs arrival, µs of the local clock, any range
    * @param bytes length of the whole lane message
+   * @param heldUp this thread was kept from running, so `atUs` says little: the message counts, its delay does not
    * @returns whether it changed the counters: not when it was seen before or lies 1 024 or more below the highest
    */
-  receive(laneId: number, laneSeq: number, sentUs: number, atUs: number, bytes: number): boolean {
+  receive(laneId: number, laneSeq: number, sentUs: number, atUs: number, bytes: number, heldUp = false): boolean {
     let lane = this.#lanes.get(laneId)
     if (lane === undefined) {
       if (this.#lanes.size >= MAX_LANES) return false
@@ -34,7 +41,10 @@ export class ReportBuilder {
       this.#lanes.set(laneId, lane)
     }
     this.#dirty = true
-    return lane.count(laneSeq, (atUs - sentUs) | 0, bytes)
+    const timed = !heldUp || this.#blind >= MAX_BLIND
+    if (heldUp) this.#untimed = true
+    else this.#timed = true
+    return lane.count(laneSeq, bytes, timed ? (atUs - sentUs) | 0 : undefined)
   }
 
   /** Forgets a lane that closed. */
@@ -62,6 +72,10 @@ export class ReportBuilder {
     this.#reportSeq = (this.#reportSeq + 1) & 0xffff
     this.#tailOpen = this.#dirty
     this.#dirty = false
+    if (this.#timed) this.#blind = 0
+    else if (this.#untimed) this.#blind += 1
+    this.#timed = false
+    this.#untimed = false
     this.#lastMs = nowMs
     return report
   }
@@ -89,7 +103,8 @@ class LaneCounter {
     return Math.max(0, this.#expected - this.#received)
   }
 
-  count(laneSeq: number, delay: number, bytes: number): boolean {
+  /** @param delay µs; undefined: not known */
+  count(laneSeq: number, bytes: number, delay: number | undefined): boolean {
     const ahead = laneSeqDelta(laneSeq, this.#highest)
     const slot = laneSeq % COUNT_WINDOW
     if (ahead <= -COUNT_WINDOW || this.#seen[slot] === laneSeq) return false
@@ -100,6 +115,7 @@ class LaneCounter {
     }
     this.#received = (this.#received + 1) >>> 0
     this.#bytes = (this.#bytes + bytes) >>> 0
+    if (delay === undefined) return true
     if (this.#count === 0) {
       this.#first = delay
       this.#min = 0

@@ -10,8 +10,15 @@ export interface TransportFields {
   fingerprint: Bytes
 }
 
-/** The fixed data-channel-only template with these fields; `offer` sets `setup:actpass`, an answer is always active. */
-export function buildSdp(kind: "offer" | "answer", fields: TransportFields): string {
+/** Which end of DTLS an answer claims; it stays for the life of a connection. */
+export type DtlsSetup = "active" | "passive"
+
+/**
+ * The fixed data-channel-only template with these fields; `offer` sets `setup:actpass`.
+ *
+ * @param setup what an answer says. The first is always active; that of an ICE restart repeats the part its sender has already
+ */
+export function buildSdp(kind: "offer" | "answer", fields: TransportFields, setup: DtlsSetup = "active"): string {
   const lines = [
     "v=0",
     "o=- 1 1 IN IP4 127.0.0.1",
@@ -25,7 +32,7 @@ export function buildSdp(kind: "offer" | "answer", fields: TransportFields): str
     `a=ice-pwd:${fields.pwd}`,
     "a=ice-options:trickle",
     `a=fingerprint:sha-256 ${formatFingerprint(fields.fingerprint)}`,
-    `a=setup:${kind === "offer" ? "actpass" : "active"}`,
+    `a=setup:${kind === "offer" ? "actpass" : setup}`,
     "a=mid:0",
     "a=sctp-port:5000",
     "a=max-message-size:262144",

@@ -252,4 +252,22 @@ describe("a handshake that must fail", () => {
     const codes = (await Promise.all([a.closed, b.closed])).map((info) => info.error?.code ?? info.reason)
     expect(codes).toContain("KexTimeout")
   })
+
+  it("renews the key once an hour, although several ticks ask for it before its turn has come", async () => {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] })
+    try {
+      const { a, b, start } = connect()
+      const ended: unknown[] = []
+      for (const { core } of [a, b]) core.on("closed", (info) => ended.push(info))
+      start()
+      await Promise.all([a.key, b.key])
+      skipped = 3_600_500
+      // Two ticks in one go: the first renewal is still making its keys when the second one is due.
+      vi.advanceTimersByTime(1_000)
+      await vi.waitFor(() => expect([a.renewed.length, b.renewed.length]).toEqual([1, 1]), { timeout: 5_000 })
+      expect(ended).toEqual([])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
 })

@@ -40,6 +40,8 @@ const ROUTED_SILENCE_MS = 10_000
 /** A PING follows this long after the last outgoing frame, ms. */
 const PING_AFTER_MS = 2_000
 const TICK_MS = 500
+/** A tick that comes later than this says that the page was frozen or the machine slept, ms. */
+const STOOD_STILL_MS = 3_000
 /** `heard` at most this often, ms. */
 const HEARD_MS = 250
 /** Frames waiting while a signature is being checked; an honest peer never has that many. */
@@ -67,9 +69,12 @@ export class SessionCore implements ControlSession {
   #kex: KexMachine | undefined
   #bind: Bytes | undefined
   #keysDeadline: number | undefined
+  /** The hourly renewal waits for its turn. */
+  #renewing = false
   #closed = false
   #faults = 0
   #lastSent: number
+  #tickedAt: number
   #lastHeard = Number.NEGATIVE_INFINITY
   #pingSent: { at: number; token: Bytes } | undefined
   #rttMs: number | undefined
@@ -81,6 +86,7 @@ export class SessionCore implements ControlSession {
     this.#control = new FrameOutbox(options.control)
     this.#rpc = options.rpc && new FrameOutbox(options.rpc)
     this.#lastSent = options.clock()
+    this.#tickedAt = this.#lastSent
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }
 
@@ -124,6 +130,11 @@ export class SessionCore implements ControlSession {
   /** One frame of the `rpc` channel, which carries nothing but calls. */
   receiveRpc(frame: Bytes): void {
     if (this.ready) this.#receive(frame, this.#rpcAssembler, FRAME_RPC)
+  }
+
+  /** Asks the peer for a sign of life now; it shows as `heard`. */
+  check(): void {
+    if (this.ready && !this.#closed) this.#ping(this.#options.clock())
   }
 
   /** A channel drained. */
@@ -326,6 +337,9 @@ export class SessionCore implements ControlSession {
 
   #tick(): void {
     const now = this.#options.clock()
+    // While this page stood still nobody could be heard.
+    if (now - this.#tickedAt > STOOD_STILL_MS) this.#lastHeard = Math.max(this.#lastHeard, now - ROUTED_SILENCE_MS / 2)
+    this.#tickedAt = now
     try {
       if (this.#proven === undefined && this.#proof !== undefined) this.#carryOut(this.#proof.tick(now))
       if (this.#keysDeadline !== undefined && now >= this.#keysDeadline) throw new AvError("KexTimeout", { waiting: "av.keys" })
@@ -337,7 +351,17 @@ export class SessionCore implements ControlSession {
     this.#assembler.expire(now)
     this.#rpcAssembler.expire(now)
     const kex = this.#kex
-    if (kex?.renewalDue(now)) this.#enqueue(async () => this.#run(await kex.start(now)))
+    // Its turn may come after several ticks: it is asked for once.
+    if (kex?.renewalDue(now) && !this.#renewing) {
+      this.#renewing = true
+      this.#enqueue(async () => {
+        try {
+          this.#run(await kex.start(now))
+        } finally {
+          this.#renewing = false
+        }
+      })
+    }
     if (this.#options.kind === "routed" && this.ready && now - this.#lastHeard >= ROUTED_SILENCE_MS) {
       this.#finish({ reason: "channel-closed" })
       return

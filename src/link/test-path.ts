@@ -1,9 +1,11 @@
 /** A simulated path for tests of the rate controller: bottleneck with a drop-tail queue, loss, reordering, a Reno-like competitor. */
 import { decodeLaneMessage, encodeLaneReport, type LaneReport } from "../wire/lane-message.ts"
 import { LinkRate } from "./link-rate.ts"
+import { LoopWatch } from "./loop-watch.ts"
 import { MESSAGE_OVERHEAD, SendBudget } from "./pacer.ts"
 import { START_RATE } from "./rate-controller.ts"
 import { ReportBuilder } from "./report-builder.ts"
+import type { NodeUplink } from "./uplink.ts"
 
 const MESSAGE = 1_135
 const COST = MESSAGE + MESSAGE_OVERHEAD
@@ -20,7 +22,21 @@ interface PathOptions {
   seed?: number
 }
 
+/** A machine that is too busy: away for `lengthMs` (half to one and a half times that), on average every `everyMs`. */
+interface Stalls {
+  lengthMs: number
+  everyMs: number
+}
+
 interface FlowOptions {
+  /**
+   * Where the threads of this flow are kept from running. What is sent right after such a time waits in the sending machine for
+   * as long again at most.
+   */
+  senderStalls?: Stalls
+  receiverStalls?: Stalls
+  /** Nobody looks whether the threads were late. */
+  unwatched?: boolean
   lanes?: number
   startMs?: number
   /** What the application has to send, bit/s; default as much as allowed. */
@@ -33,7 +49,7 @@ interface FlowOptions {
 }
 
 /** Small deterministic generator (mulberry32). */
-function seeded(seed: number): () => number {
+export function seeded(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -59,6 +75,8 @@ export class Path {
   readonly flows: Flow[] = []
   readonly competitors: Competitor[] = []
   readonly passed: Passed[] = []
+  /** With one, all flows are links of one node. */
+  uplink: NodeUplink | undefined
   readonly #buffer: number
   readonly #loss: number
   readonly #burst: number
@@ -91,6 +109,7 @@ export class Path {
       this.now += 1
       for (const flow of this.flows) flow.step()
       for (const competitor of this.competitors) competitor.step()
+      if (this.uplink !== undefined && this.now % 50 === 0) this.#divide(this.uplink)
     }
   }
 
@@ -128,6 +147,14 @@ export class Path {
     return Number.POSITIVE_INFINITY
   }
 
+  #divide(uplink: NodeUplink): void {
+    const users = this.flows.map((flow) => {
+      const { allowed, delivered, queueNowMs } = flow.rate
+      return [flow, { rate: allowed, delivered, needs: Number.POSITIVE_INFINITY, queueMs: queueNowMs }] as const
+    })
+    for (const [flow, cap] of uplink.share(new Map(users), this.now)) flow.rate.capTo(cap)
+  }
+
   #lost(): boolean {
     if (this.#loss === 0) return false
     if (this.#burst === 1) return this.random() < this.#loss
@@ -155,6 +182,11 @@ export class Flow {
   #owed = 0
   #owedAt = 0
   #turnAt = 0
+  readonly #here = new LoopWatch()
+  readonly #there = new LoopWatch()
+  #hereAwayUntil = 0
+  #thereAwayUntil = 0
+  #wireFreeAt = 0
 
   constructor(path: Path, options: FlowOptions) {
     this.#path = path
@@ -164,18 +196,30 @@ export class Flow {
 
   step(): void {
     const { now } = this.#path
-    const { startMs = 0, wants = Number.POSITIVE_INFINITY, overshoot = 1 } = this.#options
-    this.#receive(now)
+    const { startMs = 0, wants = Number.POSITIVE_INFINITY, overshoot = 1, senderStalls, receiverStalls } = this.#options
+    if (now >= this.#thereAwayUntil) this.#thereAwayUntil = this.#awayUntil(receiverStalls)
+    if (now >= this.#hereAwayUntil) {
+      this.#hereAwayUntil = this.#awayUntil(senderStalls)
+      if (this.#hereAwayUntil > now) this.#wireFreeAt = this.#hereAwayUntil + this.#path.random() * (this.#hereAwayUntil - now)
+    }
+    const there = now >= this.#thereAwayUntil
+    const here = now >= this.#hereAwayUntil
+    if (there) this.#receive(now)
     // Timers are never exact, and without that flows on one path would lock into a rhythm.
     const turn = now >= this.#turnAt
     if (turn) this.#turnAt = now + 3 + Math.floor(3 * this.#path.random())
-    if (turn) this.#answer(now)
-    while (this.#answers[0] !== undefined && this.#answers[0].at <= now) {
-      this.rate.take(this.#answers.shift()!.report, now, false)
+    if (turn && there) {
+      this.#there.tick(now)
+      this.#answer(now)
+    }
+    while (here && this.#answers[0] !== undefined && this.#answers[0].at <= now) {
+      const heldUpMs = this.#watched ? this.#here.longest(now, this.rate.rttMs + 100) : 0
+      this.rate.take(this.#answers.shift()!.report, now, { laneLimited: false, heldUpMs })
     }
     this.targets.push(this.rate.target)
     if (now < startMs) this.#owedAt = now
-    if (now < startMs || !turn) return
+    if (now < startMs || !turn || !here) return
+    this.#here.tick(now)
     this.rate.tick(now)
     // An encoder makes about what it is told to; only the pacer may be faster for a moment.
     const made = Math.min(wants, overshoot * this.rate.target) * (now - this.#owedAt)
@@ -189,18 +233,31 @@ export class Flow {
     }
   }
 
+  get #watched(): boolean {
+    return this.#options.unwatched !== true
+  }
+
+  #awayUntil(stalls: Stalls | undefined): number {
+    if (stalls === undefined || this.#path.random() >= 1 / stalls.everyMs) return 0
+    return this.#path.now + stalls.lengthMs * (0.5 + this.#path.random())
+  }
+
   #send(now: number): void {
     const lane = this.#lane++ % this.#sequence.length
     const laneSeq = this.#sequence[lane]!++
     this.rate.sent(now, COST)
     const at = this.#path.carry(COST, this)
-    if (at !== undefined) this.#arriving.push({ at, laneId: 2 + lane, laneSeq, sentUs: (now * 1_000) % 0x100000000 })
+    const held = Math.max(0, this.#wireFreeAt - now)
+    if (at !== undefined) this.#arriving.push({ at: at + held, laneId: 2 + lane, laneSeq, sentUs: (now * 1_000) % 0x100000000 })
   }
 
   #receive(now: number): void {
     while (this.#arriving[0] !== undefined && this.#arriving[0].at <= now) {
       const { at, laneId, laneSeq, sentUs } = this.#arriving.shift()!
-      this.#reports.receive(laneId, laneSeq, sentUs, this.#clockUs(at) % 0x100000000, MESSAGE)
+      // In a thread that was away a message gets its time when it is taken in hand.
+      const late = this.#options.receiverStalls !== undefined && now - at >= 1
+      const us = this.#clockUs(late ? now : at) % 0x100000000
+      this.#reports.receive(laneId, laneSeq, sentUs, us, MESSAGE, this.#watched && this.#there.late(now))
     }
   }
 

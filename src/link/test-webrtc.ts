@@ -61,7 +61,11 @@ export class FakeConnection {
     return { fingerprint: crypto.getRandomValues(new Uint8Array(32)) }
   }
 
-  readonly #fields: TransportFields
+  #fields: TransportFields
+  /** New credentials that were offered and may still be withdrawn. */
+  #before: TransportFields | undefined
+  /** The last remote description as it came. */
+  remoteSdp = ""
   readonly channels: FakeChannel[] = []
   readonly candidates: RTCIceCandidateInit[] = []
   remote: TransportFields | undefined
@@ -88,7 +92,11 @@ export class FakeConnection {
     return channel
   }
 
-  async createOffer(): Promise<RTCSessionDescriptionInit> {
+  async createOffer({ iceRestart = false }: RTCOfferOptions = {}): Promise<RTCSessionDescriptionInit> {
+    if (iceRestart) {
+      this.#before ??= this.#fields
+      this.#renew()
+    }
     return { type: "offer", sdp: buildSdp("offer", this.#fields) }
   }
 
@@ -97,6 +105,13 @@ export class FakeConnection {
   }
 
   async setLocalDescription(description: RTCSessionDescriptionInit): Promise<void> {
+    if (description.type === "rollback") {
+      this.signalingState = "stable"
+      this.#fields = this.#before ?? this.#fields
+      this.#before = undefined
+      return
+    }
+    this.signalingState = description.type === "offer" ? "have-local-offer" : "stable"
     this.localDescription = description
     setTimeout(() => {
       const port = 20_000 + Math.floor(Math.random() * 40_000)
@@ -108,7 +123,15 @@ export class FakeConnection {
   }
 
   async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
-    this.remote = readSdp(description.sdp ?? "")
+    if (description.type === "offer" && this.signalingState === "have-local-offer")
+      throw new DOMException("glare", "InvalidStateError")
+    const again = this.remote !== undefined
+    this.remoteSdp = description.sdp ?? ""
+    this.remote = readSdp(this.remoteSdp)
+    if (description.type === "answer") {
+      this.signalingState = "stable"
+      this.#before = undefined
+    } else if (again) this.#renew()
     this.#meet()
   }
 
@@ -123,6 +146,13 @@ export class FakeConnection {
       ["P", { id: "P", type: "candidate-pair", localCandidateId: "L", currentRoundTripTime: 0.004 }],
       ["L", { id: "L", type: "local-candidate", candidateType: "host" }],
     ])
+  }
+
+  #renew(): void {
+    const random = () => crypto.randomUUID().replaceAll("-", "")
+    this.#fields = { ...this.#fields, ufrag: random().slice(0, 8), pwd: random().slice(0, 24) }
+    connections.set(this.#fields.ufrag, this)
+    this.candidates.length = 0
   }
 
   close(): void {
@@ -149,8 +179,12 @@ export class FakeConnection {
   #meet(): void {
     const other = this.#other()
     if (other === undefined || this.localDescription === null || other.localDescription === null) return
-    if (this.connectionState !== "new" || other.connectionState !== "new") return
     if (this.candidates.length + other.candidates.length === 0) return
+    const trouble = (state: RTCPeerConnectionState) => state === "disconnected" || state === "failed"
+    // After an ICE restart the old association goes on.
+    if (trouble(this.connectionState) && trouble(other.connectionState))
+      setTimeout(() => [this, other].map((side) => side.enter("connected")))
+    if (this.connectionState !== "new" || other.connectionState !== "new") return
     const named = (seen: TransportFields | undefined, own: TransportFields) => seen?.fingerprint.join() === own.fingerprint.join()
     const trusted = named(this.remote, other.#fields) && named(other.remote, this.#fields)
     setTimeout(() => {

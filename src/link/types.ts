@@ -26,6 +26,8 @@ export type CloseReason =
   | "handshake-failed"
   | "handshake-timeout"
   | "connect-timeout"
+  /** Nothing came any more, and restarts did not help. */
+  | "silence"
   | "ice-failed"
   | "channel-closed"
   | "protocol"
@@ -97,6 +99,8 @@ export type LinkEvents = {
   path: Record<string, never>
   /** Only with `trickle`: send this to the peer as CANDIDATES. */
   candidates: LinkDescription
+  /** ICE of the control connection changed: `disconnected` and `failed` are reasons to look, not the end. */
+  ice: { state: RTCPeerConnectionState }
   /** The end; everything is released. Fires once, also when the link never became ready. */
   closed: ClosedInfo
 }
@@ -167,11 +171,30 @@ export interface PeerLink {
   readonly id: string
   readonly role: "offerer" | "answerer"
   readonly peerNode: NodeId
+  /** Of the newest exchange of descriptions: the first one, or an ICE restart. */
   readonly attemptId: bigint
   /** Set with `ready`. */
   readonly session: ControlSession | undefined
-  /** Offerer only: the answer to our offer. Rejects with `DescriptionInvalid` and leaves the attempt pending. */
+  /** The peer's DTLS certificate as its description named it; it never changes (LL-16). */
+  readonly remoteFingerprint: Bytes | undefined
+  /**
+   * Whoever offered, first or anew: the answer to that offer. Rejects with `DescriptionInvalid` and leaves the attempt
+   * pending.
+   */
   acceptAnswer(answer: LinkDescription): Promise<void>
+  /** Asks the peer for a sign of life; it shows as `heard` of the session. */
+  check(): void
+  /** Offers new addresses and credentials for every lane of a ready link; keys, channels and session stay (LL-16). */
+  restart(): Promise<LinkDescription>
+  /**
+   * Answers the peer's restart; one of our own that is not answered yet is withdrawn. Rejects with `DescriptionInvalid`, and with
+   * `LaneFingerprint` when it comes from another certificate.
+   */
+  answerRestart(offer: LinkDescription): Promise<LinkDescription>
+  /** While the path is in doubt (`true`) no lane is given up because its connection says so. */
+  hold(held: boolean): void
+  /** For tests of what follows: closes a video lane without telling the peer. False when there is none. */
+  loseLane(): boolean
   /** A later description with only new candidates (TRICKLE). */
   addCandidates(more: LinkDescription): Promise<void>
   /** Opens one more video lane (the lower key id offers; on the other side this does nothing). */
@@ -188,6 +211,8 @@ export interface PeerLink {
   stats(): Promise<LinkTransportStats>
   /** GOAWAY, then release of everything. Idempotent. */
   close(code?: number, text?: string): void
+  /** The end without a word: the path is dead, or a test wants it so. Idempotent. */
+  abandon(reason: CloseReason): void
   readonly on: Listen<LinkEvents>
 }
 

@@ -2,7 +2,7 @@
 import { AvError } from "../wire/errors.ts"
 import { mediaError } from "./media-errors.ts"
 import { watchPage } from "./page-life.ts"
-import { AUDIO_SAMPLE_RATE, CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR } from "./types.ts"
+import { AUDIO_SAMPLE_RATE, CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR, PROCESSOR_ENDED } from "./types.ts"
 
 export interface AudioEngineOptions {
   /** URL of the module `workers/audio-worklet.ts`. */
@@ -31,12 +31,18 @@ export interface AudioOutput {
 /** A change of volume takes this long, against clicks; in seconds. */
 const VOLUME_SECONDS = 0.03
 const MAX_VOLUME = 2
+/** A processor runs every few milliseconds and then says that it has ended; that of a stopped context never does. */
+const END_MS = 200
 /** What browsers count as a wish of the person. */
 const GESTURES = ["pointerup", "keydown", "touchend"] as const
 
 export class AudioEngine {
   readonly context: AudioContext
   readonly #closers = new Set<() => void>()
+  /** Nodes whose processor runs for the last time. */
+  readonly #ending = new Set<Promise<void>>()
+  /** Chromium keeps a destination for as long as its context lives, used or not: those of closed outputs are used again. */
+  readonly #freeDestinations: MediaStreamAudioDestinationNode[] = []
 
   private constructor(context: AudioContext) {
     this.context = context
@@ -121,8 +127,7 @@ export class AudioEngine {
     const close = () => {
       if (!this.#closers.delete(close)) return
       source?.disconnect()
-      node.port.postMessage(null)
-      node.disconnect()
+      this.#end(node)
     }
     this.#closers.add(close)
     try {
@@ -142,20 +147,22 @@ export class AudioEngine {
     })
     const { port1, port2 } = new MessageChannel()
     node.port.postMessage(port1, [port1])
-    const destination = new MediaStreamAudioDestinationNode(this.context, { channelCount: 2 })
+    const destination = this.#freeDestinations.pop() ?? new MediaStreamAudioDestinationNode(this.context, { channelCount: 2 })
+    // Its own track stays live for the next output.
+    const track = destination.stream.getAudioTracks()[0]?.clone()
+    if (track === undefined) throw new AvError("MediaUnsupported", { missing: "MediaStreamAudioDestinationNode" })
     const gain = new GainNode(this.context)
     node.connect(gain).connect(destination)
-    const track = destination.stream.getAudioTracks()[0]
-    if (track === undefined) throw new AvError("MediaUnsupported", { missing: "MediaStreamAudioDestinationNode" })
     const setVolume = (volume: number) => {
       const bounded = Number.isFinite(volume) ? Math.min(MAX_VOLUME, Math.max(0, volume)) : 1
       gain.gain.setTargetAtTime(bounded, this.context.currentTime, VOLUME_SECONDS / 3)
     }
     const close = () => {
       if (!this.#closers.delete(close)) return
-      node.port.postMessage(null)
-      node.disconnect()
-      gain.disconnect()
+      this.#end(node, () => {
+        gain.disconnect()
+        this.#freeDestinations.push(destination)
+      })
       track.stop()
     }
     this.#closers.add(close)
@@ -165,7 +172,30 @@ export class AudioEngine {
   /** Closes every capture and output and the context. Idempotent. */
   async close(): Promise<void> {
     for (const close of [...this.#closers]) close()
+    await Promise.all(this.#ending)
     if (this.context.state !== "closed") await this.context.close()
+  }
+
+  /**
+   * A node stays in memory, and its context with it, until `process` has answered that it is done. It is asked only while the node is
+   * connected and the context runs, so both have to wait for that.
+   */
+  #end(node: AudioWorkletNode, afterwards?: () => void): void {
+    const ended = new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, END_MS)
+      node.port.onmessage = ({ data }: MessageEvent<unknown>) => {
+        if (data !== PROCESSOR_ENDED) return
+        clearTimeout(timer)
+        resolve()
+      }
+    }).then(() => {
+      this.#ending.delete(ended)
+      node.port.close()
+      node.disconnect()
+      afterwards?.()
+    })
+    this.#ending.add(ended)
+    node.port.postMessage(null)
   }
 
   /**

@@ -125,6 +125,37 @@ describe("DeviceKeeper", () => {
     }
   })
 
+  it("lets go of the device while released, whatever is plugged in, and opens it again on restart", async () => {
+    const { keeper, track, used, change, current } = setUp("headset")
+    keeper.release()
+    expect(track.readyState).toBe("ended")
+    await change("built-in")
+    await change("built-in", "headset")
+    expect(used).toEqual([])
+    const restarted = keeper.restart()
+    await vi.advanceTimersByTimeAsync(10)
+    await restarted
+    expect(used).toEqual(["headset"])
+    expect(current().readyState).toBe("live")
+    keeper.close()
+  })
+
+  it("stays released when the device does not open, and stops one that opens too late", async () => {
+    const { keeper, used, failing, run } = setUp()
+    keeper.release()
+    failing.set("built-in", new AvError("MediaPermission"))
+    await expect(keeper.restart()).rejects.toMatchObject({ code: "MediaPermission" })
+    failing.clear()
+    await run(20_000)
+    expect(used).toEqual([])
+    const late = keeper.restart()
+    keeper.release()
+    await run(10)
+    await late
+    expect(used).toEqual([])
+    keeper.close()
+  })
+
   it("changes to what the person chooses, stops the device before, and nothing more after close", async () => {
     const { keeper, track, used, run, change } = setUp()
     keeper.prefer("headset")

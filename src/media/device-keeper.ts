@@ -22,6 +22,8 @@ export interface DeviceKeeperOptions {
   onDeviceChange(handler: () => void): () => void
   /** The device is gone, and so far none could take its place. Called once until one could. */
   onLost?(): void
+  /** A device could not be opened; what can heal is tried again. */
+  onProblem?(error: unknown): void
 }
 
 /** Starts watching at once. Every wait ends with {@link close}. */
@@ -35,7 +37,9 @@ export class DeviceKeeper {
   #working = false
   #again = false
   #lost = false
+  #released = false
   #closed = false
+  #change: Promise<void> = Promise.resolve()
   readonly #onEnded = () => this.#soon(0)
 
   constructor(options: DeviceKeeperOptions) {
@@ -66,6 +70,36 @@ export class DeviceKeeper {
     this.#soon(0)
   }
 
+  /** Stops the device and looks for no other until {@link restart}: the light of the camera goes off. */
+  release(): void {
+    this.#released = true
+    clearTimeout(this.#timer)
+    this.#track.stop()
+  }
+
+  /**
+   * Opens a device again after {@link release}, or tries once more when there was none. When that fails all stays as it was.
+   *
+   * @throws whatever `open` and `use` throw
+   */
+  async restart(): Promise<void> {
+    if (this.#closed) return
+    const released = this.#released
+    this.#released = false
+    try {
+      await this.#inTurn(async () => {
+        if (this.#track.readyState === "live") return
+        const { kind, list } = this.#options
+        const devices = await list().catch(() => [])
+        const situation = { kind, preferred: this.#preferred, current: undefined, devices }
+        await this.#switchTo(chooseDevice(situation)?.open ?? true)
+      })
+    } catch (error) {
+      this.#released = released
+      throw error
+    }
+  }
+
   /** Stops watching; the track stays as it is. Idempotent. */
   close(): void {
     this.#closed = true
@@ -87,7 +121,7 @@ export class DeviceKeeper {
     }
     this.#working = true
     try {
-      await this.#change()
+      await this.#inTurn(() => this.#reconsider())
     } finally {
       this.#working = false
       if (this.#again) {
@@ -97,13 +131,21 @@ export class DeviceKeeper {
     }
   }
 
-  async #change(): Promise<void> {
+  /** One change after another: a restart and a look must not open two devices. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#change.then(work)
+    this.#change = done.catch(() => undefined)
+    return done
+  }
+
+  async #reconsider(): Promise<void> {
     const { kind, list } = this.#options
+    if (this.#released) return
     const devices = await list().catch(() => [])
     const live = this.#track.readyState === "live"
     const situation = { kind, preferred: this.#preferred, current: live ? this.#track.getSettings() : undefined, devices }
     const choice = chooseDevice(situation)
-    if (this.#closed) return
+    if (this.#closed || this.#released) return
     if (choice === undefined) {
       if (!live) this.#tellLost()
       return
@@ -111,8 +153,9 @@ export class DeviceKeeper {
     try {
       await this.#switchTo(choice.open)
     } catch (error) {
-      if (this.#closed) return
+      if (this.#closed || this.#released) return
       if (!live) this.#tellLost()
+      this.#options.onProblem?.(error)
       // What a person has forbidden does not heal by asking again.
       if (isAvError(error, "MediaPermission")) return
       this.#soon(this.#retryMs)
@@ -128,7 +171,7 @@ export class DeviceKeeper {
       if (device === true || live) throw error
       return open(true)
     })
-    if (this.#closed) {
+    if (this.#closed || this.#released) {
       fresh.stop()
       return
     }

@@ -28,6 +28,15 @@ describe("mediaError", () => {
     expect(userMessage(error)).not.toContain("browser text")
   })
 
+  it.each([
+    ["NotAllowedError", "Permission denied", "person"],
+    ["NotAllowedError", "Permission denied by system", "system"],
+    ["NotAllowedError", "Permission dismissed", "dismissed"],
+    ["SecurityError", "", "page"],
+  ])("%s: %s was refused by the %s", (name, message, by) => {
+    expect(mediaError(Object.assign(new Error(message), { name }), "video").details.by).toBe(by)
+  })
+
   it("names the microphone when only that was asked for", () => {
     expect(userMessage(mediaError(thrown("NotAllowedError"), "audio"))).toContain("microphone")
   })

@@ -42,7 +42,19 @@ export function mediaError(cause: unknown, kind: MediaRequest): AvError {
     typeof cause === "object" && cause !== null && "constraint" in cause && typeof cause.constraint === "string"
       ? cause.constraint
       : undefined
-  return new AvError(code, { kind, reason: name, constraint }, { message: sentence(code, kind), cause })
+  const by = code === "MediaPermission" ? refusedBy(cause) : undefined
+  return new AvError(code, { kind, reason: name, constraint, by }, { message: sentence(code, kind), cause })
+}
+
+/** Who said no: the person, the person by closing the question, the operating system, or a rule of the page. */
+export type RefusedBy = "person" | "dismissed" | "system" | "page"
+
+/** Browsers tell it in the text only, and not all do; without a sign the person is meant. */
+function refusedBy(cause: unknown): RefusedBy {
+  const { name = "", message = "" } = cause instanceof Error || cause instanceof DOMException ? cause : {}
+  if (name === "SecurityError" || /permissions policy|feature policy/i.test(message)) return "page"
+  if (/\bsystem\b/i.test(message)) return "system"
+  return /dismissed/i.test(message) ? "dismissed" : "person"
 }
 
 /** One or two sentences that a person who only wants to talk can act on. */

@@ -2,6 +2,13 @@
 
 /** Sound waits for a slower picture at most this long; a picture that is slower still is shown when it comes. */
 const MAX_AUDIO_HOLD_US = 300_000
+/**
+ * Picture and sound need not be together to the millisecond: sound that comes up to 60 ms after its picture, or 40 ms before it, is
+ * not noticed (EBU R37), and neither has to wait for the other within these bounds. The rest of the room is for what we measure
+ * imprecisely.
+ */
+const PICTURE_AHEAD_US = 45_000
+const SOUND_AHEAD_US = 25_000
 /** Without a report for this long, sound is not the master any more. */
 const FRESH_US = 700_000
 const REPORTS = 24
@@ -19,8 +26,8 @@ interface Master {
 
 /**
  * An *offset* is local time of presentation minus `pts`, in µs; it includes the unknown difference of the two clocks, which is
- * the same for all streams of one publisher and so cancels out. Each stream states the offset it needs. Sound follows the
- * common wish slowly; pictures follow what is really heard.
+ * the same for all streams of one publisher and so cancels out. Each stream states the offset it needs. Sound follows its wish
+ * slowly and stays near the pictures; pictures follow their wish and stay near what is really heard.
  */
 export class SyncGroup {
   readonly #wishes = new Map<string, Wish>()
@@ -56,16 +63,13 @@ export class SyncGroup {
     this.#masters.delete(key)
   }
 
-  /** The offset everybody should take; undefined while no stream has stated a wish. */
+  /** The offset sound should take; undefined while no stream has stated a wish. */
   targetUs(): number | undefined {
-    let audio: number | undefined
-    let all: number | undefined
-    for (const { kind, offsetUs } of this.#wishes.values()) {
-      if (kind === "audio" && (audio === undefined || offsetUs > audio)) audio = offsetUs
-      if (all === undefined || offsetUs > all) all = offsetUs
-    }
-    if (audio === undefined || all === undefined) return all
-    return Math.min(all, audio + MAX_AUDIO_HOLD_US)
+    const audio = this.#latest("audio")
+    const video = this.#latest("video")
+    if (audio === undefined) return video
+    if (video === undefined) return audio
+    return Math.min(Math.max(audio, video - SOUND_AHEAD_US), audio + MAX_AUDIO_HOLD_US)
   }
 
   /** The offset one audio stream really plays at; undefined without a fresh report. */
@@ -81,9 +85,13 @@ export class SyncGroup {
     return least
   }
 
-  /** The offset pictures follow: what is heard when there is sound, the common wish otherwise. */
+  /** The offset pictures take: their own wish, or later where that would be too far ahead of what is heard. */
   videoUs(nowUs: number): number | undefined {
-    return this.soundUs(nowUs) ?? this.targetUs()
+    const video = this.#latest("video")
+    const sound = this.soundUs(nowUs) ?? this.#latest("audio")
+    if (sound === undefined) return video
+    const earliest = sound - PICTURE_AHEAD_US
+    return video === undefined ? sound : Math.max(video, earliest)
   }
 
   /** The offset at which sound of this group is heard now; undefined while it is silent. */
@@ -94,5 +102,13 @@ export class SyncGroup {
       if (offset !== undefined && (least === undefined || offset < least)) least = offset
     }
     return least
+  }
+
+  #latest(kind: Wish["kind"]): number | undefined {
+    let latest: number | undefined
+    for (const wish of this.#wishes.values()) {
+      if (wish.kind === kind && (latest === undefined || wish.offsetUs > latest)) latest = wish.offsetUs
+    }
+    return latest
   }
 }

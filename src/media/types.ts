@@ -73,6 +73,8 @@ export interface VideoEncoding {
   bitrate: number
   /** Number of temporal layers really produced, 1 or 2. */
   temporalLayers: number
+  /** Time per frame in the trial; absent without one. Not part of the descriptor. */
+  msPerFrame?: number
 }
 
 /** What the publish worker made of an audio stream. */
@@ -88,6 +90,8 @@ export interface AudioEncoding {
 /** Names under which the worklet module registers its processors. */
 export const CAPTURE_PROCESSOR = "holomesh-capture"
 export const PLAYOUT_PROCESSOR = "holomesh-playout"
+/** Processor → its node: `process` has run for the last time. */
+export const PROCESSOR_ENDED = "ended"
 
 /** Sample rate of all audio inside the library, in hertz. */
 export const AUDIO_SAMPLE_RATE = 48_000

@@ -28,6 +28,17 @@ export function codecNameOf(codec: string): VideoCodecName | undefined {
   return family === "avc1" || family === "avc3" ? "h264" : undefined
 }
 
+/** First part of the codec string: how a member names what it can show. */
+export function familyOf(name: VideoCodecName): string {
+  const { codec } = VIDEO_CODECS.find((entry) => entry.name === name)!
+  return codec.split(".")[0]!
+}
+
+/** The codecs of our ladder among what another member says that it can show. */
+export function codecsNamed(families: readonly string[]): VideoCodecName[] {
+  return VIDEO_CODECS.flatMap(({ name }) => (families.some((family) => codecNameOf(family) === name) ? [name] : []))
+}
+
 /** What remains of the ladder below this codec; empty at its end. */
 export function codecsBelow(name: VideoCodecName): VideoCodecName[] {
   const names = VIDEO_CODECS.map((entry) => entry.name)

@@ -60,12 +60,12 @@ export class Carrier {
 
   /**
    * First look at a message of a neighbour: budget and seen-set. Undefined when there is nothing more to do with it. A `solicited` one
-   * is looked at again although it was seen, and not passed on.
+   * is looked at again although it was seen, not passed on then, and does not count: this peer asked for it.
    */
   admit(session: SessionId, message: MlsMessage, head: MessageHead, solicited: boolean): Flooded | undefined {
     const core = this.#core
     const hash = sha256Sync(message.bytes)
-    const facts = { id: toHex(hash), commit: head.content === "commit", bytes: message.bytes.length }
+    const facts = { id: toHex(hash), commit: head.content === "commit", bytes: message.bytes.length, solicited }
     const verdict = this.#gate.admit(session, facts, core.now)
     if (verdict === "fresh") return { message, head, hash, from: session, at: core.now, forwarded: false }
     if (verdict === "seen" && solicited) return { message, head, hash, from: session, at: core.now, forwarded: true }

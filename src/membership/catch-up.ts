@@ -3,6 +3,7 @@ import { EPOCH_KEEP_COUNT } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
 import type { Bytes, Milliseconds, U64 } from "../wire/types.ts"
+import { AnswerLimit } from "./answer-limit.ts"
 import { earliest, type RoomCore } from "./core.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { SessionId } from "./types.ts"
@@ -14,8 +15,12 @@ const ASK_AGAIN_MS = 1_500
 const MAX_TRIES = 3
 /** Two tips in one epoch: rivals settle by themselves while the states are kept; then it is an older fork. */
 const FORK_MS = 3_000
-/** How long an answer to `room.commits?` is taken although it was seen before. */
+/** How long an answer to `room.commits?` is taken although it was seen before, and beyond the budget of its session. */
 const SOLICITED_MS = 5_000
+/** Commits in an answer: as many as members keep (RM-17). */
+const MAX_SOLICITED = 64
+/** Answers to `room.commits?` that one session gets in a second; each can be megabytes. */
+const ANSWERS_PER_SECOND = 4
 
 export interface CatchUpHooks {
   /** The peer is on another branch that no commit leads to: compare the groups (RM-11). */
@@ -38,7 +43,8 @@ export class CatchUp {
   readonly #shown = new Map<SessionId, PeerEpoch>()
   #behind: { session: SessionId; epoch: U64; since: Milliseconds; asked: Milliseconds | undefined; tries: number } | undefined
   readonly #forks = new Map<SessionId, { since: Milliseconds; asked: boolean }>()
-  readonly #solicited = new Map<SessionId, Milliseconds>()
+  readonly #solicited = new Map<SessionId, { until: Milliseconds; left: number }>()
+  readonly #answers = new AnswerLimit(ANSWERS_PER_SECOND)
 
   constructor(core: RoomCore, hooks: CatchUpHooks) {
     this.#core = core
@@ -75,10 +81,19 @@ export class CatchUp {
     this.#behind ??= { session, epoch: shown.epoch, since: now, asked: undefined, tries: 0 }
   }
 
-  /** True while commits from that session answer a question of ours. */
+  /** Whether a commit from that session answers a question of ours; each question is good for 64 of them. */
   solicited(session: SessionId): boolean {
-    const until = this.#solicited.get(session)
-    return until !== undefined && this.#core.now < until
+    const asked = this.#solicited.get(session)
+    if (asked === undefined || asked.left === 0 || this.#core.now >= asked.until) return false
+    asked.left -= 1
+    return true
+  }
+
+  /** Whether a `room.commits?` of that session is answered now. */
+  mayAnswer(session: SessionId): boolean {
+    if (this.#answers.admit(session, this.#core.now)) return true
+    this.#core.count("commits-too-often")
+    return false
   }
 
   /** Every linked member has shown this epoch (D-38). */
@@ -120,6 +135,7 @@ export class CatchUp {
     this.#shown.delete(session)
     this.#forks.delete(session)
     this.#solicited.delete(session)
+    this.#answers.forget(session)
     if (this.#behind?.session === session) this.#behind = undefined
   }
 
@@ -172,7 +188,7 @@ export class CatchUp {
   #ask(session: SessionId, fromEpoch: U64): void {
     const { room, now } = this.#core
     if (room === undefined) return
-    this.#solicited.set(session, now + SOLICITED_MS)
+    this.#solicited.set(session, { until: now + SOLICITED_MS, left: MAX_SOLICITED })
     this.#core.act({ type: "send", session, message: { t: "room.commits?", roomId: room.roomId, fromEpoch } })
   }
 }

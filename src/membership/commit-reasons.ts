@@ -1,5 +1,5 @@
 /** Whether a commit gives the right reasons for whom it removes; every receiver comes to the same verdict (RM-14, RM-31). */
-import { type CommitReason, parseCommitReasons } from "../wire/commit-reasons.ts"
+import { type CommitReason, commitReasonLength, MAX_REASONS_LENGTH, parseCommitReasons } from "../wire/commit-reasons.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { ORDER_REMOVE } from "../wire/room-order.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
@@ -35,6 +35,23 @@ export async function checkCommitReasons(facts: CommitFacts): Promise<CommitReas
     if (!valid) throw new AvError("CommitReasonInvalid", { why: "order", key_id: keyId })
   }
   return why
+}
+
+/** `{"why":[]}` without the entries. */
+const FRAME_LENGTH = 10
+
+/** What still fits into the reasons of one commit (RM-14). */
+export class ReasonRoom {
+  #left = MAX_REASONS_LENGTH - FRAME_LENGTH
+
+  /** `taken`: it fits and is counted. `later`: it would fit into a commit of its own. `never`: not even that. */
+  take(reason: CommitReason): "taken" | "later" | "never" {
+    const length = commitReasonLength(reason)
+    if (length > MAX_REASONS_LENGTH - FRAME_LENGTH) return "never"
+    if (length > this.#left) return "later"
+    this.#left -= length
+    return "taken"
+  }
 }
 
 /** The reasons of a commit that was accepted already, by key id; unreadable ones are empty. */

@@ -40,13 +40,14 @@ export class FloodGate {
 
   /**
    * First look at an `av.mls` message. `fresh`: check its authenticity next. `seen`: known already, do nothing. `drop`: over the
-   * budget. `close`: too many commits, end the session.
+   * budget. `close`: too many commits, end the session. `solicited`: an answer to a question of this peer, which bounds it itself.
    */
   admit(
     from: string,
-    message: { id: string; commit: boolean; bytes: number },
+    message: { id: string; commit: boolean; bytes: number; solicited?: boolean },
     now: Milliseconds,
   ): "fresh" | "seen" | "drop" | "close" {
+    if (message.solicited === true) return this.#seen.admit(message.id, now) ? "fresh" : "seen"
     const budget = this.#budgetOf(from, now)
     budget.messages += 1
     budget.bytes += message.bytes

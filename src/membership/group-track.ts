@@ -7,12 +7,8 @@ import { CommitBook, type KnownCommit } from "./commit-book.ts"
 import { earliest, type RoomCore } from "./core.ts"
 import { EpochQueue, epochVerdict } from "./epoch-order.ts"
 import type { OwnCommit, TakenCommit } from "./ops.ts"
+import { ParkedCommits } from "./parked-commits.ts"
 import type { SessionId } from "./types.ts"
-
-/** A commit waits this long for the leaves it adds. */
-const LEAF_WAIT_MS = 10_000
-const LEAF_RETRY_MS = 1_500
-const MAX_PARKED = 16
 
 export interface TrackHooks {
   /** A new epoch is in force. `own` when this peer made the commit. */
@@ -33,13 +29,6 @@ export interface TrackHooks {
   open(item: Flooded): void
 }
 
-interface Parked {
-  item: Flooded
-  need: readonly PeerKeyId[]
-  since: Milliseconds
-  asked: Milliseconds
-}
-
 export class GroupTrack {
   readonly book = new CommitBook()
   readonly #core: RoomCore
@@ -50,12 +39,13 @@ export class GroupTrack {
   readonly #own = new Map<U64, KnownCommit>()
   #tasks: (() => void)[] = []
   #busy = false
-  #parked: Parked[] = []
+  readonly #parked: ParkedCommits
 
   constructor(core: RoomCore, carrier: Carrier, hooks: TrackHooks) {
     this.#core = core
     this.#carrier = carrier
     this.#hooks = hooks
+    this.#parked = new ParkedCommits(core, hooks.needLeaves)
   }
 
   /** Runs a task that changes the group; tasks follow one another, each calls `release` when it is through. */
@@ -179,9 +169,7 @@ export class GroupTrack {
 
   /** New leaves were verified: tries again what waited for them. */
   leavesLearned(): void {
-    const parked = this.#parked
-    this.#parked = []
-    for (const { item } of parked) this.take(item)
+    for (const item of this.#parked.takeAll()) this.take(item)
   }
 
   /** The answer to `room.commits?`: the commits from that epoch on, or undefined when they are gone. */
@@ -200,19 +188,7 @@ export class GroupTrack {
   tick(): void {
     const { now } = this.#core
     this.#queue.expire(now)
-    const parked = this.#parked
-    this.#parked = []
-    for (const entry of parked) {
-      if (now - entry.since >= LEAF_WAIT_MS) {
-        this.#core.count("LeafIdentityUnverified")
-        continue
-      }
-      if (now - entry.asked >= LEAF_RETRY_MS) {
-        entry.asked = now
-        this.#hooks.needLeaves(entry.need, entry.item.from)
-      }
-      this.#parked.push(entry)
-    }
+    this.#parked.tick()
     let expired = false
     for (const [epoch, at] of this.#left) {
       if (now - at < EPOCH_KEEP_MS) continue
@@ -224,8 +200,7 @@ export class GroupTrack {
   }
 
   wake(): Milliseconds | undefined {
-    let time = this.#queue.expiresAt()
-    for (const { asked, since } of this.#parked) time = earliest(time, asked + LEAF_RETRY_MS, since + LEAF_WAIT_MS)
+    let time = earliest(this.#queue.expiresAt(), this.#parked.wake())
     for (const at of this.#left.values()) time = earliest(time, at + EPOCH_KEEP_MS)
     return time
   }
@@ -235,7 +210,7 @@ export class GroupTrack {
     this.#queue.clear()
     this.#left.clear()
     this.#own.clear()
-    this.#parked = []
+    this.#parked.takeAll()
     this.#tasks = []
     this.#busy = false
   }
@@ -312,7 +287,7 @@ export class GroupTrack {
       return
     }
     if (change === undefined && preview.unverified.length > 0) {
-      this.#park(item, preview.unverified)
+      this.#parked.park(item, preview.unverified)
       release()
       return
     }
@@ -358,15 +333,6 @@ export class GroupTrack {
         this.#hooks.broken()
       },
     )
-  }
-
-  #park(item: Flooded, need: readonly PeerKeyId[]): void {
-    if (this.#parked.length >= MAX_PARKED) {
-      this.#core.count("commit-parked-dropped")
-      return
-    }
-    this.#parked.push({ item, need, since: this.#core.now, asked: this.#core.now })
-    this.#hooks.needLeaves(need, item.from)
   }
 
   #enter(change: EpochChange, commit: KnownCommit, how: { own: boolean; rolledBack: boolean }): void {

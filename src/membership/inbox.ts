@@ -10,6 +10,9 @@ import { acceptsFrom, SUBSCRIBE_FAMILY } from "./peer-class.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { PeerClass } from "./types.ts"
 
+/** As many commits as may wait for their epoch (RM-33): the asker would drop more, and asks again for the rest. */
+const COMMITS_PER_ANSWER = 16
+
 export class Inbox {
   readonly #life: Life
 
@@ -75,6 +78,7 @@ export class Inbox {
         this.#spoke(session, message.roomId)
         life.catchUp.alive(session.id, message)
         life.merge.alive(session)
+        if (life.ready) life.sync.shown(session, message)
         return
       case "room.commits?":
         this.#commits(session, message)
@@ -121,28 +125,19 @@ export class Inbox {
       return
     }
     const item = carrier.admit(session.id, message, head, kind === "commit" && catchUp.solicited(session.id))
-    if (item === undefined) return
-    if (kind !== "proposal") {
-      track.take(item)
-      return
-    }
-    core.run("openProposal", { bytes: message.bytes }, ({ sender, kind: wish }) => {
-      carrier.forward(item, true, core.view?.epoch ?? 0n)
-      if (wish === "leave" && sender !== core.me) this.#life.wantsToLeave(sender)
-      else this.#life.heardFrom(sender, item.at)
-    })
+    if (item !== undefined) track.take(item)
   }
 
   #commits(session: RoomSession, { roomId, fromEpoch }: ControlMessageOf<"room.commits?">): void {
-    const { core, track } = this.#life
+    const { core, track, catchUp } = this.#life
     if (core.room === undefined || core.view === undefined || !equalBytes(roomId, core.room.roomId)) return
-    if (fromEpoch >= core.view.epoch) return
+    if (fromEpoch >= core.view.epoch || !catchUp.mayAnswer(session.id)) return
     const commits = track.commitsSince(fromEpoch)
     if (commits === undefined) {
       core.act({ type: "send", session: session.id, message: { t: "room.refuse", reason: "too-old" } })
       return
     }
-    for (const message of commits) core.act({ type: "send", session: session.id, message })
+    for (const message of commits.slice(0, COMMITS_PER_ANSWER)) core.act({ type: "send", session: session.id, message })
   }
 
   /** Only members of this room say such things: the session belongs to the present life of its peer. */

@@ -3,6 +3,7 @@ import { nodeIdOf, peerKeyIdOf, pqHashOf } from "../crypto/ids.ts"
 import type { LeafEvidence } from "../group/types.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
+import { AnswerLimit } from "./answer-limit.ts"
 import { earliest, type RoomCore } from "./core.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { SessionId } from "./types.ts"
@@ -29,7 +30,7 @@ export class Leaves {
   readonly #nodes = new Map<PeerKeyId, NodeId>()
   #verifying: { since: Milliseconds; asked: Milliseconds; turn: number; first: SessionId } | undefined
   #checking = false
-  readonly #answers = new Map<SessionId, { start: Milliseconds; count: number }>()
+  readonly #answers = new AnswerLimit(ANSWERS_PER_SECOND)
 
   constructor(core: RoomCore, hooks: LeafHooks) {
     this.#core = core
@@ -79,9 +80,7 @@ export class Leaves {
 
   answer(session: SessionId, keyIds: readonly PeerKeyId[]): void {
     const core = this.#core
-    const budget = this.#answers.get(session)
-    if (budget === undefined || core.now - budget.start >= 1_000) this.#answers.set(session, { start: core.now, count: 1 })
-    else if (++budget.count > ANSWERS_PER_SECOND) {
+    if (!this.#answers.admit(session, core.now)) {
       core.count("leaf-too-often")
       return
     }
@@ -105,7 +104,7 @@ export class Leaves {
   }
 
   closed(session: SessionId): void {
-    this.#answers.delete(session)
+    this.#answers.forget(session)
   }
 
   tick(): void {

@@ -4,7 +4,7 @@ import { equalBytes } from "../wire/bytes.ts"
 import type { AvError } from "../wire/errors.ts"
 import { encodeRoomMessage } from "../wire/room-message.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId, U64 } from "../wire/types.ts"
-import { Carrier, type Flooded } from "./carrier.ts"
+import { Carrier } from "./carrier.ts"
 import { CatchUp } from "./catch-up.ts"
 import { Comeback } from "./comeback.ts"
 import { reasonsByKey } from "./commit-reasons.ts"
@@ -16,6 +16,7 @@ import { Leaves } from "./leaves.ts"
 import { Links } from "./links.ts"
 import { Merge } from "./merge.ts"
 import { Newcomer } from "./newcomer.ts"
+import { Opener } from "./opener.ts"
 import { OwnState } from "./own-state.ts"
 import { Presence } from "./presence.ts"
 import { Roll } from "./roll.ts"
@@ -30,8 +31,6 @@ import type { RoomMachineOptions } from "./types.ts"
 
 /** A commit that only adds waits this long for everybody to show the new epoch before it is sealed with (D-38). */
 const SEAL_WAIT_MS = 250
-/** Application messages kept while a newcomer checks the leaves. */
-const MAX_UNOPENED = 256
 /** GOAWAY code `policy` (control-plane 0.5). */
 const GOAWAY_POLICY = 6
 
@@ -55,10 +54,10 @@ export class Life {
   readonly sync: StateSync
   readonly roll: Roll
   readonly selfUpdate: SelfUpdate
+  readonly opener = new Opener(this)
   readonly comeback = new Comeback(this)
   /** Set when nothing more is to be done, with the error that ended it. */
   ended: { error: AvError | undefined } | undefined
-  #unopened: Flooded[] = []
   #formerRoom: Bytes | undefined
   #seal: { epoch: U64; until: Milliseconds } | undefined
   leaving = false
@@ -78,13 +77,13 @@ export class Life {
       foreign: (session) => this.catchUp.foreign(session),
       behind: (session, epoch) => this.catchUp.behind(session, epoch),
       needLeaves: (keyIds, session) => this.leaves.ask(keyIds, session),
-      open: (item) => this.#open(item),
+      open: (item) => this.opener.open(item),
     })
     this.leaves = new Leaves(core, {
       learned: () => {
         this.track.leavesLearned()
         this.links.tick()
-        this.#openHeld()
+        this.opener.again()
       },
       verified: () => this.#verified(),
       failed: (error) => this.end(error),
@@ -239,9 +238,8 @@ export class Life {
     this.#formerRoom = core.room?.roomId
     core.room = undefined
     this.#seal = undefined
-    this.#unopened = []
-    const { track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate } = this
-    for (const part of [track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate]) part.reset()
+    const { track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate, opener } = this
+    for (const part of [track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate, opener]) part.reset()
     this.presence.clear()
     this.states.clear()
     this.ownState.again()
@@ -292,7 +290,7 @@ export class Life {
     this.ownState.again()
     core.setPhase("connected")
     this.talk.ready()
-    this.#openHeld()
+    this.opener.again()
   }
 
   #changed(change: EpochChange, rolledBack: boolean): void {
@@ -365,22 +363,6 @@ export class Life {
 
   #lost(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId): void {
     if (this.presence.report(keyId, left, reporter, this.core.now) !== undefined) this.roll.lost(keyId, left)
-  }
-
-  #open(item: Flooded): void {
-    if (!this.leaves.verifying) {
-      this.talk.open(item)
-      return
-    }
-    if (this.#unopened.length < MAX_UNOPENED) this.#unopened.push(item)
-    else this.core.count("app-unopened-dropped")
-  }
-
-  #openHeld(): void {
-    if (this.leaves.verifying) return
-    const held = this.#unopened
-    this.#unopened = []
-    for (const item of held) this.track.take(item)
   }
 
   /** Own commits were lost to a rival: members that they removed are removed again when that is still right. */

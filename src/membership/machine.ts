@@ -141,6 +141,7 @@ export class RoomMachine implements RoomMachineFace {
       case "connectFailed":
       case "routedFailed":
         if (event.type === "connectFailed") this.#life.links.failed(event.node)
+        newcomer.unreachable(event.node)
         return
       case "message": {
         const session = core.sessions.get(event.session)
@@ -194,6 +195,9 @@ export class RoomMachine implements RoomMachineFace {
         return
       case "decide":
         host.decide(command.keyId, command.admit)
+        return
+      case "rejoin":
+        if (this.#life.core.view !== undefined && !this.#life.leaving) this.#life.comeback.soon()
         return
       case "leave":
         this.#leave()

@@ -1,4 +1,4 @@
-/** How this peer comes into the room: finds members, proves the invitation, asks the committer, takes the Welcome (RM-7, RM-10, RM-11). */
+/** How this peer comes into the room: proves the invitation, asks the committer, takes the Welcome, or founds (RM-7, RM-10, RM-11). */
 import { invitationProof, roomId as roomIdOf } from "../crypto/room-keys.ts"
 import type { GroupView, JoinMaterial } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
@@ -6,14 +6,13 @@ import type { ControlMessageOf } from "../wire/control-json.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { chooseHead } from "./choice.ts"
-import { ALL_NEW_MS, allNew, pickNodes } from "./contacts.ts"
 import { earliest, type RoomCore, type RoomIdentity } from "./core.ts"
 import { knock, type ProvenHead, proveHead } from "./heads.ts"
 import { refusalError } from "./refusals.ts"
+import { Search } from "./search.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { SessionId } from "./types.ts"
 
-const HEAD_WAIT_MS = 8_000
 const ANSWER_WAIT_MS = 3_000
 const WELCOME_WAIT_MS = 5_000
 const JOIN_TIMEOUT_MS = 30_000
@@ -25,8 +24,6 @@ const NOT_YET_MS = 700
 const JOIN_SPACING_MS = 1_050
 /** Without a server, roster or session for so long, the application hears about it. */
 const NO_ROSTER_MS = 5_000
-/** With a lower node id among other newcomers, this peer waits a little longer before it founds. */
-const FOUND_PATIENCE_MS = 4_000
 
 interface Ask {
   session: SessionId
@@ -49,8 +46,8 @@ export class Newcomer {
   active = false
   readonly #core: RoomCore
   readonly #hooks: NewcomerHooks
+  readonly #search: Search
   #again = false
-  #extra: NodeId[] = []
   #avoid: ReadonlySet<PeerKeyId> = new Set()
   #material: JoinMaterial | undefined
   #preparing = false
@@ -58,8 +55,6 @@ export class Newcomer {
   #target: ProvenHead | undefined
   #ask: Ask | undefined
   #notBefore: Milliseconds = 0
-  #tried = new Set<NodeId>()
-  #round: Milliseconds | undefined
   #contactedCommitter: Milliseconds | undefined
   #startedAt: Milliseconds = 0
   #firstJoinAt: Milliseconds | undefined
@@ -70,6 +65,7 @@ export class Newcomer {
   constructor(core: RoomCore, hooks: NewcomerHooks) {
     this.#core = core
     this.#hooks = hooks
+    this.#search = new Search(core, () => hooks.waitingHere())
   }
 
   /**
@@ -79,7 +75,7 @@ export class Newcomer {
   begin(again: boolean, nodes: readonly NodeId[] = [], avoid: ReadonlySet<PeerKeyId> = new Set()): void {
     this.active = true
     this.#again = again
-    this.#extra = [...nodes]
+    this.#search.begin(nodes)
     this.#avoid = avoid
     this.#material = undefined
     this.#preparing = false
@@ -87,8 +83,6 @@ export class Newcomer {
     this.#target = undefined
     this.#ask = undefined
     this.#notBefore = 0
-    this.#tried.clear()
-    this.#round = undefined
     this.#contactedCommitter = undefined
     this.#startedAt = this.#core.now
     this.#firstJoinAt = undefined
@@ -108,10 +102,20 @@ export class Newcomer {
     this.#heads.delete(id)
     if (this.#target?.from === id) this.#target = this.#bestHead()
     if (this.#ask?.session === id) this.#askForHead()
+    if (this.#firstJoinAt === undefined || [...this.#core.sessions.all()].some(({ isHolder }) => isHolder)) return
+    // Nobody of the room is left who could let us in: this is looking for it again, not waiting at its door.
+    this.#firstJoinAt = undefined
+    this.#search.lostAll()
+  }
+
+  /** A link to that node came to nothing. */
+  unreachable(node: NodeId): void {
+    if (this.active) this.#search.unreachable(node)
   }
 
   head(session: RoomSession, message: ControlMessageOf<"room.head">): void {
     const head = proveHead(this.#core, session, message)
+    if (head !== undefined) this.#search.headSeen()
     if (head === undefined || this.#avoid.has(session.peer.keyId)) return
     this.#heads.set(session.id, head)
     const best = this.#bestHead()
@@ -148,16 +152,22 @@ export class Newcomer {
   }
 
   refused(session: RoomSession, message: ControlMessageOf<"room.refuse">): void {
-    if (message.reason === "busy") {
+    const { reason, retryMs = 0 } = message
+    const asked = this.#ask?.session === session.id
+    if (reason === "busy") {
+      if (!asked) return
       this.#ask = undefined
-      this.#notBefore = this.#core.now + Math.max(JOIN_SPACING_MS, message.retryMs ?? 0)
+      this.#notBefore = this.#core.now + Math.max(JOIN_SPACING_MS, retryMs)
       return
     }
-    if (message.reason === "too-old") return
-    const asked = this.#ask?.session === session.id
-    // A refusal counts from the peer that was asked to let us in, or when nobody else has shown that it knows the invitation.
-    if (!asked && (session.knockedAt === undefined || this.#heads.size > 0)) return
-    this.#hooks.failed(refusalError(message.reason, { max: undefined }))
+    if (reason === "too-old") return
+    // The peer that was asked to let us in decides: somebody who proved the invitation named it. Whoever proved it itself is believed as
+    // long as nobody else did; of the others nobody decides alone.
+    if (asked || (session.isHolder && session.knockedAt !== undefined && this.#heads.size === 0)) {
+      this.#hooks.failed(refusalError(reason, { max: undefined }))
+      return
+    }
+    if (session.knockedAt !== undefined) this.#search.refused(session.peer.nodeId, reason)
   }
 
   welcome(session: RoomSession, message: ControlMessageOf<"av.welcome">): void {
@@ -213,7 +223,16 @@ export class Newcomer {
       this.#warned = true
       core.emit({ type: "warning", error: new AvError("ServerUnreachable") })
     }
-    this.#contact()
+    const search = this.#search.advance()
+    if (search?.result === "failed") {
+      this.#hooks.failed(search.error)
+      return
+    }
+    if (search?.result === "found") this.#found()
+    if (search?.result === "again") {
+      this.#firstJoinAt ??= core.now
+      this.#askForHead()
+    }
     this.#deadlines()
   }
 
@@ -223,10 +242,9 @@ export class Newcomer {
     const silent = !this.#warned && this.#core.roster === undefined && this.#target === undefined
     return earliest(
       silent ? this.#startedAt + NO_ROSTER_MS : undefined,
-      this.#target === undefined && this.#round !== undefined ? this.#nextRound() : undefined,
+      this.#target === undefined ? this.#search.wake() : undefined,
       ask === undefined ? undefined : ask.pendingAt + this.#patience(ask),
       this.#target !== undefined && ask === undefined ? Math.max(this.#notBefore, this.#core.now + 100) : undefined,
-      this.#target === undefined && this.#hooks.waitingHere().length > 0 ? this.#core.now + ALL_NEW_MS : undefined,
       this.#firstJoinAt === undefined ? undefined : this.#firstJoinAt + JOIN_TIMEOUT_MS,
     )
   }
@@ -258,52 +276,6 @@ export class Newcomer {
 
   #knockAll(): void {
     for (const session of this.#core.sessions.all()) if (session.knockedAt === undefined) knock(this.#core, session)
-  }
-
-  /** Contacts the next nodes, or founds when there are none (RM-7 step 3, RM-10). */
-  #contact(): void {
-    const core = this.#core
-    if (core.roster === undefined && this.#extra.length === 0) {
-      this.#round = undefined
-      return
-    }
-    if (allNew(core, this.#hooks.waitingHere())) {
-      this.#found()
-      return
-    }
-    if (this.#round !== undefined && core.now < this.#nextRound()) return
-    const nodes = pickNodes(core, this.#extra, this.#tried)
-    if (nodes.length === 0) {
-      this.#nobody()
-      return
-    }
-    nodes.forEach((node, i) => {
-      this.#tried.add(node)
-      if (core.sessions.ofNode(node) !== undefined) return
-      core.act({ type: "connect", node, via: "server" })
-      if (i === 0) core.act({ type: "openRouted", node, via: "server" })
-    })
-    this.#round = core.now
-  }
-
-  #nextRound(): Milliseconds {
-    return (this.#round ?? 0) + HEAD_WAIT_MS
-  }
-
-  /** Nobody is left to ask. */
-  #nobody(): void {
-    const core = this.#core
-    // Without the server nobody founds: the room may exist where we cannot see it.
-    if (!core.serverConnected || core.roster === undefined) {
-      this.#tried.clear()
-      this.#round = core.now
-      return
-    }
-    const own = core.options.self.nodeId
-    const lower = this.#hooks.waitingHere().some((node) => node < own)
-    const since = this.#round === undefined ? 0 : core.now - this.#nextRound()
-    if (lower && since < FOUND_PATIENCE_MS) return
-    this.#found()
   }
 
   #found(): void {
@@ -373,21 +345,23 @@ export class Newcomer {
     if (ask !== undefined && core.now - ask.pendingAt >= this.#patience(ask)) this.#askForHead()
     if (core.phase === "waiting" || this.#firstJoinAt === undefined) return
     if (core.now - this.#firstJoinAt < JOIN_TIMEOUT_MS) return
-    if (this.#again) this.begin(true, this.#extra)
+    if (this.#again) this.begin(true, this.#search.extra)
     else this.#hooks.failed(new AvError("JoinTimeout"))
   }
 
-  /** Forgets what is believed about the committer and asks every member again. */
+  /** Forgets what is believed about the committer and asks every member again, but those that were asked just now. */
   #askForHead(): void {
     this.#ask = undefined
-    this.#target = undefined
     this.#contactedCommitter = undefined
-    this.#heads.clear()
     this.#avoid = new Set()
-    this.#round = this.#core.now
+    this.#search.askedAgain()
     for (const session of this.#core.sessions.all()) {
-      if (session.knockedAt !== undefined && this.#core.now - session.knockedAt >= JOIN_SPACING_MS) session.knockedAt = undefined
+      if (this.#search.hasRefused(session.peer.nodeId)) continue
+      if (session.knockedAt !== undefined && this.#core.now - session.knockedAt < JOIN_SPACING_MS) continue
+      session.knockedAt = undefined
+      this.#heads.delete(session.id)
     }
+    this.#target = this.#bestHead()
     this.#prepare()
   }
 }

@@ -9,6 +9,7 @@ import type { AvError } from "../wire/errors.ts"
 import type { RoomOrder } from "../wire/room-order.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../wire/types.ts"
 import { type Batch, BatchQueue } from "./batches.ts"
+import { ReasonRoom } from "./commit-reasons.ts"
 import type { RoomCore } from "./core.ts"
 import type { JoinRequest } from "./door.ts"
 import type { GroupTrack } from "./group-track.ts"
@@ -17,9 +18,6 @@ import type { OwnCommit } from "./ops.ts"
 const WELCOME_LABEL = utf8Encode("AVMESH-WELPROOF1")
 /** Leaf records that travel with a Welcome; the others are asked for. */
 const MAX_WELCOME_RECORDS = 64
-/** Removes of one commit: their reasons must fit into 8 KiB. An entry with an order takes some 450 bytes, others 110. */
-const MAX_REASONS = 60
-const MAX_ORDERED = 8
 /** A request that spoiled a batch may come again in a fresh form, not at once. */
 const RETRY_MS = 1_000
 const PENDING_MS = 100
@@ -61,13 +59,25 @@ export class Sequencer {
     if (next !== undefined) this.queue.add(next, core.now)
     const batch = this.queue.start(core.now)
     if (batch === undefined) return
-    const removes = this.#usableRemoves(batch)
-    const adds = batch.adds
-    if (adds.length === 0 && removes.length === 0) {
+    const chosen = this.#choose(batch)
+    if (chosen.adds.length === 0 && chosen.removes.length === 0) {
       this.queue.done()
       return
     }
-    this.#track.exclusive((release) => this.#commit(adds, removes, release))
+    this.#track.exclusive((release) => {
+      const end = () => {
+        this.queue.done()
+        release()
+      }
+      let asked = false
+      try {
+        this.#commit(chosen, end)
+        asked = true
+      } finally {
+        // Whatever throws: the attempt is over, and the committer free for the next one.
+        if (!asked) end()
+      }
+    })
   }
 
   wake(): Milliseconds | undefined {
@@ -90,35 +100,37 @@ export class Sequencer {
     this.#alone = []
   }
 
-  /** Removes of present members; a member that comes in again is replaced by its Add anyway. */
-  #usableRemoves({ adds, removes }: Batch<JoinRequest, RemoveRequest>): RemoveRequest[] {
+  /**
+   * Removes of present members, the urgent ones first; a member that comes in again is replaced by its Add anyway. What finds no place in
+   * the reasons of this commit is left to the next one.
+   */
+  #choose({ adds, removes }: Batch<JoinRequest, RemoveRequest>): Batch<JoinRequest, RemoveRequest> {
+    const core = this.#core
+    const { members, me } = core
+    const room = new ReasonRoom()
     const adding = new Set(adds.map(({ keyId }) => keyId))
-    const { members, me } = this.#core
     const usable = removes.filter(({ keyId }) => members.has(keyId) && keyId !== me && !adding.has(keyId))
-    const taken: RemoveRequest[] = []
-    let ordered = 0
+    usable.sort((a, b) => Number(b.urgent) - Number(a.urgent))
+    const chosen: Batch<JoinRequest, RemoveRequest> = { adds: [], removes: [] }
     for (const remove of usable) {
-      const fits = remove.order === undefined ? taken.length < MAX_REASONS : ordered < MAX_ORDERED
-      if (!fits) {
-        this.queue.remove(remove, this.#core.now)
-        continue
-      }
-      if (remove.order !== undefined) ordered++
-      taken.push(remove)
+      const verdict = room.take(reasonOf(remove))
+      if (verdict === "taken") chosen.removes.push(remove)
+      else if (verdict === "later") this.queue.remove(remove, core.now)
+      else core.count("reason-too-long")
     }
-    return taken
+    for (const add of adds) {
+      const free = !members.has(add.keyId) || room.take({ keyId: add.keyId, reason: "replaced" }) === "taken"
+      if (free) chosen.adds.push(add)
+      else this.queue.add(add, core.now)
+    }
+    return chosen
   }
 
-  #commit(adds: readonly JoinRequest[], removes: readonly RemoveRequest[], release: () => void): void {
+  #commit({ adds, removes }: Batch<JoinRequest, RemoveRequest>, end: () => void): void {
     const core = this.#core
     const { members } = core
     const replaced = adds.map(({ keyId }) => keyId).filter((keyId) => members.has(keyId))
-    const why: CommitReason[] = [
-      ...replaced.map((keyId): CommitReason => ({ keyId, reason: "replaced" })),
-      ...removes.map(
-        ({ keyId, reason, order }): CommitReason => (order === undefined ? { keyId, reason } : { keyId, reason, order }),
-      ),
-    ]
+    const why = [...replaced.map((keyId): CommitReason => ({ keyId, reason: "replaced" })), ...removes.map(reasonOf)]
     const leaving = why.map(({ keyId }) => keyId)
     const leaves = leaving.map((keyId) => members.get(keyId)?.leafIndex ?? -1)
     core.run(
@@ -129,15 +141,19 @@ export class Sequencer {
         authenticatedData: encodeCommitReasons(why),
       },
       (made) => {
-        this.#track.ownCommit(made, leaves)
-        this.#welcome(made, adds)
-        this.queue.done()
-        release()
+        try {
+          this.#track.ownCommit(made, leaves)
+          this.#welcome(made, adds)
+        } finally {
+          end()
+        }
       },
       (error) => {
-        this.#failed(error, adds, removes)
-        this.queue.done()
-        release()
+        try {
+          this.#failed(error, adds, removes)
+        } finally {
+          end()
+        }
       },
     )
   }
@@ -195,4 +211,8 @@ export class Sequencer {
     core.act({ type: "send", session: session.id, message })
     session.returning = false
   }
+}
+
+function reasonOf({ keyId, reason, order }: RemoveRequest): CommitReason {
+  return order === undefined ? { keyId, reason } : { keyId, reason, order }
 }

@@ -31,6 +31,8 @@ export interface RoomSession {
   spoke: boolean
   /** When it last did; a member does every five seconds. */
   spokeAt: Milliseconds
+  /** When its peer was last asked for settings that it says it has. */
+  settingsAskedAt: Milliseconds | undefined
   /** The class last told to the driver, and since when. */
   peerClass: PeerClass
   classSince: Milliseconds
@@ -67,6 +69,7 @@ export class SessionTable {
       returning: false,
       spoke: false,
       spokeAt: now,
+      settingsAskedAt: undefined,
       peerClass: "stranger",
       classSince: now,
     }

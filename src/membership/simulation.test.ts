@@ -68,6 +68,13 @@ describe("RM-T16", () => {
         )
         expect.fail(`not one room:\n${lines.join("\n")}`)
       }
+      // Nobody gave up on the way: a newcomer that waits long enough gets in. A tab whose identity came again elsewhere ends as removed.
+      const failed = net.nodes.flatMap(({ label, notices }) =>
+        notices.flatMap(({ at, notice }) =>
+          notice.type === "failed" && notice.error.code !== "Removed" ? [`${label} ${at} ${notice.error.code}`] : [],
+        ),
+      )
+      expect(failed).toEqual([])
     })
   }
 })

@@ -1,4 +1,6 @@
-/** Fetches the states of members that are not known yet, until all are or nobody can help (RM-7 step 10, RM-19). */
+/** Fetches the states of members that are not known yet, and settings that passed this peer by (RM-7 step 10, RM-19). */
+import { equalBytes } from "../wire/bytes.ts"
+import type { ControlMessageOf } from "../wire/control-json.ts"
 import type { Milliseconds } from "../wire/types.ts"
 import type { RoomCore } from "./core.ts"
 import type { RoomSession } from "./sessions.ts"
@@ -34,6 +36,15 @@ export class StateSync {
   expect(): void {
     this.#tries = 0
     this.#next = this.#core.now + AGAIN_MS
+  }
+
+  /** A neighbour shows newer settings than ours: they were lost on the way here, so it is asked for them. */
+  shown(session: RoomSession, { roomId, settingsVersion }: ControlMessageOf<"room.alive">): void {
+    const { room, members, now } = this.#core
+    if (settingsVersion <= this.#settings.version || room === undefined || !equalBytes(roomId, room.roomId)) return
+    if (!members.has(session.peer.keyId) || now - (session.settingsAskedAt ?? Number.NEGATIVE_INFINITY) < AGAIN_MS) return
+    session.settingsAskedAt = now
+    this.#send(session)
   }
 
   tick(): void {

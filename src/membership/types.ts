@@ -87,6 +87,8 @@ export type RoomCommand =
   | { type: "settings"; settings: RoomSettings }
   /** Host only: lets a waiting newcomer in, or not (RM-18). */
   | { type: "decide"; keyId: PeerKeyId; admit: boolean }
+  /** Forgets the group and comes in again as after a removal by mistake; the members see a reload. For tests. */
+  | { type: "rejoin" }
   /** Graceful leave (RM-15); ends with the action `finished`. */
   | { type: "leave" }
   /** The page is going away: only synchronous GOAWAYs come back. */

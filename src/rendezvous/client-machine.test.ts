@@ -35,12 +35,19 @@ describe("ClientMachine", () => {
   const said = (actions: ClientAction[]) =>
     actions.flatMap((a) => (a.type === "send" ? [decodeRendezvousMessage(a.payload)] : []))
 
+  test("tells how far the server's clock is from ours", () => {
+    machine.start(1_000_000)
+    machine.opened(1_000_000)
+    machine.proven({ ...peer, wallMs: 1_095_000n }, 1_000_000)
+    expect(machine.server?.clockSkewMs).toBe(95_000)
+  })
+
   test("opens, registers and reports", () => {
     expect(machine.start(0).map(({ type }) => type)).toEqual(["emit", "open"])
     machine.opened(0)
     expect(said(machine.proven(peer, 0))).toEqual([{ kind: "register", namespace: "tea" }])
     expect(machine.state).toBe("registering")
-    expect(machine.server).toEqual({ entityId: server.entityId, nodeId: server.nodeId, loopback: true })
+    expect(machine.server).toEqual({ entityId: server.entityId, nodeId: server.nodeId, loopback: true, clockSkewMs: 0 })
     expect(hear({ kind: "attest", attestation })).toEqual([])
     const registered = { name: "registered", value: { attestation, roster: ["00000000000000aa"], registered: 2 } }
     expect(hear(roster).at(-1)).toEqual({ type: "emit", event: registered })
@@ -93,6 +100,22 @@ describe("ClientMachine", () => {
     expect(hear({ kind: "attest", attestation }, 151_010)).toMatchObject([{ event: { name: "attestation" } }])
     expect(hear(roster, 151_020)).toEqual([])
     expect(said(machine.retryNow(160_000))).toEqual([{ kind: "register", namespace: "tea" }])
+  })
+
+  test("a socket that does not answer after a change of network is given up; any answer saves it", () => {
+    machine.start(0)
+    register(1_000)
+    machine.retryNow(10_000)
+    expect(machine.retryNow(10_500)).toEqual([])
+    hear({ kind: "attest", attestation }, 11_000)
+    expect(machine.tick(20_000)).toEqual([])
+    machine.retryNow(30_000)
+    hear({ kind: "reject", targetNode: null, attemptId: 0n, reason: "rate-limited", retryAfterMs: 100 }, 30_100)
+    expect(machine.tick(40_000)).toEqual([])
+    machine.retryNow(50_000)
+    expect(machine.tick(53_999)).toEqual([])
+    expect(machine.tick(54_000)[0]).toMatchObject({ type: "close" })
+    expect(machine.state).toBe("waiting")
   })
 
   test("GOAWAY decides how long to stay away", () => {

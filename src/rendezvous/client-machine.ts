@@ -40,6 +40,8 @@ export interface ClientMachineOptions {
 /** Time for each of: opening the socket with the proof, and getting the ROSTER (room RM-7). */
 const STEP_MS = 5_000
 const OPEN_MS = 10_000
+/** The server answers a question about the network that much later at most. */
+const ANSWER_MS = 4_000
 /** A refused registration is not asked for again sooner than this. */
 const REFUSED_MS = 5_000
 /** After the server said that this identity registered elsewhere: two pages must not take the place from each other in turns. */
@@ -86,7 +88,8 @@ export class ClientMachine {
     if (expectedEntity !== undefined && !equalBytes(expectedEntity, peer.entityId)) {
       return [{ type: "close", reason: "identity", text: "" }, ...this.#finish(new AvError("ServerIdentityMismatch"))]
     }
-    this.#server = { entityId: peer.entityId, nodeId: peer.nodeId, loopback }
+    const clockSkewMs = Number(peer.wallMs) - now
+    this.#server = { entityId: peer.entityId, nodeId: peer.nodeId, loopback, clockSkewMs }
     return [
       emit("serverIdentity", this.#server),
       ...this.#step("registering", now),
@@ -137,7 +140,11 @@ export class ClientMachine {
   /** The network changed or the machine woke up: no waiting, and the observed address is asked for again. */
   retryNow(now: Milliseconds): ClientAction[] {
     if (this.#state === "waiting") return this.#open(now)
-    return this.#state === "registered" ? this.#refresh(now) : []
+    if (this.#state !== "registered") return []
+    // A socket that lost its network looks open for long: an answer is due.
+    if (this.#deadline !== undefined) return []
+    this.#deadline = now + ANSWER_MS
+    return this.#refresh(now)
   }
 
   close(): ClientAction[] {
@@ -190,6 +197,7 @@ export class ClientMachine {
     this.#attested = true
     // Half of its life from now, by our own clock: the two clocks need not agree.
     this.#refreshAt = now + Math.max(1_000, facts.lifeMs / 2)
+    if (this.#state === "registered") this.#deadline = undefined
     return this.#state === "registered" ? [emit("attestation", { attestation: this.#attestation })] : []
   }
 
@@ -205,6 +213,8 @@ export class ClientMachine {
 
   #reject(rejection: Rejection, now: Milliseconds): ClientAction[] {
     const told = emit("reject", rejection)
+    // Any answer shows that the socket lives.
+    if (this.#state === "registered") this.#deadline = undefined
     if (rejection.target !== undefined || this.#state === "registered") return [told]
     const error = new AvError("ServerRefused", { reason: rejection.reason, retryAfterMs: rejection.retryAfterMs })
     const hangUp: ClientAction = { type: "close", reason: "leaving", text: "" }

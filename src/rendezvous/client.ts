@@ -125,6 +125,14 @@ class Client implements RendezvousClient {
     this.#perform(this.#machine.retryNow(Date.now()))
   }
 
+  interrupt(): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    this.#connection = undefined
+    connection.socket.close()
+    this.#perform(this.#machine.lost(new AvError("ServerUnreachable", { why: "interrupted" }), Date.now()))
+  }
+
   close(): void {
     this.#closed = true
     clearInterval(this.#timer)

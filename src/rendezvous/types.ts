@@ -40,6 +40,8 @@ export interface ServerIdentity {
   nodeId: NodeId
   /** The address of the server is a loopback one: loopback candidates are allowed (D45). */
   loopback: boolean
+  /** Its wall clock in HELLO minus ours, ms; the way of the message is in it. */
+  clockSkewMs: number
 }
 
 /** `waiting` is the pause between two attempts. `registered` follows ATTEST and ROSTER. */
@@ -132,6 +134,8 @@ export interface RendezvousClient {
   getKeyPackage(keyId: string, options?: WaitOptions): Promise<Bytes>
   /** Tries again now, after a network change or a wake-up. */
   retryNow(): void
+  /** Cuts the socket as a broken network would; the client goes on by itself. */
+  interrupt(): void
   /** UNREGISTER and close; idempotent. */
   close(): void
 }

@@ -4,7 +4,19 @@ import { AvError } from "../wire/errors.ts"
 import { toHex } from "../wire/index.ts"
 import { type Conductor, MAX_NAME } from "./conductor.ts"
 import type { LocalPublication } from "./publication.ts"
-import type { ChatMessage, Participant, Publication, PublishOptions, Room, RoomEvents, RoomState, RoomStats } from "./types.ts"
+import { publishDefaults } from "./saving.ts"
+import type { Simulation } from "./simulate.ts"
+import type {
+  ChatMessage,
+  Participant,
+  Publication,
+  PublishOptions,
+  Room,
+  RoomEvents,
+  RoomState,
+  RoomStats,
+  SavingReason,
+} from "./types.ts"
 
 const MAX_CHAT_BYTES = 8 * 1024
 const MAX_DATA_BYTES = 32 * 1024
@@ -48,6 +60,10 @@ export class LiveRoom implements Room {
     return this.#conductor.driver.machine.isHost
   }
 
+  get saving(): SavingReason {
+    return this.#conductor.saving.reason
+  }
+
   get publications(): readonly Publication[] {
     return this.#conductor.media.publications.all
   }
@@ -58,7 +74,17 @@ export class LiveRoom implements Room {
 
   async publish(media: MediaStream | MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication[]> {
     this.#requireOpen()
-    return this.#conductor.media.publications.publish(media, options)
+    const { publications } = this.#conductor.media
+    if (this.saving === "none") return publications.publish(media, options)
+    const tracks = media instanceof MediaStreamTrack ? [media] : media.getTracks()
+    const done: LocalPublication[] = []
+    try {
+      for (const track of tracks) done.push(...(await publications.publish(track, cheaper(this.saving, track, options))))
+      return done
+    } catch (error) {
+      for (const publication of done) await publication.unpublish()
+      throw error
+    }
   }
 
   async unpublish(publication: Publication): Promise<void> {
@@ -103,6 +129,15 @@ export class LiveRoom implements Room {
     return this.#conductor.stats()
   }
 
+  diagnostics(): Promise<string> {
+    return this.#conductor.diagnostics()
+  }
+
+  simulate(kind: Simulation): void {
+    this.#requireOpen()
+    this.#conductor.simulate(kind)
+  }
+
   startAudio(): Promise<void> {
     return this.#conductor.startAudio()
   }
@@ -119,4 +154,9 @@ export class LiveRoom implements Room {
   #requireOpen(): void {
     if (this.#conductor.ended || this.#leaving !== undefined) throw new AvError("RoomClosed")
   }
+}
+
+function cheaper(reason: SavingReason, track: MediaStreamTrack, options: PublishOptions): PublishOptions {
+  const screen = options.source === "screen" || "displaySurface" in track.getSettings()
+  return screen ? options : publishDefaults(reason, track.kind, options)
 }

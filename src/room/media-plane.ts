@@ -2,17 +2,21 @@
 import * as Comlink from "comlink"
 import type { AudioEngine } from "../media/index.ts"
 import { captureVideo, createVideoOutput } from "../media/index.ts"
+import { codecsNamed, decodableCodecs, familyOf, type VideoCodecName } from "../media/video-codecs.ts"
 import { type MeshEvent, streamKeyOf } from "../pipeline/index.ts"
 import type { PublishEvent } from "../pipeline/publish/types.ts"
 import type { ReceiveEvent } from "../pipeline/receive/types.ts"
 import { AvError, type ErrorCode, isAvError } from "../wire/errors.ts"
 import type { KnownControlMessage, ParticipantState } from "../wire/index.ts"
 import type { Bytes, PeerKeyId, RandomBytes, U64 } from "../wire/types.ts"
-import { type RemoteStream, readRemoteStream } from "./descriptors.ts"
+import type { RemoteStream } from "./descriptors.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { LocalPublication } from "./publication.ts"
 import { Publications } from "./publications.ts"
-import { type RemoteOutput, type RemoteSubscription, type SubscriptionHost, Subscriptions } from "./subscriptions.ts"
+import type { RemoteOutput, RemoteSubscription, SubscriptionHost } from "./remote-subscription.ts"
+import { readRemoteTrack } from "./remote-track.ts"
+import { Subscriptions } from "./subscriptions.ts"
+import type { LayerInfo } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** What the media plane tells the room. */
@@ -22,14 +26,18 @@ export interface MediaPlaneEvents {
   subscriptionStarted(subscription: RemoteSubscription): void
   subscriptionEnded(subscription: RemoteSubscription): void
   subscriptionMuted(subscription: RemoteSubscription): void
+  layerChanged(subscription: RemoteSubscription, layer: LayerInfo): void
   /** Level of a remote (`participant`) or the local microphone (undefined), 0..1. */
   level(participant: RoomParticipant | undefined, level: number, speaking: boolean): void
   deviceLost(publication: LocalPublication): void
+  shareEnded(publications: readonly LocalPublication[]): void
   speakingWhileMuted(publication: LocalPublication): void
   heard(keyId: PeerKeyId): void
   epochSeen(keyId: PeerKeyId, epoch: U64): void
   /** The mesh worker wants a link to have another number of lanes. */
   lanesWanted(wish: LaneWishEvent): void
+  /** A link as a whole is in trouble. */
+  linkAlarm(link: string, type: "path-silent" | "lanes-suspect"): void
   warning(error: AvError): void
 }
 
@@ -44,6 +52,8 @@ export interface MediaPlaneOptions {
   /** Sends over the member's direct session; false when there is none. */
   send(keyId: PeerKeyId, message: KnownControlMessage): boolean
   linkTo: SubscriptionHost["linkTo"]
+  /** What this page is willing to show, see `JoinOptions`. */
+  videoCodecs?: readonly VideoCodecName[]
   /** Answers on the session that asked. */
   reply(session: string, message: KnownControlMessage): void
   events: MediaPlaneEvents
@@ -53,6 +63,10 @@ export class MediaPlane {
   readonly publications: Publications
   readonly subscriptions: Subscriptions
   readonly #options: MediaPlaneOptions
+  /** Video codecs this page shows, once it has found out. */
+  #decodes: readonly VideoCodecName[] | undefined
+  /** What the other members show. */
+  readonly #audience = new Map<PeerKeyId, readonly VideoCodecName[] | undefined>()
 
   constructor(options: MediaPlaneOptions) {
     this.#options = options
@@ -72,6 +86,10 @@ export class MediaPlane {
       stopStream: (streamKey) => void publish.stopStream(streamKey),
       changed: events.tracksChanged,
       deviceLost: events.deviceLost,
+      shareEnded: events.shareEnded,
+      warn: (error) => {
+        if (isAvError(error)) events.warning(error)
+      },
     })
     this.subscriptions = new Subscriptions({
       random,
@@ -79,14 +97,24 @@ export class MediaPlane {
       linkTo: options.linkTo,
       meshSubscribe: (request) => mesh.subscribeStream(request),
       meshUnsubscribe: (streamId) => void mesh.unsubscribeStream(streamId),
+      now: () => performance.now(),
+      decodes: () => this.#decodes,
       openOutput: (keyId, stream) => this.#openOutput(keyId, stream),
+      addToOutput: (keyId, stream, ofStreamKey, how) => {
+        const { streamKey, codec, temporalLayers } = stream
+        const add = how === "beside" ? receive.addDescription : receive.addReplacement
+        return add(streamKey, { group: keyId, codec, temporalLayers }, ofStreamKey)
+      },
+      removeFromOutput: (streamKey) => void receive.removeStream(streamKey),
       setOutputMuted: (streamKey, muted) => void receive.setMuted(streamKey, muted),
       setMaxTemporal: (streamKey, maxTemporal) => void receive.setMaxTemporal(streamKey, maxTemporal),
       started: events.subscriptionStarted,
       ended: events.subscriptionEnded,
       mutedChanged: events.subscriptionMuted,
+      layerChanged: events.layerChanged,
       warn: events.warning,
     })
+    this.#findDecoders()
     workers.events.mesh.onmessage = (event: MessageEvent<MeshEvent>) => this.#meshEvent(event.data)
     workers.events.publish.onmessage = (event: MessageEvent<PublishEvent>) => this.#publishEvent(event.data)
     workers.events.receive.onmessage = (event: MessageEvent<ReceiveEvent>) => this.#receiveEvent(event.data)
@@ -94,19 +122,35 @@ export class MediaPlane {
 
   /** A member's state was accepted: its streams are what it lists now. */
   applyState(participant: RoomParticipant, state: ParticipantState): void {
-    const streams = state.tracks.flatMap((track) =>
-      track.streams.slice(0, 1).flatMap((descriptor) => {
-        try {
-          const stream = readRemoteStream(descriptor, participant.id, this.#options.roomId())
-          return [{ stream, source: track.source, muted: track.muted }]
-        } catch (error) {
-          if (!isAvError(error)) throw error
-          this.#options.events.warning(error)
-          return []
-        }
-      }),
-    )
-    this.subscriptions.update(participant, streams)
+    const { roomId, events } = this.#options
+    const tracks = state.tracks.map((track) => readRemoteTrack(track, participant.id, roomId(), events.warning))
+    this.subscriptions.update(participant, tracks)
+    this.#audience.set(participant.id, state.decodes === undefined ? undefined : codecsNamed(state.decodes))
+    this.#tellAudience()
+  }
+
+  /** The member left, or is not heard of any more. */
+  forget(keyId: PeerKeyId): void {
+    this.subscriptions.forget(keyId)
+    if (this.#audience.delete(keyId)) this.#tellAudience()
+  }
+
+  /** What this member's state says it can show; undefined while it is not known. */
+  get decodes(): string[] | undefined {
+    return this.#decodes?.map(familyOf)
+  }
+
+  #tellAudience(): void {
+    this.publications.setAudience([...this.#audience.values()])
+  }
+
+  #findDecoders(): void {
+    const { videoCodecs, events } = this.#options
+    decodableCodecs().then((names) => {
+      this.#decodes = names.filter((name) => videoCodecs?.includes(name) ?? true)
+      this.subscriptions.decodesChanged()
+      events.tracksChanged(false)
+    })
   }
 
   /** A message of the subscription family from a member that may send it; `link` brought it. */
@@ -124,10 +168,10 @@ export class MediaPlane {
         return
       }
       case "av.unsubscribe":
-        await mesh.removeSubscriber(message.streamId, keyId)
+        await mesh.removeSubscriber(message.streamId, keyId, message.subNonce)
         return
       case "av.policy":
-        await mesh.setSubscriberPolicy(message.streamId, keyId, message.policy)
+        await mesh.setSubscriberPolicy(message.streamId, keyId, message.policy, message.subNonce)
         return
       case "av.keyframe":
         await mesh.requestKeyframe(message.streamId, keyId)
@@ -193,9 +237,18 @@ export class MediaPlane {
       case "lanes-wanted":
         events.lanesWanted(event)
         return
+      case "path-silent":
+      case "lanes-suspect":
+        events.linkAlarm(event.link, event.type)
+        return
       case "stream-silent":
         this.subscriptions.silent(streamKeyOf(event.streamId), event.silentMs)
         return
+      case "rung-too-large": {
+        const { streamId, subNonce, peer } = event
+        send(peer, { t: "av.refused", streamId, subNonce, error: "CapacityExceeded" })
+        return
+      }
       case "exhausted":
         this.subscriptions.ask(streamKeyOf(event.streamId))
         return
@@ -223,7 +276,8 @@ export class MediaPlane {
     if (event.type === "level") {
       const participant = this.subscriptions.byStreamKey(event.streamKey)?.participant
       if (participant !== undefined) events.level(participant, event.level, event.speaking)
-    } else if (event.type === "decoder-error") events.warning(codecError(event.error, event.message, event.fatal))
+    } else if (event.type === "started") this.subscriptions.pictureCame(event.streamKey)
+    else if (event.type === "decoder-error") events.warning(codecError(event.error, event.message, event.fatal))
   }
 }
 

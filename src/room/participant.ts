@@ -1,5 +1,5 @@
 /** The people in a room as the application sees them. */
-import type { ConnectionState, Participant, Subscription } from "./types.ts"
+import type { ConnectionState, Participant, Quality, Subscription } from "./types.ts"
 
 /** A participant and the hands of the room that change it. The application gets the read-only {@link Participant} face. */
 export class RoomParticipant implements Participant {
@@ -10,12 +10,13 @@ export class RoomParticipant implements Participant {
   speaking = false
   audioLevel = 0
   volume = 1
+  quality: Quality | undefined
   readonly tracks = new Map<string, Subscription>()
 
   constructor(id: string, isLocal: boolean) {
     this.id = id
     this.isLocal = isLocal
-    this.connection = isLocal ? "connected" : "connecting"
+    this.connection = isLocal ? "direct" : "connecting"
   }
 
   setVolume(volume: number): void {

@@ -4,8 +4,11 @@ import type { IdentitySigner } from "../identity/signer.ts"
 import {
   AttemptLog,
   answerLink,
+  type CloseReason,
   type ControlSession,
+  checkDescription,
   createRoutedHub,
+  type DescriptionHead,
   forwardRouted,
   GOAWAY,
   type LaneSink,
@@ -23,13 +26,15 @@ import {
   type IncomingIntroduction,
   type IntroducerAction,
   IntroducerMachine,
+  type Rejection,
   type RendezvousClient,
 } from "../rendezvous/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/frame.ts"
 import type { ControlMessage } from "../wire/index.ts"
-import type { Bytes, NodeId } from "../wire/types.ts"
+import type { Bytes, NodeId, U64 } from "../wire/types.ts"
 import { monotonicNow } from "./clock.ts"
+import { LinkRepair } from "./link-repair.ts"
 import { memberSignal, type Signal, serverSignal, trySend } from "./signalling.ts"
 
 /** Direct links at once, those being made included: a browser has only so many peer connections. */
@@ -40,14 +45,19 @@ const ROUTED_LINGER_MS = 10_000
 const MAX_EARLY_CANDIDATES = 4
 /** An answer to our offer is due within this time, ms. */
 const ANSWER_MS = 10_000
+/** Offers whose signatures are being checked; more at once are a flood. */
+const MAX_CHECKING = 32
 
 /** What the hub tells the room. */
 export interface PeerHubEvents {
   sessionOpen(session: ControlSession): void
-  sessionClosed(session: ControlSession): void
+  /** `reason`: why; a session of a link that was ended hears of it a moment before. */
+  sessionClosed(session: ControlSession, reason: CloseReason): void
   /** A direct link's key: at once with its session, and again when it was renewed. */
   linkKey(link: PeerLink, session: ControlSession, sessionKey: Bytes): void
-  linkClosed(link: PeerLink): void
+  linkClosed(link: PeerLink, reason: CloseReason): void
+  /** ICE of the link's control connection is in another state. */
+  linkIce(link: PeerLink, state: RTCPeerConnectionState): void
   /** The link runs over another path now. */
   pathChanged(link: PeerLink): void
   message(session: ControlSession, message: ControlMessage): void
@@ -66,6 +76,8 @@ export interface PeerHubOptions {
   videoLanes: number
   forwardMedia: boolean
   iceServers(): RTCIceServer[]
+  /** Unix milliseconds as the others count them: descriptions are compared with their clocks. */
+  wallClock(): number
   /** Whether a peer may send a frame of that kind now (room.md RM-6). */
   accepts(session: string, frame: "ROUTED" | "RENDEZVOUS"): boolean
   events: PeerHubEvents
@@ -89,6 +101,7 @@ export class PeerHub {
   readonly #server: Signal
   readonly #routed: RoutedHub
   readonly #introducer: IntroducerMachine
+  readonly #repair: LinkRepair
   readonly #seen = new AttemptLog()
   /** Links being made, by node. */
   readonly #attempts = new Map<NodeId, Attempt | Preparing>()
@@ -98,11 +111,12 @@ export class PeerHub {
   readonly #early = new Map<NodeId, Bytes[]>()
   readonly #stop = new AbortController()
   #counter = 0
+  #checking = 0
 
   constructor(options: PeerHubOptions) {
     this.#options = options
     this.#server = serverSignal(options.rendezvous)
-    this.#routed = createRoutedHub({ signer: options.signer, pins: options.pins })
+    this.#routed = createRoutedHub({ signer: options.signer, pins: options.pins, wallClock: () => options.wallClock() })
     this.#routed.on("session", ({ session }) => this.#adopt(session))
     this.#routed.on("failed", ({ peerNode }) => options.events.routedFailed(peerNode))
     this.#routed.on("dropped", ({ error }) => options.events.dropped(error))
@@ -111,13 +125,20 @@ export class PeerHub {
       hasSession: (node) => this.directSession(node) !== undefined,
     })
     const { rendezvous } = options
+    this.#repair = new LinkRepair({
+      self: options.signer.nodeId,
+      links: () => this.#links.values(),
+      ways: (node) => this.#waysTo(node),
+      dropped: (error) => options.events.dropped(error),
+      now: monotonicNow,
+    })
     rendezvous.on("introduce", (introduction) => this.#introduced(introduction, this.#server))
     rendezvous.on("answer", (answer) => this.#answered(answer))
     rendezvous.on("candidates", ({ description }) => this.#moreCandidates(description))
     rendezvous.on("reject", ({ target, attemptId, reason }) => {
       if (target === undefined) return
       // Attempt 0 answers a routed frame: the node behind that session is gone.
-      if (attemptId !== 0n) this.#giveUp(target)
+      if (attemptId !== 0n) this.#rejected(target, attemptId, "server", reason)
       else if (reason === "no-session-with-target") this.#endRouted(target)
     })
     rendezvous.on("routed", ({ payload }) => this.#routed.receive(FRAME_ROUTED, payload, this.#server.routed))
@@ -151,6 +172,11 @@ export class PeerHub {
     )
   }
 
+  /** Gives a ready link new addresses. False when the peer cannot be told at the moment. */
+  restart(link: PeerLink): boolean {
+    return this.#repair.restart(link)
+  }
+
   /** Opens a routed session with a node through the server or a session. */
   openRouted(node: NodeId, via: "server" | string): void {
     const signal = this.#signal(via)
@@ -173,6 +199,11 @@ export class PeerHub {
       if (session.kind === "direct" && session.peer.nodeId === node && !session.closed) newest = session
     }
     return newest
+  }
+
+  /** Every link that is up. */
+  get readyLinks(): readonly PeerLink[] {
+    return [...this.#links.values()].filter(({ session }) => session !== undefined)
   }
 
   /** The link under a direct session. */
@@ -204,11 +235,19 @@ export class PeerHub {
     return session === undefined ? undefined : memberSignal(session)
   }
 
+  /** Ways to a node beside its own link: the server, and members that are linked to both. */
+  #waysTo(node: NodeId): Signal[] {
+    const members = this.sessions.filter(({ kind, peer, closed }) => kind === "direct" && !closed && peer.nodeId !== node)
+    return [...(this.#options.rendezvous.state === "registered" ? [this.#server] : []), ...members.map(memberSignal)]
+  }
+
   #linkOptions(peerNode: NodeId): PeerLinkOptions {
     const { signer, laneSink, pins, videoLanes, forwardMedia } = this.#options
     const id = `link-${++this.#counter}`
     const iceServers = this.#options.iceServers()
-    return { id, signer, peerNode, laneSink, pins, iceServers, videoLanes, forwardMedia, signal: this.#stop.signal }
+    const wallClock = () => this.#options.wallClock()
+    const { signal } = this.#stop
+    return { id, signer, peerNode, laneSink, pins, iceServers, videoLanes, forwardMedia, wallClock, signal }
   }
 
   #track(link: PeerLink, signal: Signal): void {
@@ -216,7 +255,8 @@ export class PeerHub {
     const early = this.#early.get(link.peerNode) ?? []
     this.#early.delete(link.peerNode)
     for (const description of early) this.#moreCandidates(description)
-    link.on("candidates", (more) => signal.candidates(link.peerNode, more.description))
+    link.on("candidates", (more) => (this.#repair.way(link) ?? signal).candidates(link.peerNode, more.description))
+    link.on("ice", ({ state }) => link.session !== undefined && this.#options.events.linkIce(link, state))
     link.on("ready", ({ session, sessionKey }) => {
       this.#settle(link)
       this.#options.events.linkKey(link, session, sessionKey)
@@ -226,9 +266,10 @@ export class PeerHub {
     link.on("sessionKey", ({ sessionKey }) => {
       if (link.session !== undefined) this.#options.events.linkKey(link, link.session, sessionKey)
     })
-    link.on("closed", () => {
+    link.on("closed", ({ reason }) => {
       this.#links.delete(link.id)
-      this.#options.events.linkClosed(link)
+      this.#repair.closed(link)
+      this.#options.events.linkClosed(link, reason)
       if (link.session === undefined && this.#settle(link)) this.#options.events.connectFailed(link.peerNode)
     })
   }
@@ -240,6 +281,14 @@ export class PeerHub {
     clearTimeout(attempt.timer)
     this.#attempts.delete(link.peerNode)
     return true
+  }
+
+  /** A REJECT counts when it names our attempt and came the way the offer went; anybody could guess a node id. */
+  #rejected(node: NodeId, attemptId: U64, way: string, reason: string): void {
+    if (this.#repair.rejected(node, attemptId, way, reason)) return
+    const attempt = this.#attempts.get(node)
+    if (attempt === undefined || !isAttempt(attempt) || attempt.role !== "offerer") return
+    if (attempt.link.attemptId === attemptId && attempt.signal.way === way) this.#giveUp(node)
   }
 
   #giveUp(node: NodeId): void {
@@ -262,9 +311,9 @@ export class PeerHub {
     session.on("goaway", ({ code }) => events.goaway(session, code))
     session.on("dropped", ({ error }) => events.dropped(error))
     session.on("frame", ({ type, payload }) => this.#frame(session, type, payload))
-    session.on("closed", () => {
+    session.on("closed", ({ reason }) => {
       if (!this.#sessions.delete(session.id)) return
-      events.sessionClosed(session)
+      events.sessionClosed(session, reason)
     })
     events.sessionOpen(session)
     // What was asked on the routed session is answered there, so it gets a little time before the direct one replaces it.
@@ -272,13 +321,43 @@ export class PeerHub {
   }
 
   #endRouted(node: NodeId): void {
-    for (const session of this.sessions) if (session.kind === "routed" && session.peer.nodeId === node) session.close()
+    for (const session of this.sessions) {
+      // Not `leaving`: the member stays, only this way to it ends.
+      if (session.kind === "routed" && session.peer.nodeId === node) session.close(GOAWAY.unspecified)
+    }
   }
 
+  /** Nothing is touched before the description proved to be what it says: forged ones must not disturb an attempt. */
   #introduced(introduction: IncomingIntroduction, signal: Signal): void {
+    const { from, description } = introduction
+    const head = peekDescription(description)
+    if (head === undefined || head.fromNode !== from) return
+    if (this.#checking >= MAX_CHECKING) {
+      this.#options.events.dropped(new AvError("LimitExceeded", { what: "introductions", max: MAX_CHECKING }))
+      return
+    }
+    const { signer, pins, wallClock } = this.#options
+    const expected = { selfNode: signer.nodeId, fromNode: from, kind: "offer" as const, restart: head.iceRestart, pins }
+    this.#checking++
+    checkDescription(description, { ...expected, now: wallClock() })
+      .then(
+        () => this.#verified(introduction, head, signal),
+        (error: unknown) => this.#options.events.dropped(asDropped(error)),
+      )
+      .finally(() => {
+        this.#checking--
+      })
+  }
+
+  #verified(introduction: IncomingIntroduction, head: DescriptionHead, signal: Signal): void {
     const { from } = introduction
-    const head = peekDescription(introduction.description)
-    if (head === undefined || head.fromNode !== from || !this.#seen.admit(from, head.attemptId)) return
+    if (this.#stop.signal.aborted || !this.#seen.admit(from, head.attemptId)) return
+    if (head.iceRestart) this.#repair.introduced(head, introduction, signal)
+    else this.#answer(introduction, head, signal)
+  }
+
+  #answer(introduction: IncomingIntroduction, head: DescriptionHead, signal: Signal): void {
+    const { from } = introduction
     const own = this.#attempts.get(from)
     if (own !== undefined) {
       // Two offers cross: one wins. An answer of ours to an older offer is void: the peer has started anew.
@@ -318,6 +397,7 @@ export class PeerHub {
 
   #answered(answer: LinkDescription): void {
     const head = peekDescription(answer.description)
+    if (head !== undefined && this.#repair.answered(head, answer)) return
     const attempt = head === undefined ? undefined : this.#attempts.get(head.fromNode)
     if (attempt === undefined || !isAttempt(attempt)) return
     if (attempt.link.attemptId !== head?.attemptId || attempt.role !== "offerer") return
@@ -344,7 +424,8 @@ export class PeerHub {
   #frame(session: ControlSession, type: number, payload: Bytes): void {
     if (type === FRAME_RENDEZVOUS) {
       if (session.kind !== "direct" || !this.#options.accepts(session.id, "RENDEZVOUS")) return
-      for (const action of this.#introducer.receive(session.peer.nodeId, payload, Date.now())) this.#introduce(action, session)
+      for (const action of this.#introducer.receive(session.peer.nodeId, payload, this.#options.wallClock()))
+        this.#introduce(action, session)
     } else if (type === FRAME_ROUTED || type === FRAME_ROUTED_HELLO) {
       if (session.kind === "direct" && this.#options.accepts(session.id, "ROUTED")) this.#forward(session, type, payload)
     }
@@ -367,8 +448,12 @@ export class PeerHub {
         this.#moreCandidates(action.description)
         return
       case "reject":
-        if (action.rejection.target !== undefined) this.#giveUp(action.rejection.target)
+        this.#refused(action.rejection, session)
     }
+  }
+
+  #refused({ target, attemptId, reason }: Rejection, session: ControlSession): void {
+    if (target !== undefined) this.#rejected(target, attemptId, session.id, reason)
   }
 
   /** A routed frame that came over a session: for us, or one hop further. */

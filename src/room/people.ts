@@ -2,7 +2,7 @@
 import type { PeerKeyId } from "../wire/types.ts"
 import type { Emitter } from "./emitter.ts"
 import { RoomParticipant } from "./participant.ts"
-import type { RoomEvents } from "./types.ts"
+import type { ConnectionState, Quality, RoomEvents } from "./types.ts"
 
 export class People {
   readonly local: RoomParticipant
@@ -41,6 +41,15 @@ export class People {
     this.#events.emit("participantUpdated", { participant })
   }
 
+  /** How a participant is reached now, and why. */
+  connection(keyId: PeerKeyId, connection: ConnectionState, reason: string): void {
+    if (this.#remote.get(keyId)?.connection === connection) return
+    this.update(keyId, (participant) => {
+      participant.connection = connection
+      this.#events.emit("connection", { participant, connection, reason })
+    })
+  }
+
   rename(name: string): void {
     this.local.name = name
     this.#events.emit("participantUpdated", { participant: this.local })
@@ -51,6 +60,14 @@ export class People {
     if (participant.speaking === speaking) return
     participant.speaking = speaking
     this.#events.emit("speaking", { participant, speaking })
+  }
+
+  /** Tells when another level was reached or the reason is another one; the score moves silently. */
+  quality(participant: RoomParticipant, quality: Quality | undefined): void {
+    const before = participant.quality
+    participant.quality = quality
+    if (quality === undefined || (before?.level === quality.level && before.reason === quality.reason)) return
+    this.#events.emit("qualityChanged", { participant, quality })
   }
 
   clear(): void {

@@ -15,16 +15,21 @@ export interface LocalPublicationInit {
   kind: TrackKind
   source: TrackSource
   track: MediaStreamTrack
-  /** 16 random bytes per publish start: part of the stream id (D-3.5). */
-  instance: Bytes
 }
 
-/** The stream of a publication as the descriptor announces it; new whenever the encoder or the room id changes. */
+/** A stream of a publication as its descriptor announces it; new whenever the codec or the room id changes. */
 export interface PublishedStream {
   streamId: Bytes
   streamKey: string
   descriptor: StreamDescriptor
   codec: string
+  /** 16 random bytes per publish start: part of the stream id (D-3.5). */
+  instance: Bytes
+  /** Number of the rung, 0 the smallest; and of the description, where there are several. Video only. */
+  spatial?: number
+  description?: number
+  /** A second encoding for those who cannot show the codec of the others. */
+  second?: boolean
 }
 
 export class LocalPublication implements Publication {
@@ -33,11 +38,10 @@ export class LocalPublication implements Publication {
   readonly kind: TrackKind
   readonly source: TrackSource
   readonly #host: PublicationHost
-  instance: Bytes
   track: MediaStreamTrack | undefined
   muted = false
   ended = false
-  stream: PublishedStream | undefined
+  streams: readonly PublishedStream[] = []
   /** Releases what feeds the publish worker: the processor or capture node, and the `ended` listener. */
   release: () => void = () => {}
 
@@ -47,7 +51,6 @@ export class LocalPublication implements Publication {
     this.kind = init.kind
     this.source = init.source
     this.track = init.track
-    this.instance = init.instance
     this.#host = host
   }
 

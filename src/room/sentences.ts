@@ -1,5 +1,5 @@
 /** One sentence for a person for every error that can reach the application. */
-import { type ErrorCode, isAvError } from "../wire/errors.ts"
+import { type ErrorCode, type ErrorDetails, isAvError } from "../wire/errors.ts"
 
 const SENTENCES: Partial<Record<ErrorCode, string>> = {
   InvitationRefused: "This link is not valid for this room. Ask for a new one.",
@@ -24,9 +24,6 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   Aborted: "Cancelled.",
   LinkFailed: "No direct connection to another participant could be made. A firewall may block it.",
   MediaUnsupported: "This browser cannot do that. A current Chrome, Edge or Chromium can.",
-  MediaPermission: "The browser was not allowed to use the camera or microphone. Allow it beside the address bar and try again.",
-  MediaDeviceMissing: "No such camera or microphone was found. Plug one in or choose another.",
-  MediaDeviceBusy: "The camera or microphone is in use by another program. Close it there and try again.",
   MediaConstraints: "The device cannot deliver what was asked for. Choose another one.",
   MediaEncodeFailed: "The picture or sound could not be encoded. Another device or browser may help.",
   MediaDecodeFailed: "A picture or sound could not be decoded; a fresh one was asked for.",
@@ -37,10 +34,33 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   LimitExceeded: "Too much at once. Wait a moment and try again.",
 }
 
+const DEVICES: Readonly<Record<string, string>> = { video: "camera", audio: "microphone", both: "camera or microphone" }
+
+/** Cameras and microphones fail in ways that only the person can mend, each in another place. */
+function deviceSentence(code: ErrorCode, { kind, by }: ErrorDetails): string | undefined {
+  if (code === "MediaPermission" && kind === "screen")
+    return "The screen is not shared: no window was chosen, or the browser forbids it."
+  const device = (typeof kind === "string" ? DEVICES[kind] : undefined) ?? "camera or microphone"
+  switch (code) {
+    case "MediaPermission":
+      if (by === "system")
+        return `The settings of this computer do not let the browser use the ${device}. Allow it there and try again.`
+      if (by === "dismissed") return `The question about the ${device} was closed without an answer. Try again and allow it.`
+      if (by === "page") return `The page may not use the ${device}: the site that shows it forbids it.`
+      return `The browser was not allowed to use the ${device}. Allow it beside the address bar and try again.`
+    case "MediaDeviceMissing":
+      return `No ${device} was found. Plug one in or choose another.`
+    case "MediaDeviceBusy":
+      return `The ${device} could not be started; another program may be using it. Close it there and try again.`
+    default:
+      return undefined
+  }
+}
+
 /** A sentence a person understands for anything that was thrown. Never contains keys, addresses or message content. */
 export function describeError(error: unknown): string {
   if (isAvError(error)) {
-    const sentence = SENTENCES[error.code]
+    const sentence = deviceSentence(error.code, error.details) ?? SENTENCES[error.code]
     if (error.code === "MediaUnsupported" && typeof error.details.missing === "string") {
       return `This browser lacks ${error.details.missing}. A current Chrome, Edge or Chromium has it.`
     }

@@ -6,7 +6,10 @@ import type { AvError } from "../wire/errors.ts"
 
 export interface ServerConnectionEvents {
   feed(event: RoomEvent): void
-  connected(connected: boolean): void
+  /** `why` is the name of the error that ended the connection. */
+  connected(connected: boolean, why: string): void
+  /** Server's clock minus ours, ms. */
+  clock(skewMs: number): void
   /** `final`: the client has given up this server for good. */
   trouble(error: AvError, final: boolean): void
 }
@@ -27,10 +30,11 @@ export class ServerConnection {
         this.connected = connected
         this.seen ||= connected
         events.feed({ type: "serverState", connected })
-        events.connected(connected)
+        events.connected(connected, error?.code ?? "")
       }
       if (error !== undefined) events.trouble(error, state === "closed")
     })
+    this.client.on("serverIdentity", ({ clockSkewMs }) => events.clock(clockSkewMs))
     this.client.on("registered", ({ roster, registered }) => events.feed({ type: "roster", nodes: roster, registered }))
     this.client.on("rosterDelta", (delta) => events.feed({ type: "rosterDelta", ...delta }))
     this.client.on("ice", ({ servers }) => {

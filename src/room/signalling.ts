@@ -7,6 +7,8 @@ import type { Bytes, NodeId, U64 } from "../wire/types.ts"
 
 /** One way of signalling. Every method answers false when it is closed at the moment. */
 export interface Signal {
+  /** Which way this is: `server`, or the id of a session. */
+  readonly way: string
   connect(target: NodeId, offer: LinkDescription): boolean
   answer(to: NodeId, answer: LinkDescription): boolean
   candidates(to: NodeId, description: Bytes): boolean
@@ -17,6 +19,7 @@ export interface Signal {
 
 export function serverSignal(client: RendezvousClient): Signal {
   return {
+    way: "server",
     connect: (target, offer) => client.connectTo(target, offer),
     answer: (to, answer) => client.answer(to, answer),
     candidates: (to, description) => client.sendCandidates(to, description),
@@ -28,6 +31,7 @@ export function serverSignal(client: RendezvousClient): Signal {
 export function memberSignal(session: ControlSession): Signal {
   const send = (message: RendezvousMessage) => trySend(session, FRAME_RENDEZVOUS, encodeRendezvousMessage(message))
   return {
+    way: session.id,
     connect: (targetNode, offer) => send({ kind: "connect", targetNode, ...introduction(offer) }),
     answer: (toNode, answer) => send({ kind: "answer", toNode, ...introduction(answer) }),
     candidates: (toNode, description) => send({ kind: "candidates", toNode, description }),

@@ -14,6 +14,8 @@ import { toHex } from "../wire/index.ts"
 import type { MediaPlane } from "./media-plane.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
+import type { QualityBoard } from "./quality-board.ts"
+import type { RemoteSubscription } from "./remote-subscription.ts"
 import type { LaneStats, LinkFlowStats, LinkStats, ReceiveStreamStats, RoomStats, SendStreamStats } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
@@ -27,28 +29,38 @@ export interface StatsSources {
   roomName: string
   serverConnected: boolean
   warnings: Readonly<Record<string, number>>
+  quality: Pick<QualityBoard, "quality" | "freezes">
 }
 
 export async function collectStats(sources: StatsSources): Promise<RoomStats> {
-  const { machine, hub, media, workers, local, roomName, serverConnected, warnings } = sources
+  const { machine, hub, media, workers, local, roomName, serverConnected, warnings, quality } = sources
   const [mesh, publish, receive, transports] = await Promise.all([
     workers.mesh.stats(),
     workers.publish.stats(),
     workers.receive.stats(),
     hub.transportStats(),
   ])
+  const qualityOf = (key: string) => {
+    const value = quality.quality(key)
+    return value === undefined ? {} : { quality: value }
+  }
   const published = new Map(publish.map((stream) => [stream.streamKey, stream]))
   const played = new Map(receive.map((stream) => [stream.streamKey, stream]))
   const send = mesh.send.flatMap((stream) => {
     const key = streamKeyOf(stream.streamId)
     const publication = media.publications.byStreamKey(key)
-    return publication === undefined ? [] : [sendStats(publication.id, key, stream, published.get(key))]
+    if (publication === undefined) return []
+    const place = pick(media.publications.stream(key), ["spatial", "description"])
+    return [{ ...sendStats(publication.id, key, stream, published.get(key)), ...place, ...qualityOf(key) }]
   })
   const received = mesh.receive.flatMap((stream) => {
     const key = streamKeyOf(stream.streamId)
     const subscription = media.subscriptions.byStreamKey(key)
     if (subscription === undefined) return []
-    return [receiveStats(subscription.id, subscription.participant.id, key, stream, played.get(key))]
+    const freezes = quality.freezes(key)
+    const figures = receiveStats(subscription.id, subscription.participant.id, key, stream, played.get(key))
+    const layer = layerStats(subscription, key, figures.layer)
+    return [{ ...figures, ...layer, ...(freezes === undefined ? {} : { freezes }), ...qualityOf(key) }]
   })
   const meshLinks = new Map(mesh.links.map((link) => [link.link, link]))
   const links = transports.map(({ session, stats }): LinkStats => {
@@ -110,6 +122,7 @@ function sendStats(
     kind: mesh.kind,
     codec: worker?.codec ?? "",
     subscribers: mesh.subscribers,
+    active: mesh.active,
     frames: mesh.frames,
     keyframes: mesh.keyframes,
     encodedBytes: mesh.encodedBytes,
@@ -117,7 +130,7 @@ function sendStats(
     bitrate: worker?.bitrate ?? 0,
     droppedFrames: mesh.droppedFrames + (worker?.droppedFrames ?? 0),
     ...(mesh.targetBitrate === undefined ? {} : { targetBitrate: mesh.targetBitrate }),
-    ...pick(worker, ["width", "height", "frameRate", "encodeMs"]),
+    ...pick(worker, ["width", "height", "frameRate", "encodeMs", "settings"]),
   }
 }
 
@@ -143,6 +156,7 @@ function receiveStats(
     within100: mesh.within100,
     within150: mesh.within150,
     within250: mesh.within250,
+    transit: mesh.transit,
     skippedFrames: worker?.skippedFrames ?? 0,
     decodedFrames: worker?.decodedFrames ?? 0,
     renderedFrames: worker?.renderedFrames ?? 0,
@@ -153,7 +167,19 @@ function receiveStats(
     bufferMs: worker?.bufferMs ?? 0,
     longestGapMs: worker?.longestGapMs ?? 0,
     ...(mesh.layer === undefined ? {} : { layer: mesh.layer }),
-    ...pick(worker, ["width", "height"]),
+    ...pick(worker, ["width", "height", "decodeMs", "concealedMs", "recoveredFrames", "avOffsetMs", "frameRate"]),
+  }
+}
+
+/** Where the stream stands in its track: chunks of a rung do not say which rung they are of (D-37). */
+function layerStats(subscription: RemoteSubscription, streamKey: string, layer: ReceiveStreamStats["layer"]) {
+  const stream = subscription.streamOf(streamKey)
+  if (stream === undefined || stream.kind === "audio") return {}
+  const reason = subscription.layer?.reason
+  return {
+    ...(layer === undefined ? {} : { layer: { ...layer, spatial: stream.spatial } }),
+    ...(reason === undefined ? {} : { layerReason: reason }),
+    ...pick(stream, ["description"]),
   }
 }
 

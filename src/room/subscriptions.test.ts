@@ -1,24 +1,48 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
+import type { VideoCodecName } from "../media/video-codecs.ts"
 import type { MeshSubscribe } from "../pipeline/index.ts"
 import type { KnownControlMessage } from "../wire/control-json.ts"
+import { AvError } from "../wire/errors.ts"
 import type { RemoteStream } from "./descriptors.ts"
 import { RoomParticipant } from "./participant.ts"
-import { type RemoteSubscription, Subscriptions } from "./subscriptions.ts"
+import type { RemoteSubscription } from "./remote-subscription.ts"
+import type { RemoteTrack } from "./remote-track.ts"
+import { Subscriptions } from "./subscriptions.ts"
+import type { LayerInfo } from "./types.ts"
 
 const bob = new RoomParticipant("bob", false)
-const stream: RemoteStream = {
-  streamId: new Uint8Array(32).fill(7),
-  streamKey: "07".repeat(32),
+
+function stream(number: number, more: Partial<RemoteStream> = {}): RemoteStream {
+  return {
+    streamId: new Uint8Array(32).fill(number),
+    streamKey: number.toString(16).padStart(2, "0").repeat(32),
+    label: "cam",
+    kind: "video",
+    codec: "av01.0.08M.08",
+    codecId: 1,
+    sealProfile: 1,
+    fountain: true,
+    temporalLayers: 2,
+    channels: 1,
+    spatial: 0,
+    width: 320,
+    height: 180,
+    ...more,
+  }
+}
+
+const cam = stream(7)
+const small = stream(1)
+const middle = stream(2, { spatial: 1, width: 640, height: 360 })
+const large = stream(3, { spatial: 2, width: 1280, height: 720 })
+const track = (streams: RemoteStream[], more: Partial<RemoteTrack> = {}): RemoteTrack => ({
   label: "cam",
   kind: "video",
-  codec: "av01.0.08M.08",
-  codecId: 1,
-  sealProfile: 1,
-  fountain: true,
-  temporalLayers: 2,
-  channels: 1,
-}
-const entry = { stream, source: "camera" as const, muted: false }
+  source: "camera",
+  muted: false,
+  streams,
+  ...more,
+})
 const settle = () => vi.advanceTimersByTimeAsync(0)
 
 describe("subscriptions", () => {
@@ -26,17 +50,37 @@ describe("subscriptions", () => {
   let asked: MeshSubscribe[]
   let sent: KnownControlMessage[]
   let ended: RemoteSubscription[]
+  let layers: LayerInfo[]
+  let outputs: string[]
+  let warnings: string[]
+  let unshowable: string[]
+  let decodes: VideoCodecName[] | undefined
   let nonce = 0
   let subscriptions: Subscriptions
 
-  beforeEach(async () => {
+  beforeEach(() => {
     vi.useFakeTimers()
     link = "link-1"
     asked = []
     sent = []
     ended = []
+    layers = []
+    outputs = []
+    warnings = []
+    unshowable = []
+    decodes = undefined
+    bob.tracks.clear()
+    const take =
+      (how: string) =>
+      async (_: string, { streamKey }: RemoteStream) => {
+        if (unshowable.includes(streamKey)) throw new AvError("MediaUnsupported", { missing: "decoder" })
+        outputs.push(`${how} ${Number.parseInt(streamKey.slice(0, 2), 16)}`)
+        return { track: {} as MediaStreamTrack, close: () => {}, setVolume: () => {} }
+      }
     subscriptions = new Subscriptions({
       random: (length) => new Uint8Array(length).fill(++nonce),
+      now: () => Date.now(),
+      decodes: () => decodes,
       send: (_, message) => sent.push(message) > 0,
       linkTo: () => (link === undefined ? undefined : { id: link, send: (message) => sent.push(message) > 0 }),
       meshSubscribe: async (request) => {
@@ -44,71 +88,288 @@ describe("subscriptions", () => {
         return { ok: true }
       },
       meshUnsubscribe: () => {},
-      openOutput: async () => ({ track: {} as MediaStreamTrack, close: () => {}, setVolume: () => {} }),
+      openOutput: take("open"),
+      addToOutput: async (keyId, added, _of, how) => {
+        await take(how)(keyId, added)
+      },
+      removeFromOutput: (streamKey) => outputs.push(`remove ${Number.parseInt(streamKey.slice(0, 2), 16)}`),
       setOutputMuted: () => {},
       setMaxTemporal: () => {},
       started: () => {},
       ended: (subscription) => ended.push(subscription),
       mutedChanged: () => {},
-      warn: () => {},
+      layerChanged: (_, layer) => layers.push(layer),
+      warn: (error) => warnings.push(error.code),
     })
-    subscriptions.update(bob, [entry])
-    await settle()
   })
   afterEach(() => {
     subscriptions.closeAll()
     vi.useRealTimers()
   })
 
-  const accept = () => subscriptions.answered("bob", stream.streamKey, asked.at(-1)!.subNonce, undefined)
+  const publish = async (...streams: RemoteStream[]) => {
+    subscriptions.update(bob, [track(streams)])
+    await settle()
+  }
+  const only = () => subscriptions.all[0]!
+  const answer = (of: RemoteStream, refused?: string) => {
+    const request = asked.findLast(({ streamId }) => streamId === of.streamId)!
+    subscriptions.answered("bob", of.streamKey, request.subNonce, refused)
+    return settle()
+  }
+  const picture = (of: RemoteStream) => {
+    subscriptions.pictureCame(of.streamKey)
+    return settle()
+  }
+  const received = () => asked.map(({ streamId }) => streamId[0])
+  const left = () => sent.flatMap((message) => (message.t === "av.unsubscribe" ? [message.streamId[0]] : []))
 
-  it("installs the key for the link that carries the request, before the request goes out", () => {
-    expect(asked).toMatchObject([{ from: "bob", link: "link-1" }])
-    expect(sent).toMatchObject([{ t: "av.subscribe", subNonce: asked[0]!.subNonce }])
+  describe("one stream", () => {
+    beforeEach(() => publish(cam))
+
+    it("installs the key for the link that carries the request, before the request goes out", () => {
+      expect(asked).toMatchObject([{ from: "bob", link: "link-1" }])
+      expect(sent).toMatchObject([{ t: "av.subscribe", subNonce: asked[0]!.subNonce }])
+    })
+
+    it("asks again with a fresh key when no answer comes, and after a refusal", async () => {
+      await vi.advanceTimersByTimeAsync(2_500)
+      expect(asked).toHaveLength(2)
+      expect(asked[1]!.subNonce).not.toEqual(asked[0]!.subNonce)
+      // The answer to a request that was given up says nothing about the new one.
+      subscriptions.answered("bob", cam.streamKey, asked[0]!.subNonce, undefined)
+      await vi.advanceTimersByTimeAsync(1_900)
+      expect(asked).toHaveLength(2)
+      await answer(cam, "StreamNotFound")
+      await vi.advanceTimersByTimeAsync(1_000)
+      expect(asked).toHaveLength(3)
+    })
+
+    it("is patient with a silent sender, ever more", async () => {
+      await answer(cam)
+      subscriptions.silent(cam.streamKey, 4_000)
+      expect(asked).toHaveLength(1)
+      subscriptions.silent(cam.streamKey, 5_500)
+      await settle()
+      expect(asked).toHaveLength(2)
+      await answer(cam)
+      subscriptions.silent(cam.streamKey, 7_500)
+      await settle()
+      expect(asked).toHaveLength(2)
+      subscriptions.silent(cam.streamKey, 11_000)
+      await settle()
+      expect(asked).toHaveLength(3)
+    })
+
+    it("waits while there is no direct link and asks on the new one", async () => {
+      subscriptions.linkLost("bob")
+      link = undefined
+      subscriptions.ask(cam.streamKey)
+      expect(asked).toHaveLength(1)
+      link = "link-2"
+      subscriptions.linkReady("bob")
+      await settle()
+      expect(asked.at(-1)).toMatchObject({ link: "link-2" })
+    })
+
+    it("ends what the member no longer publishes, and what belongs to a member that left", () => {
+      subscriptions.update(bob, [])
+      expect(ended).toHaveLength(1)
+      expect(sent.at(-1)).toMatchObject({ t: "av.unsubscribe" })
+      expect(subscriptions.all).toHaveLength(0)
+    })
+
+    it("keeps the track when the publisher goes on in another codec", async () => {
+      await answer(cam)
+      await picture(cam)
+      const vp8 = stream(8, { codec: "vp8", codecId: 255 })
+      await publish(vp8)
+      expect(outputs).toEqual(["open 7", "instead 8"])
+      expect(left()).toEqual([])
+      await picture(vp8)
+      expect(outputs.at(-1)).toBe("remove 7")
+      expect(ended).toEqual([])
+      expect(layers.at(-1)).toMatchObject({ codec: "vp8", reason: "best" })
+    })
+
+    it("ends cleanly in the middle of a change", async () => {
+      await publish(stream(8, { codec: "vp8" }))
+      subscriptions.forget("bob")
+      await picture(stream(8))
+      expect(ended).toHaveLength(1)
+      expect(bob.subscriptions).toHaveLength(0)
+    })
   })
 
-  it("asks again with a fresh key when no answer comes, and after a refusal", async () => {
-    await vi.advanceTimersByTimeAsync(2_500)
-    expect(asked).toHaveLength(2)
-    expect(asked[1]!.subNonce).not.toEqual(asked[0]!.subNonce)
-    subscriptions.answered("bob", stream.streamKey, asked[0]!.subNonce, undefined)
-    expect(subscriptions.all[0]!.accepted).toBe(false)
-    subscriptions.answered("bob", stream.streamKey, asked[1]!.subNonce, "StreamNotFound")
-    await vi.advanceTimersByTimeAsync(1_000)
-    expect(asked).toHaveLength(3)
+  describe("rungs", () => {
+    beforeEach(async () => {
+      await publish(small, middle, large)
+      await answer(large)
+      await picture(large)
+    })
+
+    it("takes the largest by default, and no other", () => {
+      expect(received()).toEqual([3])
+      expect(only().layer).toMatchObject({ spatial: 2, spatialLayers: 3, width: 1280, reason: "best" })
+    })
+
+    it("changes when the new rung shows a picture, not before", async () => {
+      only().setDisplaySize({ width: 200, height: 120 })
+      await settle()
+      expect(received()).toEqual([3, 1])
+      expect(left()).toEqual([])
+      expect(only().layer?.spatial).toBe(2)
+      await picture(small)
+      expect(left()).toEqual([3])
+      expect(outputs).toEqual(["open 3", "instead 1", "remove 3"])
+      expect(layers.at(-1)).toMatchObject({ spatial: 0, reason: "size", width: 320 })
+    })
+
+    it("drops a rung on its way when the wish changes back", async () => {
+      only().setDisplaySize({ width: 200, height: 120 })
+      await settle()
+      only().setDisplaySize(undefined)
+      await settle()
+      expect(left()).toEqual([1])
+      expect(outputs.at(-1)).toBe("remove 1")
+      expect(layers).toHaveLength(1)
+    })
+
+    it("goes down where the publisher says that it does not fit, and tries again later", async () => {
+      await answer(large, "CapacityExceeded")
+      expect(received()).toEqual([3, 2])
+      expect(left()).toEqual([])
+      await picture(middle)
+      expect(only().layer).toMatchObject({ spatial: 1, reason: "network" })
+      expect(left()).toEqual([3])
+      await answer(middle)
+      await vi.advanceTimersByTimeAsync(10_100)
+      expect(received()).toEqual([3, 2, 3])
+      // It shows nothing: the smaller one stays, and the next attempt is further away.
+      await answer(large)
+      await vi.advanceTimersByTimeAsync(8_100)
+      expect(left()).toEqual([3, 3])
+      expect(only().layer).toMatchObject({ spatial: 1, reason: "network" })
+      await vi.advanceTimersByTimeAsync(15_000)
+      expect(received()).toEqual([3, 2, 3])
+      await vi.advanceTimersByTimeAsync(6_000)
+      expect(received()).toEqual([3, 2, 3, 3])
+    })
+
+    it("stays at a pinned rung whatever the publisher says", async () => {
+      only().pinLayer(2)
+      await answer(large, "CapacityExceeded")
+      await vi.advanceTimersByTimeAsync(1_000)
+      expect(received()).toEqual([3])
+      expect(only().layer).toMatchObject({ spatial: 2, reason: "pinned" })
+      only().pinLayer(0)
+      await settle()
+      await picture(small)
+      expect(only().layer).toMatchObject({ spatial: 0, reason: "pinned" })
+    })
+
+    it("receives nothing while hidden, and keeps the track", async () => {
+      only().setDisplaySize("hidden")
+      await settle()
+      expect(left()).toEqual([3])
+      expect(outputs).toEqual(["open 3"])
+      expect(only().layer).toMatchObject({ spatial: undefined, reason: "hidden" })
+      await vi.advanceTimersByTimeAsync(60_000)
+      expect(asked).toHaveLength(1)
+      only().setDisplaySize({ width: 1280, height: 720 })
+      await settle()
+      expect(received()).toEqual([3, 3])
+      expect(ended).toEqual([])
+    })
+
+    it("heeds the cap of a policy and sends it on", async () => {
+      only().setPolicy({ maxSpatial: 1, maxTemporal: 0, maxQuality: 255 })
+      await settle()
+      await picture(middle)
+      expect(only().layer).toMatchObject({ spatial: 1, reason: "policy" })
+      expect(sent.filter(({ t }) => t === "av.subscribe").at(-1)).toMatchObject({ policy: { maxTemporal: 0 } })
+    })
+
+    it("takes another rung when no decoder takes this one", async () => {
+      unshowable = [small.streamKey]
+      only().pinLayer(0)
+      await settle()
+      expect(warnings).toEqual(["MediaUnsupported"])
+      await picture(middle)
+      expect(only().layer?.spatial).toBe(1)
+    })
   })
 
-  it("is patient with a silent sender, ever more", async () => {
-    accept()
-    subscriptions.silent(stream.streamKey, 4_000)
-    expect(asked).toHaveLength(1)
-    subscriptions.silent(stream.streamKey, 5_500)
-    await settle()
-    expect(asked).toHaveLength(2)
-    accept()
-    subscriptions.silent(stream.streamKey, 7_500)
-    await settle()
-    expect(asked).toHaveLength(2)
-    subscriptions.silent(stream.streamKey, 11_000)
-    await settle()
-    expect(asked).toHaveLength(3)
+  describe("descriptions", () => {
+    const even = stream(4, { description: 0, codecId: 3 })
+    const odd = stream(5, { description: 1, codecId: 3 })
+    beforeEach(async () => {
+      await publish(even, odd)
+      for (const each of [even, odd]) {
+        await answer(each)
+        await picture(each)
+      }
+    })
+
+    it("receives all on one track", () => {
+      expect(outputs).toEqual(["open 4", "beside 5"])
+      expect(received()).toEqual([4, 5])
+      expect(only().layer).toMatchObject({ descriptions: [0, 1], reason: "best" })
+    })
+
+    it("lets go of either and takes it back", async () => {
+      only().setDescriptions([1])
+      await settle()
+      expect(left()).toEqual([4])
+      expect(only().layer).toMatchObject({ descriptions: [1], reason: "policy" })
+      only().setDescriptions([0])
+      await settle()
+      // The odd one goes on until the even one shows something.
+      expect(left()).toEqual([4])
+      await picture(even)
+      expect(left()).toEqual([4, 5])
+      only().setDescriptions(undefined)
+      await settle()
+      await picture(odd)
+      expect(only().layer).toMatchObject({ descriptions: [0, 1], reason: "best" })
+    })
   })
 
-  it("waits while there is no direct link and asks on the new one", async () => {
-    subscriptions.linkLost("bob")
-    link = undefined
-    subscriptions.ask(stream.streamKey)
-    expect(asked).toHaveLength(1)
-    link = "link-2"
-    subscriptions.linkReady("bob")
-    await settle()
-    expect(asked.at(-1)).toMatchObject({ link: "link-2" })
+  describe("codecs", () => {
+    const vp8 = stream(9, { codec: "vp8" })
+
+    it("takes the best it can show", async () => {
+      decodes = ["vp8"]
+      await publish(cam, vp8)
+      expect(received()).toEqual([9])
+      decodes = ["av1", "vp8"]
+      subscriptions.decodesChanged()
+      await settle()
+      await picture(cam)
+      expect(left()).toEqual([9])
+    })
+
+    it("waits for the publisher to send something it can show, and says so when nothing comes", async () => {
+      decodes = ["vp8"]
+      await publish(cam)
+      expect(asked).toEqual([])
+      await vi.advanceTimersByTimeAsync(4_000)
+      expect(warnings).toEqual([])
+      await vi.advanceTimersByTimeAsync(60_000)
+      expect(warnings).toEqual(["MediaUnsupported"])
+      await publish(cam, vp8)
+      expect(received()).toEqual([9])
+    })
   })
 
-  it("ends what the member no longer publishes, and what belongs to a member that left", () => {
-    subscriptions.update(bob, [])
+  it("makes a new track of sound that changes its stream", async () => {
+    const sound = (number: number) =>
+      track([stream(number, { kind: "audio", codec: "opus" })], { label: "mic", kind: "audio", source: "microphone" })
+    subscriptions.update(bob, [sound(10)])
+    await settle()
+    subscriptions.update(bob, [sound(11)])
+    await settle()
     expect(ended).toHaveLength(1)
-    expect(sent.at(-1)).toMatchObject({ t: "av.unsubscribe" })
-    expect(subscriptions.all).toHaveLength(0)
+    expect(received()).toEqual([10, 11])
   })
 })

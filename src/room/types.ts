@@ -1,6 +1,12 @@
 /** The public shapes of the SDK: options, events and statistics. Everything an application needs to know by type. */
+
+import type { VideoCodecName } from "../media/video-codecs.ts"
 import type { AvError, ErrorCode } from "../wire/errors.ts"
 import type { ReceiverLayerPolicy } from "../wire/types.ts"
+import type { ReconnectBudget } from "./link-care.ts"
+import type { Simulation } from "./simulate.ts"
+
+export type { ReconnectBudget, Simulation }
 
 /** Where the workers of the library are loaded from; only needed under a strict Content-Security-Policy. */
 export interface WorkerUrls {
@@ -29,22 +35,54 @@ export interface JoinOptions {
   /** Required for a room without an invitation secret; without it such a URL is refused with `InvitationInvalid`. */
   open?: boolean
   workers?: WorkerUrls
+  /** Video codecs this page says it can show; the others send nothing else to it. Default: what the browser says it can decode. */
+  videoCodecs?: readonly VideoCodecName[]
   /** Number of video lanes per link, 1..8. Default 2. */
   videoLanes?: number
+  /**
+   * Smaller defaults for cameras sent and received: `auto` (default) follows the browser's data saver and a battery that is nearly
+   * empty; `true` and `false` decide for it. What `publish` and `setPolicy` are told always wins.
+   */
+  saving?: "auto" | boolean
   /** `true`: never transfer data channels to the worker; the page forwards buffers. For tests and old browsers. */
   forwardMedia?: boolean
+  /** How long a broken connection is tried, and how often. Missing members have their defaults. */
+  reconnect?: Partial<ReconnectBudget>
 }
 
-export type RoomState = "joining" | "connected" | "reconnecting" | "left"
-export type ConnectionState = "connecting" | "connected" | "lost"
+/** The person asked the browser to save data; the battery is nearly empty and no charger is there; or nothing is saved. */
+export type SavingReason = "none" | "data" | "battery"
+
+/** `reconnecting`: nobody can be reached at the moment, and it is being tried. `offline`: this machine says it has no network. */
+export type RoomState = "joining" | "connected" | "reconnecting" | "offline" | "left"
+/**
+ * `connecting`: not reached yet. `direct`: a link of our own. `routed`: only messages get through, no sound or picture.
+ * `reconnecting`: the link broke and is being repaired. `lost`: the room has not heard of them for seconds.
+ */
+export type ConnectionState = "connecting" | "direct" | "routed" | "reconnecting" | "lost"
 export type TrackKind = "audio" | "video"
 export type TrackSource = "camera" | "microphone" | "screen" | "other"
 
+/**
+ * How a picture is sent. `layers`: in up to three sizes, each encoded only while somebody wants it. `single`: in one size.
+ * `descriptions`: as two streams of every second picture each; either alone plays on at half the frame rate.
+ */
+export type PublishMode = "layers" | "single" | "descriptions"
+
 export interface PublishOptions {
   source?: TrackSource
-  /** Upper bound for the encoder, in bits per second. Defaults: video 700 000, audio 32 000. */
+  /** Video only. Default `layers`, for screens `single`. */
+  mode?: PublishMode
+  /**
+   * What the picture shows: `motion` keeps the frame rate when bits or time run short, `detail` and `text` keep the pixels. Default:
+   * the `contentHint` of the track, else `text` for screens and `motion` for everything else.
+   */
+  contentHint?: "motion" | "detail" | "text"
+  /** Codecs that may be used. Default: AV1, VP9, VP8, H.264, the first that is fast enough here and that the others can show. */
+  codecs?: readonly VideoCodecName[]
+  /** Upper bound for the encoder, in bits per second. Defaults: video 700 000, screen 1 500 000, audio 32 000. */
   maxBitrate?: number
-  /** Frames per second for video. Default: what the track says, at most 30. */
+  /** Frames per second for video. Default: what the track says, at most 30; for `detail` and `text` at most 15. */
   frameRate?: number
   signal?: AbortSignal
 }
@@ -63,6 +101,28 @@ export interface Publication {
   unpublish(): Promise<void>
 }
 
+/**
+ * Why a picture is received as it is. `best`: nothing holds it back. `policy`, `pinned`, `size`, `hidden`: the application asked for
+ * it. `network`: the path from the publisher does not carry more now; it is tried again.
+ */
+export type LayerReason = "best" | "policy" | "pinned" | "size" | "hidden" | "network"
+
+/** What this page receives of a video track. */
+export interface LayerInfo {
+  /** Number of the rung, 0 the smallest; undefined while nothing is received. */
+  spatial: number | undefined
+  /** How many sizes the publisher offers. */
+  spatialLayers: number
+  /** Size in pixels, as the publisher announced it. */
+  width: number
+  height: number
+  /** WebCodecs string. */
+  codec: string
+  /** Numbers of the descriptions received, where there are several. */
+  descriptions?: readonly number[]
+  reason: LayerReason
+}
+
 /** One remote track that this page receives. */
 export interface Subscription {
   readonly id: string
@@ -72,7 +132,19 @@ export interface Subscription {
   /** A real MediaStreamTrack; attach it to an element or feed it to Web Audio. */
   readonly track: MediaStreamTrack
   readonly muted: boolean
+  /** What is received now and why; undefined for sound and before the first picture. */
+  readonly layer: LayerInfo | undefined
+  /** Upper bounds: `maxSpatial` for the size, `maxTemporal` for the frame rate (0 halves it), `maxQuality` for repair symbols. */
   setPolicy(policy: ReceiverLayerPolicy): void
+  /** Takes exactly this rung (or the next smaller one that exists), whatever the path says; `undefined` lets go of it. */
+  pinLayer(spatial: number | undefined): void
+  /**
+   * How large the picture is shown, in pixels of the screen: the smallest rung that fills it is received, and nothing at all for
+   * `"hidden"`. `undefined` (the start) asks for the largest.
+   */
+  setDisplaySize(size: { width: number; height: number } | "hidden" | undefined): void
+  /** Which of several descriptions to receive, by number; `undefined` (the start): all. Does nothing for other streams. */
+  setDescriptions(numbers: readonly number[] | undefined): void
   /** How loud this sound is here: 1 as it came, 0 silent, at most 2. Does nothing for video. */
   setVolume(volume: number): void
 }
@@ -87,6 +159,11 @@ export interface Participant {
   /** Audio level 0..1 of the last moment. */
   readonly audioLevel: number
   readonly subscriptions: readonly Subscription[]
+  /**
+   * How well this participant is seen and heard here; of the local one, how well the others can be served. The worst of its
+   * streams; undefined while there is none to judge.
+   */
+  readonly quality: Quality | undefined
   /** How loud this participant is here, 0..2; 1 unless changed. */
   readonly volume: number
   /** Sets the volume of everything this participant sends now and later. */
@@ -110,11 +187,17 @@ export type RoomEvents = {
   participantJoined: { participant: Participant }
   participantLeft: { participant: Participant; reason: "left" | "gone" | "removed" }
   participantUpdated: { participant: Participant }
+  /** A participant is reached in another way, or not at all; `reason` is a word for logs: `silence`, `ice-failed`, `goaway` … */
+  connection: { participant: Participant; connection: ConnectionState; reason: string }
   /** A remote track is ready to be attached. */
   track: { participant: Participant; subscription: Subscription; track: MediaStreamTrack }
   trackEnded: { participant: Participant; subscription: Subscription }
   muted: { participant: Participant; subscription: Subscription; muted: boolean }
+  /** A video track is received in another size, codec or set of descriptions than before, or for another reason. */
+  layer: { participant: Participant; subscription: Subscription; layer: LayerInfo }
   speaking: { participant: Participant; speaking: boolean }
+  /** The quality of a participant reached another level, or has another reason. Also for the local one. */
+  qualityChanged: { participant: Participant; quality: Quality }
   /** The person here talks while this publication is muted; told once per stretch of talking. Nothing of it is sent. */
   speakingWhileMuted: { publication: Publication }
   message: ChatMessage
@@ -122,14 +205,43 @@ export type RoomEvents = {
   /** The group moved to a new key. */
   epoch: { epoch: bigint; members: number }
   /** The rendezvous server was lost or found again; the call goes on either way. */
-  server: { connected: boolean }
+  server: { connected: boolean; reason: string }
   /** The browser blocked sound; call `room.startAudio()` from a click. */
   audioBlocked: Record<string, never>
-  /** The device behind a publication went away; the publication waits for `replaceTrack`. */
+  /** Sound runs (again) after `audioBlocked`. */
+  audioStarted: Record<string, never>
+  /** Sharing was stopped in the browser's own bar: these publications (picture, and sound if there was any) have ended. */
+  shareEnded: { publications: readonly Publication[] }
+  /** The device behind a publication went away; the publication waits for `replaceTrack`. Not for screens: see `shareEnded`. */
   deviceLost: { publication: Publication }
   /** Something that did not end the call, with a sentence for a person in `message`. */
   warning: { error: AvError; message: string }
   left: { reason: LeaveReason; error?: AvError }
+}
+
+/** Whom to blame: the way between the browsers, a machine that is too slow, or the camera or page that gives too little. */
+export type QualityReason = "network" | "cpu" | "source" | "none"
+/** `lost`: nothing has come for seconds. */
+export type QualityLevel = "good" | "fair" | "poor" | "lost"
+
+/** A score as people give it to a call, smoothed: it falls at once and rises slowly. */
+export interface Quality {
+  /** 5 excellent, 4 good, 3 fair, 2 poor, 1 bad, 0 nothing comes. One decimal. */
+  score: number
+  /** The score in words that do not flicker. */
+  level: QualityLevel
+  /** What costs most; `none` while nothing is worth a word. */
+  reason: QualityReason
+}
+
+export type FreezeCause = "network" | "cpu" | "source" | "hidden"
+
+/** Times at which a picture stood still: more than 200 ms, and more than three times its usual interval. Pauses by mute do not count. */
+export interface FreezeStats {
+  count: number
+  totalMs: number
+  /** How many of them for which reason; `hidden`: while nobody could see this page. */
+  causes: Record<FreezeCause, number>
 }
 
 export interface LaneStats {
@@ -215,6 +327,11 @@ export interface SendStreamStats {
   kind: TrackKind
   codec: string
   subscribers: string[]
+  /** Number of the rung (D-37), 0 the smallest; and of the description, where there are several. Video only. */
+  spatial?: number
+  description?: number
+  /** Whether it is encoded now: somebody wants it. */
+  active: boolean
   frames: number
   keyframes: number
   encodedBytes: number
@@ -226,7 +343,11 @@ export interface SendStreamStats {
   encodeMs?: number
   /** What the links allow the encoder to make, bit/s; absent before the first video subscriber. */
   targetBitrate?: number
+  /** Video only: what the encoder is configured with now. */
+  settings?: { frameRate: number; bitrate: number; contentHint: string }
   droppedFrames: number
+  /** Absent while nobody receives it, while it is muted, and in its first seconds. */
+  quality?: Quality
 }
 
 export interface ReceiveStreamStats {
@@ -247,6 +368,11 @@ export interface ReceiveStreamStats {
   within100: number
   within150: number
   within250: number
+  /**
+   * Frames by the time from capture to completion here, in steps of 10 ms up to 500 and the rest. Includes the difference of the two
+   * clocks: true for two pages on one machine.
+   */
+  transit: readonly number[]
   /** Frames received but not fed to the decoder because a reference was missing. */
   skippedFrames: number
   decodedFrames: number
@@ -260,7 +386,26 @@ export interface ReceiveStreamStats {
   bufferMs: number
   /** Longest gap between two rendered frames (video) or concealed samples in ms (audio) since the start. */
   longestGapMs: number
+  /** Absent while it is muted, and in its first seconds. */
+  quality?: Quality
+  /** Video only. */
+  freezes?: FreezeStats
+  /** Video only: time to decode one picture, the slow ones counting most; ms. */
+  decodeMs?: number
+  /** Audio only: milliseconds made up or silent where sound was due. */
+  concealedMs?: number
+  /** Audio only: lost packets whose sound came back from a copy in the next one. */
+  recoveredFrames?: number
+  /** Video only, with sound beside it: picture shown minus sound heard, ms of capture time. */
+  avOffsetMs?: number
+  /** Pictures shown a second. */
+  frameRate?: number
+  /** `spatial`: number of the rung, 0 the smallest. */
   layer?: { spatial: number; temporal: number }
+  /** Video only: why this rung. */
+  layerReason?: LayerReason
+  /** Number of the description, where there are several. */
+  description?: number
   width?: number
   height?: number
 }
@@ -299,6 +444,8 @@ export interface Room extends AsyncDisposable {
   /** Everybody else, by id. */
   readonly participants: ReadonlyMap<string, Participant>
   readonly publications: readonly Publication[]
+  /** Why defaults are smaller than usual now, see {@link JoinOptions.saving}. */
+  readonly saving: SavingReason
   /** Whether this page may remove others: it founded the room, or the invitation names it as root. */
   readonly isHost: boolean
   on<K extends keyof RoomEvents>(event: K, handler: (value: RoomEvents[K]) => void): () => void
@@ -310,8 +457,20 @@ export interface Room extends AsyncDisposable {
   /** Removes a participant; only the room's host may. Rejects with `NotAllowed`. */
   remove(participant: Participant | string): Promise<void>
   stats(): Promise<RoomStats>
+  /**
+   * Everything a bug report needs, as text to copy: figures, states and what happened lately. No names, no room name, no keys, no
+   * content; ids are shortened.
+   */
+  diagnostics(): Promise<string>
   /** Call from a click after `audioBlocked`. */
   startAudio(): Promise<void>
+  /**
+   * Makes something fail, for tests: `kill-parent` ends a link without a word, `drop-rendezvous` cuts the server's socket,
+   * `change-network` gives every link new addresses as after a move to another network, `lose-lane` closes a video lane, `sleep`
+   * lets the page stand still for 5 s, `full-rejoin` forgets the group and joins again. Throws `UsageError` for anything else, and
+   * when there is nothing that could fail.
+   */
+  simulate(kind: Simulation): void
   /** Idempotent; resolves when everything is closed. */
   leave(): Promise<void>
 }
@@ -323,4 +482,4 @@ export interface Invitation {
   fragment: string
 }
 
-export type { AvError, ErrorCode }
+export type { AvError, ErrorCode, VideoCodecName }

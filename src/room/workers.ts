@@ -6,6 +6,7 @@ import type { PublishApi } from "../pipeline/publish/types.ts"
 import type { ReceiveApi } from "../pipeline/receive/types.ts"
 import { AvError } from "../wire/errors.ts"
 import type { WorkerUrls } from "./types.ts"
+import { type WorkerEndpoint, workerEndpoint } from "./worker-endpoint.ts"
 import { startWorker, type WorkerName } from "./worker-source.ts"
 
 /** The workers as the page calls them. */
@@ -22,17 +23,16 @@ export interface RoomWorkers {
 
 /** Starts the workers and connects them. `onFailure` is called at most once, when one of them breaks later. */
 export function startWorkers(urls: WorkerUrls, onFailure: (error: AvError) => void): RoomWorkers {
-  const running: Worker[] = []
+  const running: WorkerEndpoint[] = []
   let failed = false
-  const start = (name: WorkerName): Worker => {
-    const worker = startWorker(name, urls)
-    running.push(worker)
-    worker.addEventListener("error", (event) => {
+  const start = (name: WorkerName): WorkerEndpoint => {
+    const endpoint = workerEndpoint(startWorker(name, urls), (event) => {
       if (failed) return
       failed = true
       onFailure(new AvError("WorkerFailed", { worker: name, reason: event.message ?? "could not be loaded" }))
     })
-    return worker
+    running.push(endpoint)
+    return endpoint
   }
   const mesh = Comlink.wrap<MeshApi>(start("mesh"))
   const keys = Comlink.wrap<KeysApi>(start("keys"))
@@ -63,7 +63,7 @@ export function startWorkers(urls: WorkerUrls, onFailure: (error: AvError) => vo
     close() {
       failed = true
       for (const port of Object.values(events)) port.close()
-      for (const worker of running) worker.terminate()
+      for (const worker of running) worker.end()
     },
   }
 }

@@ -7,7 +7,8 @@ import { parseJson } from "./json-text.ts"
 import { orderShape } from "./room-order.ts"
 import type { Bytes } from "./types.ts"
 
-const MAX_LENGTH = 8_192
+/** Longest authenticated data of a commit, bytes. */
+export const MAX_REASONS_LENGTH = 8_192
 /** More entries do not fit into 8 KiB. */
 const MAX_REASONS = 512
 
@@ -38,6 +39,11 @@ export function encodeCommitReasons(reasons: CommitReason[]): Bytes {
   return bytes
 }
 
+/** Bytes that one reason takes in {@link encodeCommitReasons}, with the comma before the next one. */
+export function commitReasonLength(reason: CommitReason): number {
+  return utf8Encode(JSON.stringify(reasonEntry.write(reason))).length + 1
+}
+
 /**
  * Reads authenticated data. Only its form is judged: whether the entries match the commit's Removes and whether orders are
  * valid is for the group's rules.
@@ -45,7 +51,7 @@ export function encodeCommitReasons(reasons: CommitReason[]): Bytes {
  */
 export function parseCommitReasons(bytes: Bytes): CommitReason[] {
   if (bytes.length === 0) return []
-  if (bytes.length > MAX_LENGTH) throw new AvError("CommitReasonInvalid", { got: bytes.length, max: MAX_LENGTH })
+  if (bytes.length > MAX_REASONS_LENGTH) throw new AvError("CommitReasonInvalid", { got: bytes.length, max: MAX_REASONS_LENGTH })
   const json = parseJson(utf8Decode(bytes, "CommitReasonInvalid"), "CommitReasonInvalid")
   const decoded = isJsonObject(json) ? readShape(whyShape, json) : undefined
   if (decoded === undefined) throw new AvError("CommitReasonInvalid", { why: "members" })

@@ -30,6 +30,8 @@ export const MAX_STATE_LENGTH = 16_384
 export const MAX_STREAMS = 64
 const MAX_TRACKS = 64
 const MAX_LINKS = 256
+/** Kinds of video a member can name; there are not many. */
+const MAX_DECODES = 16
 const MAX_RTT_CLASS = 4_096
 
 export interface TrackState {
@@ -52,6 +54,8 @@ export interface ParticipantState {
   handMs?: U64
   /** Token chain that shows a right, e.g. to publish. */
   chain?: Bytes
+  /** Kinds of video this member can show, each by the first part of its WebCodecs string (`av01`, `vp8`); absent: not said. */
+  decodes?: string[]
   /** The application's own members. */
   app?: { [member: string]: Plain }
 }
@@ -62,6 +66,7 @@ const label = /* @__PURE__ */ textField(64)
 const kind = /* @__PURE__ */ oneOf("audio", "video")
 const source = /* @__PURE__ */ oneOf("camera", "microphone", "screen", "other")
 const chain = /* @__PURE__ */ bytesField(1, MAX_CHAIN_LENGTH)
+const decode = /* @__PURE__ */ textField(16)
 
 /**
  * Reads a state. Only its size, its version and the number of its streams can refuse it as a whole; any other part that is
@@ -102,6 +107,7 @@ export function encodeParticipantState(state: ParticipantState): Bytes {
   }
   if (state.handMs !== undefined) json.hand = u64Field.write(state.handMs)
   if (state.chain !== undefined) json.chain = chain.write(state.chain)
+  if (state.decodes !== undefined) json.decodes = state.decodes
   if (state.app !== undefined) json.app = state.app
   const bytes = utf8Encode(JSON.stringify(json))
   parseParticipantState(bytes)
@@ -139,6 +145,7 @@ function addOptional(state: ParticipantState, json: JsonObject): void {
   if (handMs !== undefined) state.handMs = handMs
   const shown = read(chain, json.chain)
   if (shown !== undefined) state.chain = shown
+  if (Array.isArray(json.decodes)) state.decodes = valid(decode, json.decodes.slice(0, MAX_DECODES))
   // Checked to be JSON already; a plain copy drops the lossless numbers, which mean nothing to an application.
   if (isJsonObject(json.app)) state.app = toPlain(json.app) as { [member: string]: Plain }
 }

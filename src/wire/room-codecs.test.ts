@@ -207,6 +207,7 @@ const state: ParticipantState = {
   relay: true,
   handMs: 5n,
   chain: fill(173, 4),
+  decodes: ["av01", "vp8"],
   app: { mood: [1, 2.5, { x: null }] },
 }
 
@@ -246,12 +247,14 @@ describe("participant state (RM-19)", () => {
       relay: "yes",
       hand: -1,
       chain: "?",
+      decodes: ["vp8", 7, "x".repeat(17), ...Array(40).fill("vp09")],
       app: 7,
     }
     const parsed = parseParticipantState(text(changed))
     expect(parsed.tracks).toEqual([...state.tracks, { label: "y", kind: "audio", source: "other", muted: false, streams: [] }])
     expect(parsed).toMatchObject({ name: "", links: state.links, relay: false })
     expect([parsed.handMs, parsed.chain, parsed.app]).toEqual([undefined, undefined, undefined])
+    expect(parsed.decodes).toEqual(["vp8", ...Array(13).fill("vp09")])
     const broken = { ...(json().tracks as { streams: object[] }[])[0]?.streams[0], seal_profile: 2 }
     const one = parseParticipantState(text({ version: 1, tracks: [{ label: "cam", kind: "video", streams: [broken] }] }))
     expect(one.tracks[0]?.streams).toEqual([])

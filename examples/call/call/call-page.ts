@@ -47,6 +47,7 @@ export function createCallPage({ room, address, devices }: CallOptions): CallPag
     scope,
     onChange: () => update(),
     onProblem: (error) => say(describeError(error), "problem"),
+    onNews: (words) => say(words),
   })
   const unlock = h(
     "button",
@@ -58,10 +59,13 @@ export function createCallPage({ room, address, devices }: CallOptions): CallPag
     unlock.hidden = false
   }
   const startSound = async () => {
+    if (unlock.hidden) return
     unlock.hidden = true
-    await room.startAudio().catch(() => undefined)
     stage.playAll()
+    await room.startAudio().catch(() => undefined)
   }
+  // Any gesture is the one the browser waits for.
+  for (const gesture of ["pointerup", "keydown"]) scope.listen(document, gesture, () => void startSound())
   const stage = new Stage({ room, scope, onBlocked: soundBlocked })
   void stage.setSpeaker(loadPreferences().speaker)
   const invite = () => void offerInvitation(link, room.name, say)
@@ -123,7 +127,8 @@ export function createCallPage({ room, address, devices }: CallOptions): CallPag
     const picture = media.track("camera")
     if (picture !== undefined) stage.self.attach(picture)
     const speaking = room.local.speaking && microphone
-    stage.self.update({ name: room.local.name, pictureOn: camera, soundOn: microphone, speaking, connection: "" })
+    const { name, quality } = room.local
+    stage.self.update({ name, pictureOn: camera, soundOn: microphone, speaking, connection: "", quality })
     if (room.participants.size > 0) inviteCard.remove()
     else if (!inviteCard.isConnected) stage.grid.append(inviteCard)
     controls.update({ microphone, camera, sharing: media.sharing, panel, unread })
@@ -135,7 +140,15 @@ export function createCallPage({ room, address, devices }: CallOptions): CallPag
 
   for (const event of ["state", "epoch", "participantUpdated"] as const) scope.add(room.on(event, update))
   scope.add(room.on("speaking", ({ participant }) => participant.isLocal && update()))
+  scope.add(room.on("qualityChanged", ({ participant }) => participant.isLocal && update()))
   scope.add(room.on("audioBlocked", soundBlocked))
+  scope.add(room.on("audioStarted", () => void startSound()))
+  scope.add(
+    room.on("speakingWhileMuted", ({ publication }) => {
+      if (publication.source === "microphone")
+        say("You are talking, but your microphone is off. Press M to turn it on.", "problem")
+    }),
+  )
   scope.add(room.on("warning", ({ message }) => say(message, "problem")))
   scope.add(
     room.on("server", ({ connected }) => {
@@ -182,7 +195,7 @@ export function createCallPage({ room, address, devices }: CallOptions): CallPag
   update()
   void devices.then(({ stream, problems }) => {
     for (const sentence of new Set(problems.map(describeError))) say(sentence, "problem")
-    return media.publish(stream)
+    return media.publish(stream, problems)
   })
   return { element: h("main", { class: "call" }, head, body, controls.element, menu), close: () => scope.close() }
 }
@@ -190,6 +203,7 @@ export function createCallPage({ room, address, devices }: CallOptions): CallPag
 function stateInWords(room: Room, server: boolean): string {
   if (room.state === "joining") return "Joining …"
   if (room.state === "reconnecting") return "Connection lost. Reconnecting …"
+  if (room.state === "offline") return "No network. The call goes on when it is back"
   if (room.state === "left") return "The call has ended"
   const others = room.participants.size
   const who =

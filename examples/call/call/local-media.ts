@@ -1,5 +1,15 @@
-/** This person's microphone, camera and shared screen during the call: on, off, another device. */
-import { openDevices, openScreen, type Publication, type Room } from "holomesh"
+/** This person's microphone, camera and shared screen during the call: on, off, another device, and what to say when one goes away. */
+import {
+  type AvError,
+  isAvError,
+  type KeptDevice,
+  keepDevice,
+  onPermissionChange,
+  openDevices,
+  openScreen,
+  type Publication,
+  type Room,
+} from "holomesh"
 import { loadPreferences, savePreferences } from "../preferences.ts"
 import type { Scope } from "../scope.ts"
 
@@ -12,11 +22,20 @@ export interface LocalMediaOptions {
   onChange: () => void
   /** A device could not be opened or stopped by itself. */
   onProblem: (error: unknown) => void
+  /** A device went or came: words for the person. */
+  onNews: (words: string) => void
+}
+
+interface Own {
+  publication: Publication
+  kept: KeptDevice | undefined
 }
 
 export class LocalMedia {
   readonly #options: LocalMediaOptions
-  readonly #published: Partial<Record<MediaKind, Publication>> = {}
+  readonly #own: Partial<Record<MediaKind, Own>> = {}
+  /** Refused devices that start by themselves once they are allowed. */
+  readonly #refused = new Set<MediaKind>()
   #screen: Publication[] = []
   /** One change after another: a double click must not open a device twice. */
   #queue: Promise<void> = Promise.resolve()
@@ -25,12 +44,21 @@ export class LocalMedia {
     this.#options = options
     const { room, scope } = options
     scope.add(() => this.#stopAll())
+    scope.add(room.on("deviceLost", () => options.onChange()))
+    // Stopped in the browser's own bar.
     scope.add(
-      room.on("deviceLost", ({ publication }) => {
-        if (this.#screen.includes(publication)) void this.stopSharing()
-        else void this.#replaceLost(publication)
+      room.on("shareEnded", ({ publications }) => {
+        this.#screen = this.#screen.filter((publication) => !publications.includes(publication))
+        options.onChange()
       }),
     )
+    for (const kind of ["camera", "microphone"] as const) {
+      scope.add(
+        onPermissionChange(kind, (state) => {
+          if (state === "granted" && this.#refused.delete(kind)) void this.toggleTo(kind, true)
+        }),
+      )
+    }
   }
 
   get sharing(): boolean {
@@ -38,36 +66,46 @@ export class LocalMedia {
   }
 
   isOn(kind: MediaKind): boolean {
-    const publication = this.#published[kind]
+    const publication = this.#own[kind]?.publication
     return publication !== undefined && !publication.muted && publication.track?.readyState === "live"
   }
 
   track(kind: MediaKind): MediaStreamTrack | undefined {
-    return this.#published[kind]?.track
+    return this.#own[kind]?.publication.track
   }
 
   /** Publishes what was opened before the call, or closes it when the call is over already. */
-  publish(stream: MediaStream): Promise<void> {
+  publish(stream: MediaStream, problems: readonly AvError[] = []): Promise<void> {
     this.#options.scope.add(() => {
       for (const track of stream.getTracks()) track.stop()
     })
+    for (const problem of problems) this.#noteRefusal(problem)
     return this.#inTurn(async () => {
       for (const track of stream.getTracks()) await this.#publishTrack(track.kind === "video" ? "camera" : "microphone", track)
     })
   }
 
   toggle(kind: MediaKind): Promise<void> {
-    return this.#inTurn(() => (this.isOn(kind) ? this.#turnOff(kind) : this.#turnOn(kind)))
+    return this.toggleTo(kind, !this.isOn(kind))
   }
 
-  turnOff(kind: MediaKind): Promise<void> {
-    return this.#inTurn(() => this.#turnOff(kind))
+  toggleTo(kind: MediaKind, on: boolean): Promise<void> {
+    return this.#inTurn(() => (on ? this.#turnOn(kind) : this.#turnOff(kind)))
   }
 
   /** Another device; turns it on when it was off. */
   choose(kind: MediaKind, device: string): Promise<void> {
     savePreferences({ [kind]: device })
-    return this.#inTurn(() => this.#turnOn(kind, device))
+    return this.#inTurn(async () => {
+      this.#own[kind]?.kept?.prefer(device)
+      await this.#turnOn(kind)
+    })
+  }
+
+  /** Whether a muted microphone is switched off. */
+  setReleaseMicrophone(release: boolean): void {
+    savePreferences({ releaseMicrophone: release })
+    this.#own.microphone?.kept?.setReleaseOnMute(release)
   }
 
   share(): Promise<void> {
@@ -75,8 +113,6 @@ export class LocalMedia {
     const opened = openScreen({ audio: true })
     return this.#inTurn(async () => {
       const stream = await opened
-      const [video] = stream.getVideoTracks()
-      video?.addEventListener("ended", () => void this.stopSharing(), { once: true })
       for (const track of stream.getTracks()) {
         this.#screen.push(...(await this.#options.room.publish(track, { source: "screen" })))
       }
@@ -93,55 +129,67 @@ export class LocalMedia {
   }
 
   async #turnOff(kind: MediaKind): Promise<void> {
-    const publication = this.#published[kind]
-    await publication?.mute()
-    // The camera's light goes off with the picture. The microphone stays open so that a word is not lost after unmuting.
-    if (kind === "camera") publication?.track?.stop()
+    const own = this.#own[kind]
+    await (own?.kept ?? own?.publication)?.mute()
   }
 
-  async #turnOn(kind: MediaKind, device?: string): Promise<void> {
-    const publication = this.#published[kind]
-    if (device === undefined && publication?.track?.readyState === "live") return publication.unmute()
-    const track = await this.#open(kind, device)
-    if (track === undefined) return
-    if (publication === undefined) return this.#publishTrack(kind, track)
-    const former = publication.track
-    await publication.replaceTrack(track)
-    former?.stop()
-    if (publication.muted) await publication.unmute()
-  }
-
-  async #open(kind: MediaKind, device?: string): Promise<MediaStreamTrack | undefined> {
+  async #turnOn(kind: MediaKind): Promise<void> {
+    const own = this.#own[kind]
+    if (own !== undefined) return (own.kept ?? own.publication).unmute()
     const remembered = loadPreferences()[kind]
-    const wanted = device ?? (remembered === false ? true : remembered)
-    const { stream, problems } = await openDevices({ [kind]: wanted })
+    const { stream, problems } = await openDevices({ [kind]: remembered === false ? true : remembered })
+    for (const problem of problems) this.#noteRefusal(problem)
     const [track] = stream.getTracks()
-    // A remembered device that is gone was replaced by the default one: not worth a word.
-    if (problems.length > 0 && (track === undefined || device !== undefined)) this.#options.onProblem(problems[0])
-    return track
+    if (track !== undefined) return this.#publishTrack(kind, track)
+    if (problems[0] !== undefined) this.#options.onProblem(problems[0])
   }
 
   async #publishTrack(kind: MediaKind, track: MediaStreamTrack): Promise<void> {
     const [publication] = await this.#options.room.publish(track, { source: kind })
-    if (publication !== undefined) this.#published[kind] = publication
+    if (publication === undefined) return
+    this.#refused.delete(kind)
+    this.#own[kind] = { publication, kept: this.#keep(kind, publication) }
   }
 
-  /** The device was unplugged: its place is taken by the default one, if there is one. */
-  async #replaceLost(publication: Publication): Promise<void> {
-    const kind = publication.kind === "video" ? "camera" : "microphone"
-    await this.#inTurn(async () => {
-      if (publication.muted) return
-      const track = await this.#open(kind)
-      if (track === undefined) await publication.mute()
-      else await publication.replaceTrack(track)
-    })
+  #keep(kind: MediaKind, publication: Publication): KeptDevice | undefined {
+    const { scope, onChange, onNews, onProblem } = this.#options
+    const remembered = loadPreferences()[kind]
+    try {
+      const kept = keepDevice(publication, {
+        ...(typeof remembered === "string" ? { preferred: remembered } : {}),
+        ...(kind === "microphone" ? { releaseOnMute: loadPreferences().releaseMicrophone } : {}),
+        onChange(track) {
+          onNews(`The ${kind} is now: ${track.label || "another device"}`)
+          onChange()
+        },
+        onLost() {
+          onNews(`Your ${kind} is gone. It goes on as soon as one is there again.`)
+          onChange()
+        },
+        onProblem,
+      })
+      scope.add(() => kept.close())
+      return kept
+    } catch {
+      // A page without access to devices has nothing to keep.
+      return undefined
+    }
+  }
+
+  #noteRefusal(problem: AvError): void {
+    if (problem.code !== "MediaPermission") return
+    const { kind } = problem.details
+    if (kind !== "audio") this.#refused.add("camera")
+    if (kind !== "video") this.#refused.add("microphone")
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
     this.#queue = this.#queue
       .then(work)
       .catch((error: unknown) => {
-        if (!this.#options.scope.closed) this.#options.onProblem(error)
+        if (this.#options.scope.closed) return
+        if (isAvError(error)) this.#noteRefusal(error)
+        this.#options.onProblem(error)
       })
       .then(() => {
         if (!this.#options.scope.closed) this.#options.onChange()
@@ -150,6 +198,7 @@ export class LocalMedia {
   }
 
   #stopAll(): void {
-    for (const publication of [...Object.values(this.#published), ...this.#screen]) publication.track?.stop()
+    const own = Object.values(this.#own).map(({ publication }) => publication)
+    for (const publication of [...own, ...this.#screen]) publication.track?.stop()
   }
 }

@@ -4,7 +4,7 @@ import { createDeviceSelects } from "../device-selects.ts"
 import { h } from "../dom.ts"
 import { type IconName, icon } from "../icons.ts"
 import { createLevelBar } from "../level-bar.ts"
-import { savePreferences } from "../preferences.ts"
+import { loadPreferences, savePreferences } from "../preferences.ts"
 import { Scope } from "../scope.ts"
 import type { LocalMedia } from "./local-media.ts"
 import { type ActionName, SHORTCUTS } from "./shortcuts.ts"
@@ -90,11 +90,27 @@ export function openSettings(room: Room, media: LocalMedia, onSpeaker: (id: stri
   const selects = createDeviceSelects({
     scope,
     current: (kind) => (media.isOn(kind) ? media.track(kind) : undefined),
-    choose: (kind, device) => void (device === false ? media.turnOff(kind) : media.choose(kind, device)).then(refresh),
+    choose: (kind, device) => void (device === false ? media.toggleTo(kind, false) : media.choose(kind, device)).then(refresh),
     chooseSpeaker: onSpeaker,
   })
+  const release = h("input", { type: "checkbox", class: "check" })
+  release.checked = loadPreferences().releaseMicrophone
+  release.addEventListener("change", () => media.setReleaseMicrophone(release.checked))
+  const releaseRow = h(
+    "label",
+    { class: "check-row" },
+    release,
+    h(
+      "span",
+      {},
+      "Switch the microphone off while muted",
+      h("small", {}, "Else it stays open, so that this page can tell you when you talk while muted."),
+    ),
+  )
   const label = h("label", {}, "Your name", name)
-  openDialog("Settings", [h("div", { class: "settings" }, label, problem, selects.element, level.element)], () => scope.close())
+  openDialog("Settings", [h("div", { class: "settings" }, label, problem, selects.element, level.element, releaseRow)], () =>
+    scope.close(),
+  )
   void refresh()
 }
 

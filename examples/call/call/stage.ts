@@ -1,5 +1,5 @@
 /** The tiles of a call: one for each person, one for each shared screen. Follows the room's events. */
-import type { Participant, Room, Subscription } from "holomesh"
+import { listDevices, onDeviceChange, type Participant, type Room, type Subscription } from "holomesh"
 import { h } from "../dom.ts"
 import type { Scope } from "../scope.ts"
 import { keepLaidOut } from "./grid.ts"
@@ -20,6 +20,8 @@ export class Stage {
   readonly #people = new Map<string, Tile>()
   readonly #shared = new Map<string, Tile>()
   readonly #options: StageOptions
+  /** Playing without sound because the browser wants a click. */
+  readonly #silenced = new Set<Tile>()
   #speaker = ""
 
   constructor(options: StageOptions) {
@@ -31,10 +33,16 @@ export class Stage {
     this.element.append(this.#screens, place)
     scope.add(keepLaidOut(place, this.#grid))
     scope.add(() => this.#close())
+    try {
+      scope.add(onDeviceChange(() => void this.setSpeaker(this.#speaker)))
+    } catch {
+      // Without access to devices there is nothing to watch.
+    }
     scope.add(room.on("participantJoined", ({ participant }) => this.#update(participant)))
     scope.add(room.on("participantUpdated", ({ participant }) => this.#update(participant)))
     scope.add(room.on("muted", ({ participant }) => this.#update(participant)))
     scope.add(room.on("speaking", ({ participant }) => this.#update(participant)))
+    scope.add(room.on("qualityChanged", ({ participant }) => this.#update(participant)))
     scope.add(room.on("participantLeft", ({ participant }) => this.#remove(participant)))
     scope.add(room.on("track", ({ subscription }) => this.#attach(subscription)))
     scope.add(room.on("trackEnded", ({ subscription }) => this.#detach(subscription)))
@@ -55,8 +63,10 @@ export class Stage {
     await Promise.all([...this.#people.values(), ...this.#shared.values()].map((tile) => this.#direct(tile)))
   }
 
-  /** Tries again what a browser refused before the first click. */
+  /** Tries again, with sound, what a browser refused before the first click. */
   playAll(): void {
+    for (const tile of this.#silenced) tile.video.muted = false
+    this.#silenced.clear()
     for (const tile of [...this.#people.values(), ...this.#shared.values()]) this.#play(tile)
   }
 
@@ -64,7 +74,7 @@ export class Stage {
     if (participant.isLocal) return
     this.#tileOf(participant).update(remoteTileState(participant))
     const screen = this.#shared.get(participant.id)
-    screen?.update({ ...remoteTileState(participant), pictureOn: true, speaking: false, connection: "" })
+    screen?.update({ ...remoteTileState(participant), pictureOn: true, speaking: false, connection: "", quality: undefined })
   }
 
   #attach(subscription: Subscription): void {
@@ -89,7 +99,9 @@ export class Stage {
   }
 
   #remove(participant: Participant): void {
-    this.#people.get(participant.id)?.close()
+    const tile = this.#people.get(participant.id)
+    if (tile !== undefined) this.#silenced.delete(tile)
+    tile?.close()
     this.#people.delete(participant.id)
     this.#removeScreen(participant.id)
   }
@@ -118,7 +130,9 @@ export class Stage {
   }
 
   #removeScreen(id: string): void {
-    this.#shared.get(id)?.close()
+    const tile = this.#shared.get(id)
+    if (tile !== undefined) this.#silenced.delete(tile)
+    tile?.close()
     this.#shared.delete(id)
     this.#showScreens()
   }
@@ -129,14 +143,25 @@ export class Stage {
   }
 
   #play(tile: Tile): void {
-    tile.video.play().catch((error: unknown) => {
-      if (error instanceof DOMException && error.name === "NotAllowedError") this.#options.onBlocked()
+    void tile.play().then((refused) => {
+      if (!refused) return
+      this.#silenced.add(tile)
+      this.#options.onBlocked()
     })
   }
 
+  /** A chosen loudspeaker that is unplugged gives way to the default one until it is back. */
   async #direct(tile: Tile): Promise<void> {
-    if (!("setSinkId" in tile.video) || tile.video.sinkId === this.#speaker) return
-    await tile.video.setSinkId(this.#speaker).catch(() => undefined)
+    if (!("setSinkId" in tile.video)) return
+    const speaker = await this.#presentSpeaker()
+    if (tile.video.sinkId !== speaker) await tile.video.setSinkId(speaker).catch(() => undefined)
+  }
+
+  async #presentSpeaker(): Promise<string> {
+    const wanted = this.#speaker
+    if (wanted === "") return ""
+    const { speakers } = await listDevices().catch(() => ({ speakers: [] }))
+    return speakers.some(({ id }) => id === wanted) ? wanted : ""
   }
 
   #close(): void {

@@ -1,7 +1,8 @@
 /** One person's picture with name, mute state and connection in words. Also plays the person's sound. */
-import type { Participant } from "holomesh"
+import type { Participant, Quality } from "holomesh"
 import { h } from "../dom.ts"
 import { icon } from "../icons.ts"
+import { createQualityMark, qualityInWords } from "./quality.ts"
 
 const COLORS = 8
 
@@ -12,6 +13,7 @@ export interface TileState {
   speaking: boolean
   /** Shown over the picture; empty while all is well. */
   connection: string
+  quality?: Quality | undefined
 }
 
 export class Tile {
@@ -21,6 +23,7 @@ export class Tile {
   readonly #initials = h("span", { class: "initials", "aria-hidden": "true" })
   readonly #name = h("span", { class: "tile-name" })
   readonly #muted = h("span", { class: "tile-muted", title: "Microphone off" }, icon("microphoneOff"))
+  readonly #quality = createQualityMark()
   readonly #connection = h("p", { class: "tile-connection", hidden: true })
 
   /** @param kind `self` is mirrored and silent; `screen` shows everything, uncropped. */
@@ -34,7 +37,7 @@ export class Tile {
     const avatar = h("div", { class: "avatar" }, this.#initials)
     avatar.dataset.color = String(colorOf(id))
     const voice = h("span", { class: "tile-voice" }, icon("voice"))
-    const label = h("footer", { class: "tile-label" }, this.#muted, voice, this.#name)
+    const label = h("footer", { class: "tile-label" }, this.#muted, voice, this.#name, this.#quality.element)
     this.element = h("article", { class: `tile ${kind}` }, this.video, avatar, this.#connection, label)
     // A phone held upright: cropping its picture to a wide tile would leave a nose.
     this.video.addEventListener("resize", () => {
@@ -43,7 +46,7 @@ export class Tile {
     if (kind === "person") this.element.dataset.participant = id
   }
 
-  update({ name, pictureOn, soundOn, speaking, connection }: TileState): void {
+  update({ name, pictureOn, soundOn, speaking, connection, quality }: TileState): void {
     const shown = name || "Guest"
     this.#name.textContent = this.kind === "self" ? `${shown} (you)` : this.kind === "screen" ? `${shown}'s screen` : shown
     this.#initials.textContent = initialsOf(shown)
@@ -51,8 +54,10 @@ export class Tile {
     this.element.classList.toggle("has-picture", pictureOn)
     this.element.classList.toggle("speaking", speaking)
     this.#muted.hidden = soundOn || this.kind === "screen"
-    if (this.#connection.textContent !== connection) this.#connection.textContent = connection
-    this.#connection.hidden = connection === ""
+    if (this.kind !== "screen") this.#quality.update(quality)
+    const words = connection || qualityInWords(quality, this.kind === "self")
+    if (this.#connection.textContent !== words) this.#connection.textContent = words
+    this.#connection.hidden = words === ""
   }
 
   /** Attaches a track; a former one of the same kind goes. */
@@ -61,6 +66,27 @@ export class Tile {
     this.stream.addTrack(track)
     // Not before: an element that waits for an empty stream would keep the page "loading" for ever.
     if (this.video.srcObject === null) this.video.srcObject = this.stream
+  }
+
+  /**
+   * Plays, without sound where the browser wants a click for it: a picture without sound is better than neither.
+   *
+   * @returns whether the sound was refused
+   */
+  async play(): Promise<boolean> {
+    const wanted = this.video.muted
+    try {
+      await this.video.play()
+      return false
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "NotAllowedError" || wanted) return false
+    }
+    // A tile that closed meanwhile needs no click any more.
+    if (this.video.srcObject === null) return false
+    this.video.muted = true
+    // May take until the first picture: whoever asked is told at once.
+    this.video.play().catch(() => undefined)
+    return true
   }
 
   detach(track: MediaStreamTrack): void {
@@ -75,13 +101,20 @@ export class Tile {
 
 /** State of a remote participant's tile. */
 export function remoteTileState(participant: Participant): TileState {
-  const words = { connecting: "Connecting …", lost: "Connection lost, trying again …", connected: "" }
+  const words = {
+    connecting: "Connecting …",
+    direct: "",
+    routed: "Messages only: no way for sound and picture",
+    reconnecting: "Connection trouble, trying again …",
+    lost: "Connection lost, trying again …",
+  }
   return {
     name: participant.name,
     pictureOn: participant.subscriptions.some(({ kind, source, muted }) => kind === "video" && source !== "screen" && !muted),
     soundOn: participant.subscriptions.some(({ kind, source, muted }) => kind === "audio" && source !== "screen" && !muted),
     speaking: participant.speaking,
     connection: words[participant.connection],
+    quality: participant.quality,
   }
 }
 

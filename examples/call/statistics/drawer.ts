@@ -3,7 +3,6 @@ import type { Room, RoomStats } from "holomesh"
 import { h } from "../dom.ts"
 import { icon } from "../icons.ts"
 import { type Charts, createCharts } from "./charts.ts"
-import { diagnosticsText } from "./diagnostics.ts"
 import { edgePicture } from "./picture.ts"
 import { type Sample, takeSample } from "./rates.ts"
 import { linkTable, receiveTable, sendTable, stageTable, summary } from "./tables.ts"
@@ -71,9 +70,8 @@ export function createDrawer(room: Room, on: { close: () => void; say: (text: st
   }
 
   const copyText = async () => {
-    if (before === undefined) return
     try {
-      await navigator.clipboard.writeText(diagnosticsText(before, navigator.userAgent))
+      await navigator.clipboard.writeText(await room.diagnostics())
       on.say("Diagnostics copied. They hold no names, no keys and nothing that was said.")
     } catch {
       on.say("The browser did not allow copying.")

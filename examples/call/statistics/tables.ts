@@ -44,6 +44,8 @@ export function receiveTable({ stats }: Sample, nameOf: NameOf): HTMLElement {
   return table("Received", stats.receive, [
     { title: "From", cell: (stream) => nameOf(stream.participant) },
     { title: "What", cell: whatOf },
+    { title: "Quality", about: "5 is best; and what lowers it", cell: qualityOf },
+    { title: "Frozen", about: "How often the picture stood still, how long in all, and why", cell: freezesOf },
     { title: "Rate", cell: (stream) => bitrate(stream.bitrate) },
     { title: "Jitter", about: "Delay beyond that of the fastest frame", cell: (stream) => milliseconds(stream.jitterMs) },
     { title: "Buffer", about: "Current target of the jitter buffer", cell: (stream) => milliseconds(stream.bufferMs) },
@@ -62,6 +64,7 @@ export function receiveTable({ stats }: Sample, nameOf: NameOf): HTMLElement {
 export function sendTable({ stats }: Sample): HTMLElement {
   return table("Sent", stats.send, [
     { title: "What", cell: whatOf },
+    { title: "Quality", about: "5 is best; and what lowers it", cell: qualityOf },
     { title: "Rate", about: "Of the encoder, before repair symbols", cell: (stream) => bitrate(stream.bitrate) },
     { title: "Receivers", cell: (stream) => number(stream.subscribers.length) },
     { title: "Frames", cell: (stream) => number(stream.frames) },
@@ -110,6 +113,16 @@ function lanesOf(link: LinkStats): string {
 function whatOf(stream: SendStreamStats | ReceiveStreamStats): string {
   const size = stream.width === undefined ? "" : ` ${stream.width}×${stream.height ?? "?"}`
   return `${stream.kind}${size}, ${stream.codec}`
+}
+
+function qualityOf({ quality }: SendStreamStats | ReceiveStreamStats): string {
+  if (quality === undefined) return "–"
+  return quality.reason === "none" ? number(quality.score, 1) : `${number(quality.score, 1)}, ${quality.reason}`
+}
+
+function freezesOf({ freezes }: ReceiveStreamStats): string {
+  if (freezes === undefined || freezes.count === 0) return freezes === undefined ? "–" : "never"
+  return `${number(freezes.count)}×, ${milliseconds(freezes.totalMs)} (${counts(freezes.causes)})`
 }
 
 function layerOf(stream: ReceiveStreamStats): string {

@@ -148,7 +148,76 @@ describe("rate", () => {
     expect(link(s.alice).rate).toBeGreaterThan(0.8 * before)
   })
 
-  test("a slow subscriber slows the one encoder; a link that has just begun does not", async () => {
+  test("a subscriber of 0.5 Mbit/s beside one of 3 gets a smooth base layer, and the other every frame", async () => {
+    const s = await scene({ delayMs: 25, videoLanes: 3, bottleneck: { rate: 3_000_000 / 8_000, buffer: 75_000 } })
+    const carol = s.net.node("carol")
+    s.net.connect(s.alice, carol, { delayMs: 25, videoLanes: 3, bottleneck: { rate: 500_000 / 8_000, buffer: 12_500 } })
+    s.net.epoch(2n)
+    await s.net.subscribe(s.alice, carol, s.stream)
+    await encode(s, 0, 240, 2_000_000)
+    const startedAt = s.net.now
+    await encode(s, 240, 240, 2_000_000)
+    await s.net.advance(300)
+    const slow = carol.frames(s.stream).filter((f) => f.frameId >= 240)
+    const fast = s.bob.frames(s.stream).filter((f) => f.frameId >= 240)
+    // More than the slow one takes, less than what its base layer needs.
+    expect(target(s.alice)).toBeGreaterThan(360_000)
+    expect(target(s.alice)).toBeLessThan(900_000)
+    expect(within(delays(s, 240, 475, startedAt), 150)).toBeGreaterThan(0.99)
+    expect(fast.filter((f) => f.frame.temporalId === 1).length).toBeGreaterThan(115)
+    expect(slow.filter((f) => f.frame.temporalId === 0).length).toBeGreaterThan(116)
+    expect(slow.filter((f) => f.frame.temporalId === 1).length).toBe(0)
+    expect(s.alice.core.stats().send[0]!.short).toEqual([{ peer: "carol", fits: "base" }])
+    const keyframes = s.alice.toPublisher.filter((m) => m.type === "keyframe").length
+    expect(keyframes).toBeLessThan(6)
+  }, 20_000)
+
+  test("upper layers come back when the slow link grows", async () => {
+    const s = await scene({ delayMs: 25, videoLanes: 3, bottleneck: { rate: 3_000_000 / 8_000, buffer: 75_000 } })
+    const carol = s.net.node("carol")
+    s.net.connect(s.alice, carol, { delayMs: 25, videoLanes: 3, bottleneck: { rate: 500_000 / 8_000, buffer: 12_500 } })
+    s.net.epoch(2n)
+    await s.net.subscribe(s.alice, carol, s.stream)
+    await encode(s, 0, 150, 1_200_000)
+    s.net.narrow("alice", "carol")!.rate = 4_000_000 / 8_000
+    await encode(s, 150, 450, 1_200_000)
+    expect(s.alice.core.stats().send[0]!.short).toEqual([])
+    const upper = carol.frames(s.stream).filter((f) => f.frameId >= 570 && f.frame.temporalId === 1)
+    expect(upper.length).toBeGreaterThan(12)
+  }, 20_000)
+
+  test("the encoder follows a link that is too slow for anything down to a floor, not further", async () => {
+    const s = await scene({ delayMs: 25, videoLanes: 3 })
+    const carol = s.net.node("carol")
+    s.net.connect(s.alice, carol, { delayMs: 25, videoLanes: 3, bottleneck: { rate: 90_000 / 8_000, buffer: 3_000 } })
+    s.net.epoch(2n)
+    await s.net.subscribe(s.alice, carol, s.stream)
+    const asked = () => s.alice.toPublisher.filter((m) => m.type === "keyframe").length
+    let made = 0
+    // An encoder that answers every request with a keyframe.
+    const obey = async (from: number, frames: number) => {
+      for (let id = from; id < from + frames; id++) {
+        const keyframe = id % 2 === 0 && asked() > made
+        if (keyframe) made = asked()
+        s.alice.send(s.stream, id, Math.round((target(s.alice) / 8 / 30) * (keyframe ? 3 : 1)), { keyframe, temporalId: id % 2 })
+        await s.net.advance(33)
+      }
+    }
+    await obey(0, 240)
+    const before = asked()
+    const startedAt = s.net.now
+    await obey(240, 480)
+    await s.net.advance(300)
+    expect(target(s.alice)).toBeGreaterThanOrEqual(200_000)
+    expect(target(s.alice)).toBeLessThan(260_000)
+    expect(s.alice.core.stats().send[0]!.short).toEqual([{ peer: "carol", fits: "less" }])
+    expect(within(delays(s, 240, 715, startedAt), 150)).toBeGreaterThan(0.99)
+    // Sixteen seconds: keyframes for its sake come ever more seldom.
+    expect(asked() - before).toBeGreaterThan(0)
+    expect(asked() - before).toBeLessThan(6)
+  }, 20_000)
+
+  test("a slow subscriber slows the one encoder where there is one layer; a link that has just begun does not", async () => {
     const s = await scene({ delayMs: 25 })
     await encode(s, 0, 60)
     const alone = target(s.alice)
@@ -158,7 +227,10 @@ describe("rate", () => {
     await s.net.subscribe(s.alice, carol, s.stream)
     await encode(s, 60, 3)
     expect(target(s.alice)).toBeGreaterThan(0.9 * alone)
-    await encode(s, 63, 150)
+    for (let id = 63; id < 213; id++) {
+      s.alice.send(s.stream, id, Math.round(target(s.alice) / 8 / 30), { keyframe: id === 63 })
+      await s.net.advance(33)
+    }
     expect(target(s.alice)).toBeLessThan(500_000)
   })
 })
@@ -275,6 +347,56 @@ describe("lanes", () => {
     for (const bytes of held) s.net.lane("bob", "alice", 3).inject(bytes)
     await encode(s, 87, 30)
     expect(link(s.alice).lanes.find((lane) => lane.id === 3)!.use).toBe("ok")
+  })
+
+  test("all video lanes in trouble beside a living audio lane: told once, sound goes on, base layer first afterwards", async () => {
+    const s = await scene({ delayMs: 25, videoLanes: 3 })
+    const sound = s.net.audio()
+    s.alice.core.publishStream(sound)
+    await s.net.subscribe(s.alice, s.bob, sound)
+    let packet = 0
+    const both = async (from: number, frames: number) => {
+      for (let id = from; id < from + frames; id++) {
+        s.alice.send(sound, packet++, 80)
+        await encode(s, id, 1)
+      }
+    }
+    const told = () => s.alice.events.filter((event) => event.type === "lanes-suspect")
+    await both(0, 60)
+    expect(told()).toEqual([])
+    s.net.tap = (bytes, { from, laneId }) => (from === "alice" && laneId > 1 ? [] : [bytes])
+    const before = packet
+    await both(60, 45)
+    expect(told()).toEqual([{ type: "lanes-suspect", link: "bob" }])
+    expect(s.alice.events.some((event) => event.type === "path-silent")).toBe(false)
+    expect(s.bob.frames(sound).filter((f) => f.frameId >= before).length).toBeGreaterThan(40)
+    // The restart helped: every lane is tried again, and until one has shown itself only base frames go out.
+    s.net.tap = (bytes) => [bytes]
+    s.alice.core.pathChanged("bob")
+    const shedBefore = link(s.alice).shed
+    s.alice.send(s.stream, 106, 6_000, { keyframe: true })
+    await both(107, 4)
+    expect(link(s.alice).shed).toBeGreaterThan(shedBefore)
+    await both(111, 60)
+    expect(link(s.alice).lanes.map((lane) => lane.use)).toEqual(["ok", "ok", "ok", "ok"])
+    const late = s.bob.frames(s.stream).filter((f) => f.frameId >= 130)
+    expect(new Set(late.map((f) => f.frame.temporalId))).toEqual(new Set([0, 1]))
+    expect(late.length).toBeGreaterThan(36)
+    expect(told()).toHaveLength(1)
+  })
+
+  test("nothing gets through at all: the path is silent after a second and a half, and told again every two", async () => {
+    const s = await scene({ delayMs: 25, videoLanes: 3 })
+    await encode(s, 0, 60)
+    s.net.tap = () => []
+    await encode(s, 60, 44)
+    expect(s.alice.events.some((event) => event.type === "path-silent")).toBe(false)
+    await encode(s, 104, 65)
+    const told = s.alice.events.filter((event) => event.type === "path-silent")
+    expect(told.map(({ link: id, silentMs }) => [id, Math.round(silentMs / 100)])).toEqual([
+      ["bob", 15],
+      ["bob", 35],
+    ])
   })
 
   test("more lanes are asked for where loss limits them, one at a time", async () => {

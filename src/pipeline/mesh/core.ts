@@ -4,17 +4,22 @@
  */
 import type { LaneChannel, LaneHandlers, MediaLaneRole } from "../../link/lane-port.ts"
 import { LastRates } from "../../link/last-rates.ts"
+import { NodeUplink } from "../../link/uplink.ts"
 import type { MeshToPublish, MeshToReceive, PublishToMesh } from "../../media/types.ts"
+import { equalBytes } from "../../wire/bytes.ts"
 import type { Bytes, PeerKeyId, ReceiverLayerPolicy, U64 } from "../../wire/types.ts"
 import { EpochKeys } from "./epoch-keys.ts"
 import { Inbound, type Inflow } from "./hop/inbound.ts"
 import { MeshLink } from "./hop/link.ts"
 import { TransitKeys } from "./hop/transit.ts"
+import { PendingRequests } from "./pending-requests.ts"
 import { PublishedStream } from "./published-stream.ts"
 import { ReceivedStream } from "./received-stream.ts"
 import { Receiving } from "./receiving.ts"
-import { steer } from "./steering.ts"
+import { RungFit } from "./rung-fit.ts"
+import { Steering } from "./steering.ts"
 import { streamKeyOf } from "./stream-key.ts"
+import { SubscribeBudget } from "./subscribe-budget.ts"
 import type {
   MeshAnswer,
   MeshEvent,
@@ -63,15 +68,22 @@ export class MeshCore {
   readonly #inbound: Inbound
   readonly #receiving: Receiving
   readonly #published = new Map<string, PublishedStream>()
+  readonly #budget = new SubscribeBudget()
+  /** What others asked of us, and what we are about to ask, by stream and peer. */
+  readonly #asked = new PendingRequests<{ subNonce: Bytes; policy: ReceiverLayerPolicy }>()
+  readonly #asking = new PendingRequests<MeshSubscribe>()
   readonly #heardAt = new Map<MeshLink, number>()
   readonly #silentToldAt = new WeakMap<Inflow, number>()
   readonly #lastRates = new LastRates()
+  readonly #rungFit = new RungFit()
+  readonly #steering: Steering
   #steeredAt = Number.NEGATIVE_INFINITY
   #silenceCheckedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: MeshOptions, io: MeshIo) {
     this.#options = options
     this.#io = io
+    this.#steering = new Steering(new NodeUplink(options.uplinkBitrate))
     this.#transit = new TransitKeys(options.ownKeyId)
     this.#receiving = new Receiving(this.#keys, io)
     this.#inbound = new Inbound(
@@ -166,24 +178,33 @@ export class MeshCore {
   }
 
   async addSubscriber({ streamId, peer, subNonce, policy, link: named }: MeshSubscriber): Promise<MeshAnswer> {
-    const stream = this.#published.get(streamKeyOf(streamId))
+    const key = streamKeyOf(streamId)
+    const stream = this.#published.get(key)
     if (stream === undefined) return refuse("StreamNotFound")
     const link = this.#linkFor(peer, named)
     if (link === undefined) return refuse("SessionClosed")
     const limit = this.#options.maxSubscribersPerStream ?? MAX_SUBSCRIBERS
     if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
+    if (!this.#budget.take(peer, this.#io.now())) return refuse("CapacityExceeded")
     const { sealProfile } = stream.facts
-    const sealer = await this.#transit.sealer({ link: link.id, peer, streamId, subNonce, sealProfile }, (error) =>
-      stream.sealFailed(error, peer),
-    )
+    const request = { subNonce, policy }
+    this.#asked.begin(key, peer, request)
+    const sealer = await this.#transit
+      .sealer({ link: link.id, peer, streamId, subNonce, sealProfile }, (error) => stream.sealFailed(error, peer))
+      .catch((error: unknown) => {
+        this.#asked.end(key, peer, request)
+        throw error
+      })
+    const wanted = this.#asked.end(key, peer, request)
     if (typeof sealer === "string") return refuse(sealer)
+    if (!wanted) return refuse("SubscriberNotFound")
     if (stream.closed) return refuse("StreamNotFound")
     if (link.closed) return refuse("SessionClosed")
     if (stream.fanout.get(peer) === undefined && stream.fanout.size >= limit) return refuse("CapacityExceeded")
-    stream.subscribe({ peer, link, sealer, policy })
+    stream.subscribe({ peer, link, sealer, subNonce, policy: request.policy })
     // First how much, then the keyframe: one of the old size might not get through.
     if (stream.facts.kind === "video") {
-      steer(this.#published.values(), this.#io.now())
+      this.#steering.steer(this.#published.values(), this.#links.values(), this.#io.now())
       stream.wantKeyframe()
     }
     return { ok: true }
@@ -199,14 +220,29 @@ export class MeshCore {
     return link?.peer === peer ? link : undefined
   }
 
-  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer {
-    const changed = this.#published.get(streamKeyOf(streamId))?.setPolicy(peer, policy) ?? false
+  /** With `subNonce` only that subscription is meant; an older or newer one of the peer stays as it is. */
+  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy, subNonce?: Bytes): MeshAnswer {
+    const key = streamKeyOf(streamId)
+    const pending = this.#asked.get(key, peer)
+    if (pending !== undefined && names(subNonce, pending)) {
+      pending.policy = policy
+      return { ok: true }
+    }
+    const stream = this.#published.get(key)
+    const changed = names(subNonce, stream?.fanout.get(peer)) && stream?.setPolicy(peer, policy) === true
     return changed ? { ok: true } : refuse("SubscriberNotFound")
   }
 
-  removeSubscriber(streamId: Bytes, peer: PeerKeyId): MeshAnswer {
-    const removed = this.#published.get(streamKeyOf(streamId))?.unsubscribe(peer) ?? false
-    return removed ? { ok: true } : refuse("SubscriberNotFound")
+  /** `subNonce` as for {@link setSubscriberPolicy}. */
+  removeSubscriber(streamId: Bytes, peer: PeerKeyId, subNonce?: Bytes): MeshAnswer {
+    const key = streamKeyOf(streamId)
+    const stream = this.#published.get(key)
+    const pending = names(subNonce, this.#asked.get(key, peer))
+    if (pending) this.#asked.cancel(key, peer)
+    // Taking back the request that was to replace a subscription ends both.
+    const meant = pending || names(subNonce, stream?.fanout.get(peer))
+    const removed = meant && stream?.unsubscribe(peer) === true
+    return pending || removed ? { ok: true } : refuse("SubscriberNotFound")
   }
 
   requestKeyframe(streamId: Bytes, peer: PeerKeyId): void {
@@ -224,8 +260,16 @@ export class MeshCore {
     const full = this.#receiving.size >= (this.#options.maxStreams ?? MAX_STREAMS)
     if (full && this.#receiving.get(key) === undefined) return refuse("CapacityExceeded")
     const { sealProfile } = subscription
-    const opener = await this.#transit.opener({ link: link.id, peer: from, streamId, subNonce, sealProfile })
+    this.#asking.begin(key, from, subscription)
+    const opener = await this.#transit
+      .opener({ link: link.id, peer: from, streamId, subNonce, sealProfile })
+      .catch((error: unknown) => {
+        this.#asking.end(key, from, subscription)
+        throw error
+      })
+    const wanted = this.#asking.end(key, from, subscription)
     if (typeof opener === "string") return refuse(opener)
+    if (!wanted) return refuse("SubscriberNotFound")
     if (link.closed) return refuse("SessionClosed")
     if (this.#receiving.get(key) === undefined) {
       this.#receiving.add(key, new ReceivedStream(subscription, this.#keys.opening, this.#io))
@@ -236,6 +280,7 @@ export class MeshCore {
 
   unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void {
     const key = streamKeyOf(streamId)
+    this.#asking.cancel(key, from)
     this.#inbound.remove(key, from)
     if (this.#inbound.of(key).length === 0) this.#receiving.remove(key)
   }
@@ -258,7 +303,10 @@ export class MeshCore {
     for (const link of this.#links.values()) link.tick()
     if (now - this.#steeredAt >= STEER_EVERY_MS) {
       this.#steeredAt = now
-      steer(this.#published.values(), now)
+      this.#steering.steer(this.#published.values(), this.#links.values(), now)
+      this.#rungFit.check(this.#published.values(), now, ({ facts: { streamId } }, { peer, subNonce }) =>
+        this.#io.emit({ type: "rung-too-large", streamId, peer, subNonce }),
+      )
     }
     this.#tellSilence(now)
   }
@@ -308,6 +356,7 @@ export class MeshCore {
       ...(startRate === undefined ? {} : { startRate }),
       mediaLinks: () => this.#links.size,
       wish: (wish) => this.#io.emit({ type: "lanes-wanted", link: linkId, ...wish }),
+      alarm: (alarm) => this.#io.emit({ ...alarm, link: linkId }),
     })
     this.#links.set(linkId, link)
     return link
@@ -336,6 +385,11 @@ export class MeshCore {
       this.#io.emit({ type: "stream-silent", streamId: inflow.streamId, from: inflow.peer, silentMs })
     }
   }
+}
+
+/** Whether a message about a subscription means this one; without a nonce it means whichever there is. */
+function names(subNonce: Bytes | undefined, subscription: { subNonce: Bytes } | undefined): boolean {
+  return subscription !== undefined && (subNonce === undefined || equalBytes(subNonce, subscription.subNonce))
 }
 
 function refuse(error: MeshRefusal): MeshAnswer {

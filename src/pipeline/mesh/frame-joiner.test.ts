@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { FRAME_WINDOW, FrameJoiner, type FramePart, MAX_PARTS } from "./frame-joiner.ts"
+import { FRAME_WINDOW, FrameJoiner, type FramePart, MAX_PARTS, MAX_REPORTED } from "./frame-joiner.ts"
 
 function part(frameId: number, index = 0, count = 1, bytes = Uint8Array.of(index), more: Partial<FramePart> = {}): FramePart {
   const facts = { ptsUs: 0n, keyframe: false, discontinuity: false, aux: 0, temporalId: 0, repaired: false }
@@ -49,6 +49,35 @@ describe("frame joiner", () => {
     sparse.add(part(1, 0, 2))
     sparse.add(part(3 + FRAME_WINDOW))
     expect(lost).toEqual([1])
+  })
+
+  test("a jump of the numbers is told by a bounded number of losses, and the rest only counted", () => {
+    const lost: number[] = []
+    let unreported = 0
+    const joiner = new FrameJoiner({ onLost: (id) => lost.push(id), onUnreported: (count) => (unreported += count) })
+    joiner.add(part(0))
+    joiner.add(part(1, 0, 2))
+    let told = 0
+    for (let packet = 1; packet <= 20; packet++) {
+      lost.length = 0
+      expect(joiner.add(part(packet * 4_095)).verdict).toBe("joined")
+      expect(lost.length).toBeLessThanOrEqual(MAX_REPORTED + 1)
+      told += lost.length
+    }
+    // Told are the newest of a gap: what lies before them is seconds ago.
+    const floor = 20 * 4_095 - FRAME_WINDOW
+    expect(lost.at(-1)).toBe(floor - 1)
+    // All below the window but frame 0 and the 19 earlier jumps.
+    expect(told + unreported).toBe(floor - 20)
+    expect(joiner.add(part(floor)).verdict).toBe("joined")
+
+    const quiet = new FrameJoiner({ onLost: (id) => lost.push(id), onUnreported: (count) => (unreported += count), sparse: true })
+    lost.length = 0
+    unreported = 0
+    quiet.add(part(0))
+    quiet.add(part(1, 0, 2))
+    quiet.add(part(4_000))
+    expect([lost, unreported]).toEqual([[1], 0])
   })
 
   test("goes on across the wrap, and starts anew after a jump", () => {

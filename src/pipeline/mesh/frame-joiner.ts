@@ -6,6 +6,8 @@ export const FRAME_WINDOW = 32
 const MAX_OPEN_FRAMES = 64
 /** Most parts of one frame: 1 MiB of payload in fragments of 1 000 bytes, rounded up. */
 export const MAX_PARTS = 1_100
+/** Losses told of one gap, the newest: somebody that jumps its numbers must not cause thousands of messages per packet. */
+export const MAX_REPORTED = 64
 /** A number this far off is no late frame but a publisher that counts anew. */
 const RESTART_DISTANCE = 4_096
 
@@ -43,6 +45,8 @@ interface OpenFrame {
 interface FrameJoinerOptions {
   /** Called once per frame that will never be complete. */
   onLost?: (frameId: number) => void
+  /** More frames are lost than are worth a call each: this many besides those given to `onLost`. */
+  onUnreported?: (count: number) => void
   /** Called when the numbers jumped and everything in work was given up. */
   onRestart?: () => void
   /** `true`: gaps in the numbers are normal, the subscription leaves layers out. Then only begun frames count as lost. */
@@ -54,6 +58,7 @@ interface FrameJoinerOptions {
 export class FrameJoiner {
   sparse: boolean
   readonly #onLost: (frameId: number) => void
+  readonly #onUnreported: (count: number) => void
   readonly #onRestart: () => void
   readonly #maxFrameBytes: number
   readonly #open = new Map<number, OpenFrame>()
@@ -66,6 +71,7 @@ export class FrameJoiner {
   constructor(options: FrameJoinerOptions = {}) {
     this.sparse = options.sparse ?? false
     this.#onLost = options.onLost ?? (() => {})
+    this.#onUnreported = options.onUnreported ?? (() => {})
     this.#onRestart = options.onRestart ?? (() => {})
     this.#maxFrameBytes = options.maxFrameBytes ?? 1_048_576
   }
@@ -140,11 +146,27 @@ export class FrameJoiner {
     if (Math.min(ahead, behind) > RESTART_DISTANCE) return this.#restart(frameId)
     if (ahead > behind) return behind <= FRAME_WINDOW
     this.#newest = frameId
+    const below = distance(this.#floor, frameId) - FRAME_WINDOW
+    if (below > MAX_REPORTED) this.#skip(below - MAX_REPORTED)
     while (distance(this.#floor, frameId) > FRAME_WINDOW) {
       if (!this.#done.delete(this.#floor)) this.#judge(this.#floor)
       this.#floor = (this.#floor + 1) >>> 0
     }
     return true
+  }
+
+  /** Moves the floor up by `count` numbers without looking at each: only what was begun is told by its number. */
+  #skip(count: number): void {
+    const passed = (id: number) => distance(this.#floor, id) < count
+    let lost = count
+    for (const id of this.#done) if (passed(id) && this.#done.delete(id)) lost -= 1
+    for (const id of new Set([...this.#open.keys(), ...this.#begun])) {
+      if (!passed(id)) continue
+      this.#giveUp(id)
+      lost -= 1
+    }
+    if (!this.sparse && lost > 0) this.#onUnreported(lost)
+    this.#floor = (this.#floor + count) >>> 0
   }
 
   #restart(frameId: number): true {

@@ -114,12 +114,12 @@ export class MeshHost implements MeshApi {
     return this.#live().addSubscriber(subscriber)
   }
 
-  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer {
-    return this.#live().setSubscriberPolicy(streamId, peer, policy)
+  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy, subNonce?: Bytes): MeshAnswer {
+    return this.#live().setSubscriberPolicy(streamId, peer, policy, subNonce)
   }
 
-  removeSubscriber(streamId: Bytes, peer: PeerKeyId): MeshAnswer {
-    return this.#live().removeSubscriber(streamId, peer)
+  removeSubscriber(streamId: Bytes, peer: PeerKeyId, subNonce?: Bytes): MeshAnswer {
+    return this.#live().removeSubscriber(streamId, peer, subNonce)
   }
 
   requestKeyframe(streamId: Bytes, peer: PeerKeyId): void {

@@ -3,12 +3,13 @@ import { encodeLiveFrame, type RepairPolicy } from "../../fountain/index.ts"
 import type { EncodedFrame } from "../../media/types.ts"
 import { AvError } from "../../wire/errors.ts"
 import { encodeFountainBody } from "../../wire/fountain-body.ts"
-import { CODEC_AV1_SVC, CODEC_FOUNTAIN, CODEC_OPAQUE, CODEC_OPUS, LAYER_BASE } from "../../wire/layers.ts"
+import { CODEC_AV1_SVC, CODEC_FOUNTAIN, CODEC_MDC, CODEC_OPAQUE, CODEC_OPUS, LAYER_BASE } from "../../wire/layers.ts"
 import {
   encodeMediaPayload,
   FRAGMENT_LIMIT_LANE,
   type MediaPayload,
   PAYLOAD_KIND_FOUNTAIN,
+  PAYLOAD_KIND_MDC,
   PAYLOAD_KIND_OPUS,
   PAYLOAD_KIND_VIDEO,
 } from "../../wire/media-payload.ts"
@@ -17,6 +18,12 @@ import type { MeshStream } from "./types.ts"
 
 /** Larger frames are refused: nothing a camera makes in a call comes near, and each one costs every receiver memory. */
 export const MAX_FRAME_BYTES = 1_048_576
+
+/** The kind of a stream's frames in the payload: a packet of Opus, a frame of video, or of one of several descriptions (D-33). */
+export function contentKindOf({ kind, codecId }: Pick<MeshStream, "kind" | "codecId">): number {
+  if (kind === "audio") return PAYLOAD_KIND_OPUS
+  return codecId === CODEC_MDC ? PAYLOAD_KIND_MDC : PAYLOAD_KIND_VIDEO
+}
 
 export interface Packet {
   plaintext: Bytes
@@ -43,16 +50,24 @@ export function packetize(stream: MeshStream, frameId: number, frame: EncodedFra
     frameId,
   }
   const temporal = frame.keyframe ? 0 : frame.temporalId
-  if (stream.fountain && stream.kind === "video" && bytes.length > 0) return fountainPackets(about, temporal, bytes, repair)
+  if (stream.fountain && stream.kind === "video" && bytes.length > 0) {
+    return fountainPackets(about, contentKindOf(stream), temporal, bytes, repair)
+  }
   return plainPackets(stream, about, temporal, bytes)
 }
 
 type FrameFacts = Pick<MediaPayload, "keyframe" | "discontinuity" | "aux" | "ptsUs" | "frameId">
 
-function fountainPackets(about: FrameFacts, temporal: number, bytes: Bytes, repair?: RepairPolicy): Packet[] {
+function fountainPackets(
+  about: FrameFacts,
+  contentKind: number,
+  temporal: number,
+  bytes: Bytes,
+  repair?: RepairPolicy,
+): Packet[] {
   return encodeLiveFrame(bytes, repair).flatMap(({ symbols, fragIndex, fragCount, ...object }) =>
     symbols.map(({ symbolId, bytes: symbol, quality }) => {
-      const body = encodeFountainBody({ symbolId, ...object, contentKind: PAYLOAD_KIND_VIDEO, symbol })
+      const body = encodeFountainBody({ symbolId, ...object, contentKind, symbol })
       const lastFragment = fragIndex === fragCount - 1
       return {
         plaintext: encodeMediaPayload({ kind: PAYLOAD_KIND_FOUNTAIN, ...about, fragIndex, fragCount, lastFragment, body }),
@@ -67,13 +82,13 @@ function fountainPackets(about: FrameFacts, temporal: number, bytes: Bytes, repa
 function plainPackets(stream: MeshStream, about: FrameFacts, temporal: number, bytes: Bytes): Packet[] {
   const audio = stream.kind === "audio"
   const layered = !audio && stream.codecId === CODEC_AV1_SVC
-  const codecId = audio ? CODEC_OPUS : layered ? CODEC_AV1_SVC : CODEC_OPAQUE
+  const codecId = audio ? CODEC_OPUS : layered || stream.codecId === CODEC_MDC ? stream.codecId : CODEC_OPAQUE
   const layer = layered ? { spatial: 0, temporal, quality: 0 } : LAYER_BASE
   const fragCount = Math.max(1, Math.ceil(bytes.length / FRAGMENT_LIMIT_LANE))
   return Array.from({ length: fragCount }, (_, fragIndex) => {
     const at = fragIndex * FRAGMENT_LIMIT_LANE
     const body = bytes.subarray(at, at + FRAGMENT_LIMIT_LANE)
-    const kind = audio ? PAYLOAD_KIND_OPUS : PAYLOAD_KIND_VIDEO
+    const kind = contentKindOf(stream)
     const lastFragment = fragIndex === fragCount - 1
     return { plaintext: encodeMediaPayload({ kind, ...about, fragIndex, fragCount, lastFragment, body }), codecId, layer }
   })

@@ -1,5 +1,5 @@
 /** One of our streams: frames of the publish worker are cut, inner-sealed once, and handed to every subscriber. */
-import { EncodedShare, EncoderTarget } from "../../link/encoder-target.ts"
+import { BaseShare, EncodedShare, EncoderTarget } from "../../link/encoder-target.ts"
 import { publisherRepair } from "../../link/lane-capacity.ts"
 import { MESSAGE_OVERHEAD } from "../../link/pacer.ts"
 import type { EncodedFrame } from "../../media/types.ts"
@@ -12,9 +12,10 @@ import type { EpochKeys } from "./epoch-keys.ts"
 import { Fanout, type Subscriber } from "./hop/fanout.ts"
 import { PolicyRaises } from "./hop/raise.ts"
 import { sizeOf } from "./hop/sender.ts"
+import { LayerPlan, type PlannedLink } from "./layer-plan.ts"
 import { type Packet, packetize } from "./packetize.ts"
 import { streamKeyOf } from "./stream-key.ts"
-import type { MeshPublish, MeshSendStats } from "./types.ts"
+import type { LayersThatFit, MeshPublish, MeshSendStats } from "./types.ts"
 
 /** Frames of one stream that are being sealed; more means the machine does not keep up, and waiting would only add delay. */
 const MAX_FRAMES_IN_WORK = 16
@@ -23,6 +24,8 @@ const REST_AFTER_MS = 5_000
 /** A subscriber that waits for a keyframe has it asked for this often, ms, as long as frames come at all. */
 const KEYFRAME_AGAIN_MS = 1_000
 const FLOWING_MS = 500
+/** Asked for so many times as seldom, as a power of two, when the one subscriber that waits keeps breaking. */
+const KEYFRAME_DOUBLINGS = 3
 /** An exhausted key or counter is told this often, in ms. */
 const EXHAUSTED_EVERY_MS = 1_000
 /**
@@ -44,6 +47,8 @@ export class PublishedStream {
   readonly #raises = new PolicyRaises()
   readonly encoded = new EncodedShare()
   readonly target = new EncoderTarget()
+  readonly #base = new BaseShare()
+  readonly #plan: LayerPlan
   #keyframeAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
   #frameAt = Number.NEGATIVE_INFINITY
@@ -51,7 +56,7 @@ export class PublishedStream {
   #inWork = 0
   #serial = 0
   #closed = false
-  #active = true
+  #active: boolean
   #lastWantedAt: number
   #exhaustedToldAt = Number.NEGATIVE_INFINITY
   #frames = 0
@@ -66,7 +71,9 @@ export class PublishedStream {
     this.#io = io
     this.#key = streamKeyOf(stream.streamId)
     this.#port = stream.port ?? "publish"
+    this.#active = !(stream.idle ?? false)
     this.#lastWantedAt = io.now()
+    this.#plan = new LayerPlan(stream.floor)
     this.#sealer = new StreamSealer({ streamId: stream.streamId, keys: keys.sealing, profile: stream.sealProfile })
   }
 
@@ -74,11 +81,12 @@ export class PublishedStream {
     return this.#closed
   }
 
-  subscribe(subscriber: Omit<Subscriber, "lastSentAt" | "awaitsKeyframe">): void {
+  subscribe(subscriber: Omit<Subscriber, "lastSentAt" | "awaitsKeyframe" | "upperLayers" | "breaks" | "brokenAt">): void {
     const video = this.facts.kind === "video"
     const known = this.fanout.get(subscriber.peer)
     if (known !== undefined) this.#raises.forget(known)
-    this.fanout.add({ ...subscriber, lastSentAt: Number.NEGATIVE_INFINITY, awaitsKeyframe: video })
+    const never = Number.NEGATIVE_INFINITY
+    this.fanout.add({ ...subscriber, lastSentAt: never, awaitsKeyframe: video, upperLayers: true, breaks: 0, brokenAt: never })
     this.#lastWantedAt = this.#io.now()
     this.#setActive(true)
   }
@@ -118,7 +126,10 @@ export class PublishedStream {
       const length = frame.data.byteLength
       const packets = packetize(this.facts, frameId, frame, (k) => this.#repairs(k, keyframe))
       this.#inWork += 1
-      this.#line = this.#line.then(() => this.#send(packets, { keyframe, madeAt, length })).finally(() => (this.#inWork -= 1))
+      const base = keyframe || frame.temporalId === 0
+      const about = { keyframe, base, madeAt, length }
+      if (!keyframe && this.facts.kind === "video") this.#base.frame(length, frame.temporalId)
+      this.#line = this.#line.then(() => this.#send(packets, about)).finally(() => (this.#inWork -= 1))
     } catch (error) {
       this.#dropFrame(error)
     }
@@ -151,6 +162,7 @@ export class PublishedStream {
       chunks: this.#chunks,
       droppedFrames: this.#droppedFrames,
       ...(this.target.told === undefined ? {} : { targetBitrate: this.target.told }),
+      ...(this.facts.kind === "video" ? { short: this.#short() } : {}),
       active: this.#active,
     }
   }
@@ -162,13 +174,30 @@ export class PublishedStream {
 
   /** A subscriber still waits for a keyframe; after one that did not get through, another must not follow at once. */
   #askAgain(now: number): void {
-    if (now - this.#askedAt >= KEYFRAME_AGAIN_MS) this.wantKeyframe()
+    const breaks = this.fanout.all().flatMap((each) => (each.awaitsKeyframe ? [each.breaks] : []))
+    // Who breaks again and again has a link that is too small: keyframes for it cost everybody else.
+    const often = Math.min(KEYFRAME_DOUBLINGS, Math.max(0, Math.min(...breaks) - 1))
+    if (now - this.#askedAt >= KEYFRAME_AGAIN_MS * 2 ** often) this.wantKeyframe()
   }
 
-  /** New target of the encoder, bit/s of encoded media; told when it matters. */
-  steer(bps: number): void {
-    const told = this.target.offer(bps, this.#io.now())
+  /** What fits on the links of the subscribers: the encoder gets a new target when it matters, and they the layers they have room for. */
+  steer(links: readonly PlannedLink[]): void {
+    const now = this.#io.now()
+    const told = this.target.offer(this.#plan.plan(links, this.#base.share, now), now)
     if (told !== undefined) this.#io.toPublisher(this.#port, { type: "bitrate", streamKey: this.#key, bps: Math.round(told) })
+  }
+
+  fits(peer: PeerKeyId): LayersThatFit {
+    return this.#plan.of(peer)
+  }
+
+  /** What the stream takes on the path of this subscriber, bit/s. */
+  useBy(peer: PeerKeyId, now: number): number {
+    return this.encoded.pathRate(now) * (this.fits(peer) === "all" ? 1 : this.#base.share)
+  }
+
+  #short(): { peer: PeerKeyId; fits: LayersThatFit }[] {
+    return this.fanout.peers().flatMap((peer) => (this.fits(peer) === "all" ? [] : [{ peer, fits: this.fits(peer) }]))
   }
 
   /** As many as the worst admitted link needs (LL-25); each link then takes what it needs itself. */
@@ -178,8 +207,8 @@ export class PublishedStream {
   }
 
   /** Never rejects: a frame that can not be sealed is dropped and counted, the next one goes on. */
-  async #send(packets: Packet[], about: { keyframe: boolean; madeAt: number; length: number }): Promise<void> {
-    const { keyframe, madeAt, length } = about
+  async #send(packets: Packet[], about: { keyframe: boolean; base: boolean; madeAt: number; length: number }): Promise<void> {
+    const { keyframe, base, madeAt, length } = about
     if (this.#closed) return
     const frame = this.#serial++
     this.#sealer.setRosterSize(this.#keys.members)
@@ -191,6 +220,8 @@ export class PublishedStream {
     }
     this.#chunks += chunks.length
     if (keyframe) this.fanout.keyframe()
+    // Upper layers end and begin at a base frame: what they build on is there.
+    if (base) for (const subscriber of this.fanout.all()) subscriber.upperLayers = this.fits(subscriber.peer) === "all"
     const audio = this.facts.kind === "audio"
     if (keyframe) this.#keyframeAt = madeAt
     const patient = !audio && madeAt - this.#keyframeAt < KEYFRAME_PATIENCE_MS

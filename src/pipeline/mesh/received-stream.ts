@@ -3,19 +3,13 @@ import { FountainAssembler } from "../../fountain/index.ts"
 import type { EncodedFrame } from "../../media/types.ts"
 import { type ContentKeys, InnerOpener, type InnerResult } from "../../seal/inner/index.ts"
 import { AvError } from "../../wire/errors.ts"
-import {
-  decodeMediaPayload,
-  type MediaPayload,
-  PAYLOAD_KIND_FOUNTAIN,
-  PAYLOAD_KIND_OPUS,
-  PAYLOAD_KIND_VIDEO,
-} from "../../wire/media-payload.ts"
+import { decodeMediaPayload, type MediaPayload, PAYLOAD_KIND_FOUNTAIN } from "../../wire/media-payload.ts"
 import type { Bytes, PeerKeyId } from "../../wire/types.ts"
 import type { MeshIo } from "./core.ts"
 import { FrameAges } from "./frame-ages.ts"
 import { FrameJoiner, type JoinedFrame } from "./frame-joiner.ts"
 import { OnTimeCount } from "./on-time.ts"
-import { MAX_FRAME_BYTES } from "./packetize.ts"
+import { contentKindOf, MAX_FRAME_BYTES } from "./packetize.ts"
 import { RepairCount } from "./repair-count.ts"
 import { streamKeyOf } from "./stream-key.ts"
 import type { MeshReceiveStats, MeshSubscribe } from "./types.ts"
@@ -57,6 +51,9 @@ export class ReceivedStream {
       sparse: stream.kind === "video",
       maxFrameBytes: MAX_FRAME_BYTES,
       onLost: (frameId) => this.#lost(frameId),
+      onUnreported: (count) => {
+        this.#lostFrames += count
+      },
       onRestart: () => this.#objects.reset(),
     })
   }
@@ -77,7 +74,7 @@ export class ReceivedStream {
     this.#receivedBytes += plaintext.length
     const payload = decodeMediaPayload(plaintext)
     if (payload.ptsUs > MAX_PTS) throw new AvError("PayloadInvalid", { why: "time" })
-    const own = this.#facts.kind === "audio" ? PAYLOAD_KIND_OPUS : PAYLOAD_KIND_VIDEO
+    const own = contentKindOf(this.#facts)
     const awaited = this.#joiner.wants(payload.frameId) ? this.#ages.part(payload.frameId, this.#io.now()) : 0
     if (payload.kind === PAYLOAD_KIND_FOUNTAIN) this.#symbol(payload, own, temporalId)
     else if (payload.kind === own) this.#part(payload, payload.body, temporalId, false)
@@ -113,6 +110,7 @@ export class ReceivedStream {
       within100: this.#onTime.within100,
       within150: this.#onTime.within150,
       within250: this.#onTime.within250,
+      transit: [...this.#onTime.transit],
       keyframeRequests: this.#keyframeRequests,
       held,
       ...(this.#temporal === undefined ? {} : { layer: { spatial: 0, temporal: this.#temporal } }),
@@ -152,7 +150,7 @@ export class ReceivedStream {
     const { frameId, keyframe, temporalId, repaired, data, aux } = joined
     const audio = this.#facts.kind === "audio"
     this.#frames += 1
-    this.#onTime.complete(Number(joined.ptsUs) / 1_000, this.#io.now())
+    this.#onTime.complete(Number(joined.ptsUs) / 1_000, this.#io.timeOrigin + this.#io.now())
     this.#temporal = temporalId
     if (keyframe && !audio) this.#keyframes += 1
     const frame: EncodedFrame = { ptsUs: Number(joined.ptsUs), keyframe, temporalId, data }

@@ -31,8 +31,17 @@ export interface MeshStream {
 }
 
 export interface MeshPublish extends MeshStream {
+  /** Most that the encoder will ever make, bit/s: links are not driven beyond what their streams need. Default: not known. */
+  maxBitrate?: number
   /** Name of the port given to {@link MeshApi.connectPublisher}; frames of this stream come from there. Default `"publish"`. */
   port?: string
+  /** The encoder rests already; the first subscriber wakes it. Default false. */
+  idle?: boolean
+  /**
+   * Bit/s of encoded media below which a smaller rung of the track looks better (D-37); absent for the smallest. The encoder is
+   * not slowed below it for the sake of a slow subscriber; without it, not below 200 000.
+   */
+  floor?: number
 }
 
 export interface MeshSubscribe extends MeshStream {
@@ -79,6 +88,9 @@ export type MeshKeysMessage =
   /** Forget every content key: the member left or was removed. */
   | { type: "erase" }
 
+/** What a subscriber's link has room for: every temporal layer, the base layer alone, or less than that. */
+export type LayersThatFit = "all" | "base" | "less"
+
 /** What the mesh worker tells the main thread, on the port of {@link MeshApi.setEventPort}. */
 export type MeshEvent =
   /** A decoder lost its way: send `av.keyframe` for the stream to this parent. At most every 300 ms per stream (RM-19). */
@@ -99,6 +111,15 @@ export type MeshEvent =
   | { type: "lanes-wanted"; link: MeshLinkId; action: "remove"; laneId: number }
   /** A lane is dead: close it and open another in its place (LL-16). */
   | { type: "lanes-wanted"; link: MeshLinkId; action: "replace"; laneId: number }
+  /**
+   * Every video lane of the link is in trouble while its audio lane lives: ask for an ICE restart (LL-16). Only base layers are
+   * sent until a lane is back. Told at once, and again every 5 s while it lasts.
+   */
+  | { type: "lanes-suspect"; link: MeshLinkId }
+  /** Media goes out on this link and no report came back for `silentMs`, whatever ICE says. Sent at 1.5 s, then each further 2 s. */
+  | { type: "path-silent"; link: MeshLinkId; silentMs: number }
+  /** The link to this subscriber has long had too little for the stream: a smaller rung would look better there (D-37). */
+  | { type: "rung-too-large"; streamId: Bytes; peer: PeerKeyId; subNonce: Bytes }
   /** A content key or a link counter ran out (`DekExhausted`, `LinkSeqExhausted`): rotate the epoch or subscribe again. */
   | { type: "exhausted"; streamId: Bytes; error: ErrorCode; peer?: PeerKeyId }
 
@@ -179,6 +200,8 @@ export interface MeshSendStats {
   droppedFrames: number
   /** What the encoder was told to make, bit/s; undefined before the first video subscriber. */
   targetBitrate?: number
+  /** Video: subscribers whose links have no room for every layer, and what fits. */
+  short?: { peer: PeerKeyId; fits: LayersThatFit }[]
   active: boolean
 }
 
@@ -199,6 +222,8 @@ export interface MeshReceiveStats {
   within100: number
   within150: number
   within250: number
+  /** See `TRANSIT_STEP_MS`. */
+  transit: number[]
   keyframeRequests: number
   /** Sealed chunks waiting for the key of their epoch. */
   held: number
@@ -254,8 +279,9 @@ export interface MeshApi {
   unpublishStream(streamId: Bytes): void
   /** Neighbour wants our stream. Answer goes into `av.subscribed` / `av.refused`. The first video frame will be a keyframe. */
   addSubscriber(subscriber: MeshSubscriber): Promise<MeshAnswer>
-  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy): MeshAnswer
-  removeSubscriber(streamId: Bytes, peer: PeerKeyId): MeshAnswer
+  /** With `subNonce` only the subscription made with it is meant; a late message about an older one is refused. */
+  setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy, subNonce?: Bytes): MeshAnswer
+  removeSubscriber(streamId: Bytes, peer: PeerKeyId, subNonce?: Bytes): MeshAnswer
   /** `av.keyframe` came in for our stream. Ignored from a peer without a subscription. */
   requestKeyframe(streamId: Bytes, peer: PeerKeyId): void
   /** Call before `av.subscribe` goes out. Calling again with a new `subNonce` replaces the key; the old one opens for 2 s. */
@@ -275,4 +301,6 @@ export interface MeshOptions {
   maxStreams?: number
   /** First rate of a link to an unknown peer, bit/s. Default 600 000. */
   startRate?: number
+  /** Uplink of this node where it is known or advertised, bit/s: the targets of all links together stay below it. */
+  uplinkBitrate?: number
 }

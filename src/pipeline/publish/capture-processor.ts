@@ -1,5 +1,5 @@
 /** AudioWorklet processor: cuts microphone sound into blocks of 20 ms for the publish worker. */
-import { AUDIO_PACKET_SAMPLES, type PcmBlock } from "../../media/types.ts"
+import { AUDIO_PACKET_SAMPLES, type PcmBlock, PROCESSOR_ENDED } from "../../media/types.ts"
 
 export class CaptureProcessor extends AudioWorkletProcessor {
   #sink: MessagePort | undefined
@@ -20,6 +20,10 @@ export class CaptureProcessor extends AudioWorkletProcessor {
   }
 
   process(inputs: Float32Array[][]): boolean {
+    if (!this.#open) {
+      this.port.postMessage(PROCESSOR_ENDED)
+      return false
+    }
     const input = inputs[0] ?? []
     // Without a connected microphone there is no channel at all: time goes on in silence.
     const length = input[0]?.length ?? 128
@@ -36,7 +40,7 @@ export class CaptureProcessor extends AudioWorkletProcessor {
       from += count
       if (this.#filled === AUDIO_PACKET_SAMPLES) this.#flush()
     }
-    return this.#open
+    return true
   }
 
   /** A second channel that appears in the middle of a block starts as a copy of the first. */

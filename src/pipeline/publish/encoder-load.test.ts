@@ -48,10 +48,13 @@ describe("EncoderLoad", () => {
     expect(new Set(later)).toEqual(new Set(["codec"]))
   })
 
-  it("keeps the resolution of a screen", () => {
+  it("takes frames from a screen before it takes pixels", () => {
     const { load, run } = machine(true)
-    run(20, 400)
+    run(60, 70)
     expect(load.point.scale).toBe(1)
+    expect(load.point.rate).toBeCloseTo(1 / 3)
+    run(30, 1_000)
+    expect(load.point.scale).toBe(0.5)
     expect(load.point.rate).toBeCloseTo(1 / 3)
   })
 

@@ -6,7 +6,7 @@ export interface WorkingPoint {
   readonly rate: number
 }
 
-/** Motion gives up resolution first, then frames; a screen gives up frames only, its text must stay readable. */
+/** Motion gives up resolution first, then frames; a screen gives up frames first, for its text must stay readable. */
 const MOTION: readonly WorkingPoint[] = [
   { scale: 1, rate: 1 },
   { scale: 0.75, rate: 1 },
@@ -18,6 +18,8 @@ const DETAIL: readonly WorkingPoint[] = [
   { scale: 1, rate: 2 / 3 },
   { scale: 1, rate: 0.5 },
   { scale: 1, rate: 1 / 3 },
+  { scale: 0.75, rate: 1 / 3 },
+  { scale: 0.5, rate: 1 / 3 },
 ]
 const WINDOW_MS = 2_000
 const MIN_FRAMES = 8

@@ -10,14 +10,18 @@ export interface VideoPublishOptions {
   /** Larger pictures are scaled down, keeping their shape. Default 1280 × 720, with `detail` 1920 × 1080. */
   maxWidth?: number
   maxHeight?: number
+  /** A rung below the full picture (D-37): its size in relation to what the bounds above allow, at most 1. Default 1. */
+  scale?: number
   /** Frames per second at most; more are dropped before the encoder. Default 30. */
   frameRate?: number
-  /** Bits per second at most. Default 700 000, with `detail` 1 500 000. */
+  /** Bits per second at most, of the full picture; a smaller rung takes its part of it. Default 700 000, with `detail` 1 500 000. */
   maxBitrate?: number
   /** 2 (default) tries L1T2 first and falls back to 1. */
   temporalLayers?: 1 | 2
   /** Screen contents: sharp text before smooth motion. Default false. */
   detail?: boolean
+  /** What the encoder is told about the picture. Default `"detail"` with `detail`, else `"motion"`. */
+  contentHint?: ContentHint
   /**
    * Encode every `count`-th picture only, beginning with number `index`: one of several descriptions (D-33). Frame rate and
    * bitrate above are those of all of them together.
@@ -25,7 +29,14 @@ export interface VideoPublishOptions {
   description?: { index: number; count: number }
   /** Codecs that may be used, for example those every receiver can show. Default all of the ladder. */
   codecs?: readonly VideoCodecName[]
+  /** What was found out for another stream of the same source: taken over without a trial. */
+  like?: { codec: string; temporalLayers: number }
+  /** Begin at rest: there is no encoder until the mesh worker says that somebody subscribed. Default false. */
+  idle?: boolean
 }
+
+/** As in WebCodecs. */
+export type ContentHint = "motion" | "detail" | "text"
 
 export interface AudioPublishOptions {
   /** 1 (default) or 2. */
@@ -72,6 +83,8 @@ export interface PublishStreamStats {
   height?: number
   /** Frames per second over the last second or so. */
   frameRate?: number
+  /** Video only: what the encoder is configured with now. */
+  settings?: { frameRate: number; bitrate: number; contentHint: string }
   /** True while at least one receiver is subscribed (the mesh worker says so). */
   active: boolean
 }

@@ -24,6 +24,11 @@ export interface ChosenVideo {
   config: VideoEncoderConfig
 }
 
+/** Part of the bitrate of the full picture that a rung of this linear scale needs: smaller pictures take more bits per pixel. */
+function rungShare(scale: number): number {
+  return scale ** 1.3
+}
+
 /** Scales a picture into the bounds, keeping its shape; both sides even and at least 2 (av-mesh 9.3). */
 export function fitSize(width: number, height: number, maxWidth: number, maxHeight: number, scale = 1) {
   // A portrait picture gets the same number of pixels as a landscape one.
@@ -33,10 +38,23 @@ export function fitSize(width: number, height: number, maxWidth: number, maxHeig
   return { width: even(width), height: even(height) }
 }
 
+/** The largest picture that is encoded. */
+export function pictureBounds(options: Pick<VideoPublishOptions, "detail" | "maxWidth" | "maxHeight">) {
+  const { maxWidth, maxHeight } = options.detail ? DEFAULTS.detail : DEFAULTS.motion
+  return { width: options.maxWidth ?? maxWidth, height: options.maxHeight ?? maxHeight }
+}
+
+/** Bit/s at most for all descriptions of this size together. */
+export function pictureBitrate(options: Pick<VideoPublishOptions, "detail" | "maxBitrate" | "scale">): number {
+  const { bitrate } = options.detail ? DEFAULTS.detail : DEFAULTS.motion
+  return Math.round((options.maxBitrate ?? bitrate) * rungShare(options.scale ?? 1))
+}
+
 /** The size a picture of the source is encoded at. */
 export function encodedSize(options: VideoPublishOptions, width: number, height: number, scale = 1) {
-  const { maxWidth, maxHeight } = options.detail ? DEFAULTS.detail : DEFAULTS.motion
-  return fitSize(width, height, options.maxWidth ?? maxWidth, options.maxHeight ?? maxHeight, scale)
+  const bounds = pictureBounds(options)
+  // Scaling comes after fitting: a source smaller than the bounds has smaller rungs.
+  return fitSize(width, height, bounds.width, bounds.height, (options.scale ?? 1) * scale)
 }
 
 /** The encoder configuration for a picture of this size. */
@@ -47,15 +65,14 @@ export function videoConfig(
   height: number,
   layers: number,
 ): VideoEncoderConfig {
-  const { bitrate } = options.detail ? DEFAULTS.detail : DEFAULTS.motion
   const descriptions = options.description?.count ?? 1
   return {
     codec,
     ...encodedSize(options, width, height),
-    bitrate: Math.round((options.maxBitrate ?? bitrate) / descriptions),
+    bitrate: Math.round(pictureBitrate(options) / descriptions),
     framerate: (options.frameRate ?? DEFAULT_FRAME_RATE) / descriptions,
     latencyMode: "realtime",
-    contentHint: options.detail ? "detail" : "motion",
+    contentHint: options.contentHint ?? (options.detail ? "detail" : "motion"),
     // Parameter sets inside the stream: a joiner gets them with the keyframe.
     ...(codec.startsWith("avc1") ? { avc: { format: "annexb" as const } } : {}),
     ...(layers > 1 ? { scalabilityMode: `L1T${layers}` } : {}),
@@ -63,13 +80,14 @@ export function videoConfig(
 }
 
 /**
- * Goes down the ladder of codecs to the first that is fast enough; when none is, the fastest is taken. Of each, two temporal
+ * Starts as `like` says, where another stream of the source has shown what works; otherwise goes down the ladder of codecs to the first that is fast enough; when none is, the fastest is taken. Of each, two temporal
  * layers are tried first, then one. `isConfigSupported` alone is not believed.
  *
  * @throws AvError `MediaUnsupported` with `missing` when nothing works
  */
 export async function chooseVideo(options: VideoPublishOptions): Promise<ChosenVideo> {
   if (typeof VideoEncoder === "undefined") throw unsupported("VideoEncoder")
+  if (options.like !== undefined) return settled(options, options.like.codec, options.like.temporalLayers)
   const allowed = VIDEO_CODECS.filter(({ name }) => options.codecs === undefined || options.codecs.includes(name))
   const budgetMs = (SPEED_SHARE * 1_000) / ((options.frameRate ?? DEFAULT_FRAME_RATE) * (options.detail ? DETAIL_RATE_SHARE : 1))
   let fastest: { chosen: ChosenVideo; msPerFrame: number } | undefined
@@ -84,23 +102,27 @@ export async function chooseVideo(options: VideoPublishOptions): Promise<ChosenV
 }
 
 async function tryCodec(options: VideoPublishOptions, codec: string, budgetMs: number) {
-  const [width, height] = [options.width || 640, options.height || 360]
+  const [width, height] = sourceSize(options)
   for (const layers of options.temporalLayers === 1 ? [1] : [2, 1]) {
     const config = videoConfig(options, codec, width, height, layers)
     const trial = await tryTwice(config, budgetMs)
     if (trial === undefined || trial.layers > layers) continue
-    const encoding = {
-      codec,
-      width: config.width,
-      height: config.height,
-      bitrate: config.bitrate!,
-      frameRate: config.framerate!,
-      temporalLayers: trial.layers,
-    }
-    const chosen = { encoding, config: videoConfig(options, codec, width, height, trial.layers) }
-    return { chosen, msPerFrame: trial.msPerFrame }
+    const { msPerFrame } = trial
+    const chosen = settled(options, codec, trial.layers)
+    return { chosen: { ...chosen, encoding: { ...chosen.encoding, msPerFrame } }, msPerFrame }
   }
   return undefined
+}
+
+function settled(options: VideoPublishOptions, codec: string, temporalLayers: number): ChosenVideo {
+  const config = videoConfig(options, codec, ...sourceSize(options), temporalLayers)
+  const { width, height, bitrate, framerate } = config
+  return { encoding: { codec, width, height, bitrate: bitrate!, frameRate: framerate!, temporalLayers }, config }
+}
+
+/** What a source without settings is taken to be. */
+function sourceSize({ width, height }: VideoPublishOptions): [number, number] {
+  return [width || 640, height || 360]
 }
 
 /** A somewhat slow result may be the fault of a busy moment: it gets a second chance. */

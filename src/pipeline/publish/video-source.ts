@@ -6,6 +6,8 @@ import type { VideoStream } from "./video-stream.ts"
 /** A keyframe is wanted and the source has shown nothing new for this long: the last picture is encoded again. */
 const REPEAT_AFTER_MS = 200
 const REPEAT_CHECK_MS = 100
+/** Pictures of a source that is not wanted any more are taken and closed for this long: those on their way hold memory of the camera. */
+const DRAIN_MS = 500
 
 export class VideoSource {
   readonly streams = new Set<VideoStream>()
@@ -33,7 +35,7 @@ export class VideoSource {
     const before = this.#reader
     this.#reader = readable.getReader()
     this.#clock.restart()
-    before?.cancel().catch(() => undefined)
+    if (before !== undefined) drain(before)
     for (const stream of this.streams) stream.sourceChanged()
     this.#read(this.#reader).catch(() => undefined)
   }
@@ -51,7 +53,7 @@ export class VideoSource {
     this.#closed = true
     clearInterval(this.#timer)
     this.#keep(undefined)
-    this.#reader?.cancel().catch(() => undefined)
+    if (this.#reader !== undefined) drain(this.#reader)
     for (const stream of this.streams) stream.close()
     this.streams.clear()
   }
@@ -62,7 +64,7 @@ export class VideoSource {
       if (done || value === undefined) break
       if (this.#closed || reader !== this.#reader) {
         value.close()
-        return
+        continue
       }
       this.#input(value, this.#clock.pts(value.timestamp, nowUs()))
     }
@@ -106,4 +108,9 @@ export class VideoSource {
     const ptsUs = Math.max(nowUs(), this.#lastPts + 1)
     this.#input(new VideoFrame(this.#last, { timestamp: ptsUs }), ptsUs)
   }
+}
+
+/** The reading goes on, and closes what it gets, until the source ends or this time is over. */
+function drain(reader: ReadableStreamDefaultReader<VideoFrame>): void {
+  setTimeout(() => reader.cancel().catch(() => undefined), DRAIN_MS)
 }

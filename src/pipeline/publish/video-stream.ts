@@ -7,6 +7,7 @@ import type { EncodedFrame, VideoEncoding } from "../../media/types.ts"
 import { EncoderLoad } from "./encoder-load.ts"
 import { temporalLayerOf } from "./encoder-trial.ts"
 import { FramePacer } from "./frame-pacer.ts"
+import { OutputCorrection } from "./output-correction.ts"
 import type { PublishEvent, PublishStreamStats, VideoPublishOptions } from "./types.ts"
 import { type ChosenVideo, encodedSize } from "./video-choice.ts"
 
@@ -34,6 +35,7 @@ export class VideoStream {
   readonly #keyframes = new KeyframeLimiter(KEYFRAME_GAP_MS)
   readonly #frameRate: number
   readonly #load: EncoderLoad
+  readonly #correction: OutputCorrection
   #pacer: FramePacer
   readonly #rate = new RateMeter()
   /** Capture time → when the frame went into the encoder. */
@@ -41,7 +43,8 @@ export class VideoStream {
   readonly #errorTimes: number[] = []
   #encoding: VideoEncoding
   #config: VideoEncoderConfig
-  #encoder: VideoEncoder
+  /** There is none while nobody watches: an encoder at rest still holds its memory, or its place in the hardware. */
+  #encoder: VideoEncoder | undefined
   #sourceWidth = 0
   #sourceHeight = 0
   #forceKeyframe = true
@@ -50,7 +53,7 @@ export class VideoStream {
   /** Frames given to the encoder since the last keyframe, itself included. */
   #position = 0
   #discontinuity = false
-  #active = true
+  #active: boolean
   #closed = false
   readonly #stats = { frames: 0, keyframes: 0, encodedBytes: 0, droppedFrames: 0, encoderErrors: 0, encodeMs: 0 }
 
@@ -64,7 +67,9 @@ export class VideoStream {
     this.#frameRate = chosen.encoding.frameRate
     this.#load = new EncoderLoad(this.#frameRate, options.detail ?? false)
     this.#pacer = new FramePacer(this.#frameRate)
-    this.#encoder = this.#makeEncoder()
+    this.#correction = new OutputCorrection(chosen.encoding.bitrate)
+    this.#active = !(options.idle ?? false)
+    if (this.#active) this.#encoder = this.#makeEncoder()
   }
 
   /** Which pictures of the source are for this stream; undefined: all. `frameRate` is that of all descriptions together. */
@@ -75,7 +80,12 @@ export class VideoStream {
 
   /** Encodes a frame whose timestamp is its `pts`. The caller keeps and closes the frame. */
   input(frame: VideoFrame, nowMs: number): void {
-    if (this.#closed || !this.#active) return
+    if (this.#closed) return
+    if (!this.#active || this.#encoder === undefined) {
+      // What a subscriber would get is told all the same.
+      this.#followSize(frame)
+      return
+    }
     if (!this.#pacer.admit(frame.timestamp)) {
       this.#stats.droppedFrames++
       return
@@ -118,14 +128,24 @@ export class VideoStream {
 
   setBitrate(bps: number): void {
     const bounded = Math.max(MIN_BITRATE, Math.min(bps, this.#encoding.bitrate))
-    const current = this.#config.bitrate ?? bounded
-    if (this.#closed || !Number.isFinite(bounded) || Math.abs(bounded - current) < current * BITRATE_STEP) return
-    this.#reconfigure({ ...this.#config, bitrate: Math.round(bounded) })
+    if (this.#closed || !Number.isFinite(bounded)) return
+    this.#correction.want(bounded)
+    this.#followBitrate()
   }
 
   setActive(active: boolean): void {
-    if (active && !this.#active) this.resume()
+    if (this.#closed || active === this.#active) return
     this.#active = active
+    if (!active) {
+      this.#closeEncoder()
+      return
+    }
+    try {
+      this.#encoder = this.#makeEncoder()
+    } catch (cause) {
+      this.#failed(cause)
+    }
+    this.resume()
   }
 
   /** The source was muted or nobody listened: go on with a keyframe and say that time has passed. */
@@ -134,6 +154,7 @@ export class VideoStream {
     this.#restart = true
     this.#discontinuity = true
     this.#load.restart()
+    this.#correction.restart()
   }
 
   /** Another device is behind the source now. */
@@ -154,6 +175,11 @@ export class VideoStream {
       height,
       frameRate: this.#rate.count(nowMs),
       loadLevel: this.#load.level,
+      settings: {
+        frameRate: this.#config.framerate ?? this.#frameRate,
+        bitrate: this.#config.bitrate ?? 0,
+        contentHint: this.#config.contentHint ?? "",
+      },
       active: this.#active,
     }
   }
@@ -161,7 +187,13 @@ export class VideoStream {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#encoder.state !== "closed") this.#encoder.close()
+    this.#closeEncoder()
+  }
+
+  #closeEncoder(): void {
+    if (this.#encoder !== undefined && this.#encoder.state !== "closed") this.#encoder.close()
+    this.#encoder = undefined
+    this.#started.clear()
   }
 
   #makeEncoder(): VideoEncoder {
@@ -194,12 +226,20 @@ export class VideoStream {
     if (keyframe) this.#stats.keyframes++
     this.#stats.encodedBytes += data.byteLength
     this.#rate.add(nowMs, data.byteLength)
+    this.#correction.frame(data.byteLength, keyframe, nowMs)
+    this.#followBitrate()
     const frame: EncodedFrame = { ptsUs: chunk.timestamp, keyframe, temporalId, data }
     if (this.#discontinuity) {
       frame.discontinuity = true
       this.#discontinuity = false
     }
     this.#sink.frame(this.#key, this.#numbering.assign(temporalId), frame)
+  }
+
+  #followBitrate(): void {
+    const bitrate = Math.round(this.#correction.request)
+    const current = this.#config.bitrate ?? bitrate
+    if (Math.abs(bitrate - current) >= current * BITRATE_STEP) this.#reconfigure({ ...this.#config, bitrate })
   }
 
   #followLoad(nowMs: number): void {
@@ -237,7 +277,7 @@ export class VideoStream {
   #reconfigure(config: VideoEncoderConfig): void {
     this.#config = config
     try {
-      this.#encoder.configure(config)
+      this.#encoder?.configure(config)
     } catch (cause) {
       this.#failed(cause)
     }
@@ -253,11 +293,10 @@ export class VideoStream {
     let fatal = this.#errorTimes.length >= MAX_ERRORS
     if (!fatal) {
       try {
-        if (this.#encoder.state !== "closed") this.#encoder.close()
+        this.#closeEncoder()
         this.#encoder = this.#makeEncoder()
         this.#forceKeyframe = true
         this.#restart = true
-        this.#started.clear()
       } catch {
         fatal = true
       }

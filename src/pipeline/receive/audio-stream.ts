@@ -19,11 +19,13 @@ import { BrowserSoundDecoder, OpusSoundDecoder, type SoundDecoder, type SoundOri
 import type { AudioReceiveOptions, ReceiveStats } from "./types.ts"
 import type { ReceiveSink } from "./video-stream.ts"
 
+/** What an even path needs beside the packet that is being played. */
+const MIN_BUFFER_MS = 14
 /** Blocks on their way to the worklet at most (one second): a suspended AudioContext takes none. */
 const MAX_UNDER_WAY = 50
 const MAX_IN_DECODER = 25
 /** Decoding, two thread borders and one render quantum. */
-const HANDLING_MS = 12
+const HANDLING_MS = 8
 /** The delay is corrected when it is off by more than this, every so often, until it is off by less than the small limit. */
 const CORRECT_ABOVE_MS = 15
 const CORRECT_UNTIL_MS = 4
@@ -49,7 +51,7 @@ export class AudioReceiver {
   readonly #sink: ReceiveSink
   readonly #port: MessagePort
   readonly #order = new FrameOrder<Arrived>({ temporalLayers: 1 })
-  readonly #jitter = new JitterEstimator()
+  readonly #jitter = new JitterEstimator({ minMs: MIN_BUFFER_MS })
   readonly #rate = new RateMeter()
   readonly #speaking = new SpeakingDetector()
   readonly #opus: Opus | undefined

@@ -1,4 +1,5 @@
-/** Where decoded pictures of one track go. Usually one stream writes here; with multiple descriptions (D-33) each does. */
+/** Where decoded pictures of one track go. Usually one stream writes here; while rungs change (D-37) two, and of several descriptions (D-33) each. */
+import { type FreezeCount, FreezeMeter } from "../../media/freeze-meter.ts"
 import { GapMeter } from "../../media/gap-meter.ts"
 
 /** Pictures under way to the track at most: a page that cannot keep up loses pictures, not memory. */
@@ -7,6 +8,7 @@ const MAX_WRITES = 3
 export class PictureOutput {
   readonly #writer: WritableStreamDefaultWriter<VideoFrame>
   readonly #gaps = new GapMeter()
+  readonly #freezes = new FreezeMeter()
   #writes = 0
   #users = 0
   #lastPts = Number.NEGATIVE_INFINITY
@@ -37,7 +39,10 @@ export class PictureOutput {
       return false
     }
     this.#lastPts = picture.timestamp
-    if (options.counts) this.#gaps.mark(options.nowMs)
+    if (options.counts) {
+      this.#gaps.mark(options.nowMs)
+      this.#freezes.shown(options.nowMs, picture.timestamp)
+    }
     this.#writes++
     const done = () => {
       this.#writes--
@@ -53,10 +58,15 @@ export class PictureOutput {
   /** A pause on purpose: what passes until the next picture is no gap. */
   pause(): void {
     this.#gaps.pause()
+    this.#freezes.pause()
   }
 
   resetGaps(): void {
     this.#gaps.reset()
+  }
+
+  freezes(nowMs: number): FreezeCount {
+    return this.#freezes.read(nowMs)
   }
 
   longestGapMs(nowMs: number): number {

@@ -1,6 +1,6 @@
 /** AudioWorklet processor: plays the sound of one received stream out of a {@link PlayoutRing}. */
 import { PlayoutRing } from "../../media/playout-ring.ts"
-import type { PlayoutCommand, PlayoutReport } from "../../media/types.ts"
+import { type PlayoutCommand, type PlayoutReport, PROCESSOR_ENDED } from "../../media/types.ts"
 
 /** Render quanta of 128 samples between two reports: 40 ms. */
 const REPORT_EVERY = 15
@@ -24,13 +24,17 @@ export class PlayoutProcessor extends AudioWorkletProcessor {
   }
 
   process(_inputs: Float32Array[][], outputs: Float32Array[][]): boolean {
+    if (!this.#open) {
+      this.port.postMessage(PROCESSOR_ENDED)
+      return false
+    }
     const left = outputs[0]?.[0]
-    if (left === undefined) return this.#open
+    if (left === undefined) return true
     this.#ring.read(left, outputs[0]?.[1] ?? left)
     for (const sample of left) this.#squares += sample * sample
     this.#samples += left.length
     if (++this.#quanta % REPORT_EVERY === 0) this.#report()
-    return this.#open
+    return true
   }
 
   #connect(port: MessagePort): void {

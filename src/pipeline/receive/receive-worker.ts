@@ -59,7 +59,22 @@ export class ReceiveWorker implements ReceiveApi {
     this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, this.#sink))
   }
 
-  async addDescription(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void> {
+  addDescription(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void> {
+    return this.#addBeside(streamKey, options, ofStreamKey)
+  }
+
+  async addReplacement(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void> {
+    // Not when it is written: both have the same pictures at the same times, and the old one might always be first.
+    await this.#addBeside(streamKey, options, ofStreamKey, { firstDue: () => this.#endOthers(streamKey) })
+  }
+
+  /** A stream that writes to the track of another one. */
+  async #addBeside(
+    streamKey: string,
+    options: VideoReceiveOptions,
+    ofStreamKey: string,
+    more: Partial<ReceiveSink> = {},
+  ): Promise<void> {
     this.#checkNew(streamKey)
     await requireVideoDecoder(options.codec)
     this.#checkNew(streamKey)
@@ -67,7 +82,15 @@ export class ReceiveWorker implements ReceiveApi {
     if (output === undefined) throw new AvError("TrackUnknown", { streamKey: ofStreamKey })
     const clock = this.#join(options.group, streamKey)
     this.#outputs.set(streamKey, output)
-    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, this.#sink))
+    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, { ...this.#sink, ...more }))
+  }
+
+  /** This stream begins to show: what the track showed before must not come between. */
+  #endOthers(streamKey: string): void {
+    const output = this.#outputs.get(streamKey)
+    for (const [key, other] of this.#outputs) {
+      if (key !== streamKey && other === output) this.#streams.get(key)?.close()
+    }
   }
 
   async addAudio(streamKey: string, options: AudioReceiveOptions, port: MessagePort): Promise<void> {

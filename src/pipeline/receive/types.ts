@@ -1,4 +1,5 @@
 /** The face of the receive worker: what the main thread asks of it, what it tells, and its statistics. */
+import type { FreezeCount } from "../../media/freeze-meter.ts"
 import type { ErrorCode } from "../../wire/errors.ts"
 
 export interface VideoReceiveOptions {
@@ -50,6 +51,10 @@ export interface ReceiveStats {
   bufferMs: number
   /** Video: longest time between two rendered pictures. Audio: longest hole that nothing could be decoded for. In ms since the reset. */
   longestGapMs: number
+  /** Video only: how often and how long the shown picture stood still. */
+  freezes?: FreezeCount
+  /** Video only: time from giving a frame to the decoder to its picture, the slow ones counting most; ms. */
+  decodeMs?: number
   /** Video only: picture shown minus sound heard, in ms of capture time; undefined without both. */
   avOffsetMs?: number
   /** Audio only: milliseconds made up or silent where sound was due. What forward error correction brought back is not in it. */
@@ -85,6 +90,13 @@ export interface ReceiveApi {
    * @throws AvError `MediaUnsupported`, `LimitExceeded`, `TrackUnknown` without such a stream
    */
   addDescription(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void>
+  /**
+   * Another encoding (D-37, or another codec) of the picture that stream `ofStreamKey` shows. From its first picture on it alone
+   * writes to the track, and every other stream of the track is at its end: `started` is the time to remove them.
+   *
+   * @throws AvError `MediaUnsupported`, `LimitExceeded`, `TrackUnknown` without such a stream
+   */
+  addReplacement(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void>
   /**
    * @param port of a playout node (`AudioEngine.createOutput`), transferred
    * @throws AvError `MediaUnsupported`, `LimitExceeded`

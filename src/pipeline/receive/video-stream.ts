@@ -10,14 +10,16 @@ import { KeyframeWish } from "./keyframe-wish.ts"
 import type { PictureOutput } from "./picture-output.ts"
 import type { ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
 
+/** A screen shows a picture at its next refresh anyway: on an even path more buffering would only delay. */
+const MIN_BUFFER_MS = 8
 /** Pictures decoded ahead of their time at most; each holds a whole picture in memory. */
 const MAX_DECODED = 8
 const MAX_IN_DECODER = 3
 /** A missing frame may still come or be repaired for this long after the buffer target. */
 const REPAIR_MS = 30
 const MIN_WAIT_MS = 50
-/** A picture is written this much before its time: writing and compositing take a while. */
-const LEAD_US = 6_000
+/** A picture is written this much before its time: compositing takes about a refresh of the screen. */
+const LEAD_US = 16_000
 /** A picture whose time is further ahead than this has a broken clock; it is shown at once. */
 const MAX_AHEAD_US = 2_000_000
 const MAX_ERRORS = 5
@@ -25,6 +27,8 @@ const MAX_ERRORS = 5
 export interface ReceiveSink {
   event(event: ReceiveEvent): void
   needKeyframe(streamKey: string): void
+  /** The time of the first picture has come; it is written right after. */
+  firstDue?(streamKey: string): void
 }
 
 type FrameMessage = Extract<MeshToReceive, { type: "frame" }>
@@ -37,7 +41,7 @@ export class VideoReceiver {
   readonly #target: PictureOutput
   readonly #order: FrameOrder<EncodedFrame>
   readonly #queue = new DecodeQueue()
-  readonly #jitter = new JitterEstimator()
+  readonly #jitter = new JitterEstimator({ minMs: MIN_BUFFER_MS })
   readonly #arrivals = new RateMeter()
   readonly #rendering = new RateMeter()
   readonly #wish = new KeyframeWish()
@@ -128,6 +132,8 @@ export class VideoReceiver {
       jitterMs: this.#totalDelayMs,
       bufferMs: this.#jitter.targetMs,
       longestGapMs: this.#target.longestGapMs(nowMs),
+      freezes: this.#target.freezes(nowMs),
+      decodeMs: this.#decodeMs,
       frameRate: this.#rendering.count(nowMs),
       ...(this.#size ?? {}),
       ...(this.#lastPts === undefined ? {} : { lastPtsUs: this.#lastPts }),
@@ -228,6 +234,7 @@ export class VideoReceiver {
     const ptsUs = picture.timestamp
     const size = { width: picture.displayWidth, height: picture.displayHeight }
     const nowMs = performance.now()
+    if (this.#stats.renderedFrames === 0) this.#sink.firstDue?.(this.#key)
     if (this.#afterPause.delete(ptsUs)) this.#target.pause()
     if (this.#afterPause.size > 16) this.#afterPause.clear()
     if (!this.#target.write(picture, { nowMs, counts: !this.#muted })) {

@@ -9,7 +9,7 @@ import { deriveOuterNonce } from "./outer-nonce.ts"
 import { OuterOpener, streamIdOfFrame } from "./outer-opener.ts"
 import { OuterSealer } from "./outer-sealer.ts"
 import { openOuter, sealOuter } from "./seal-outer.ts"
-import { LinkCounter, TransitKeyRegistry } from "./transit-registry.ts"
+import { LinkCounter, MAX_ENTRIES_PER_LINK, TransitKeyRegistry } from "./transit-registry.ts"
 
 const STREAM = new Uint8Array(32).fill(0x11)
 const TRANSIT = new Uint8Array(32).fill(0x33)
@@ -143,6 +143,20 @@ describe("transit keys", () => {
     const late = new LinkCounter(2 ** 32 - 1)
     expect(late.take()).toBe(2 ** 32 - 1)
     expect(() => late.take()).toThrow(expect.objectContaining({ code: "LinkSeqExhausted" }))
+  })
+
+  it("are remembered to a bound per receiver: one that fills its share leaves room for the others", () => {
+    const registry = new TransitKeyRegistry()
+    const key = (i: number) => new Uint8Array(new Uint32Array([i, 0, 0, 0, 0, 0, 0, 0]).buffer)
+    const greedy = utf8Encode("greedy")
+    let installed = 0
+    const fill = () => {
+      for (; ; installed++) registry.install(key(installed), greedy)
+    }
+    expect(fill).toThrow(expect.objectContaining({ code: "LimitExceeded" }))
+    expect(installed).toBe(MAX_ENTRIES_PER_LINK)
+    expect(registry.install(key(0), LINK).next).toBe(0)
+    expect(() => registry.install(key(0), LINK)).toThrow(expect.objectContaining({ code: "TransitKeyReuse" }))
   })
 
   it("need a link id of 1..255 bytes and 32 key bytes", async () => {

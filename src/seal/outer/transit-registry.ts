@@ -8,6 +8,8 @@ import type { Bytes } from "../../wire/types.ts"
 export const MAX_LINK_SEQ = 2 ** 32
 /** A subscriber that asks for a new key all the time must not fill the memory (each entry is about 150 bytes). */
 const MAX_ENTRIES = 262_144
+/** One subscriber may not use up the table of all: above this it alone gets no more keys. */
+export const MAX_ENTRIES_PER_LINK = 32_768
 
 /** The counter of one installed key. */
 export interface LinkSequence {
@@ -20,13 +22,21 @@ export interface LinkSequence {
 /** Kept for the life of the process: forgetting an entry would allow a key to start again at zero. */
 export class TransitKeyRegistry {
   readonly #installed = new Set<string>()
+  readonly #perLink = new Map<string, number>()
 
-  /** Registers a key for sending. The pair is known already: `TransitKeyReuse`. The table is full: `LimitExceeded`. */
+  /**
+   * Registers a key for sending. The pair is known already: `TransitKeyReuse`. The table, or the share of this link id (the receiver)
+   * in it, is full: `LimitExceeded`.
+   */
   install(transitKey: Bytes, linkId: Bytes): LinkSequence {
     const id = toHex(sha256Sync(concatBytes(transitKey, linkId)))
     if (this.#installed.has(id)) throw new AvError("TransitKeyReuse")
     if (this.#installed.size >= MAX_ENTRIES) throw new AvError("LimitExceeded", { what: "transit keys", max: MAX_ENTRIES })
+    const link = toHex(linkId)
+    const used = this.#perLink.get(link) ?? 0
+    if (used >= MAX_ENTRIES_PER_LINK) throw new AvError("LimitExceeded", { what: "transit keys", max: MAX_ENTRIES_PER_LINK })
     this.#installed.add(id)
+    this.#perLink.set(link, used + 1)
     return new LinkCounter()
   }
 }

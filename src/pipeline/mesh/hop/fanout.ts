@@ -7,16 +7,25 @@ import type { HopSealer } from "./sender.ts"
 
 /** A subscription without media gets a keep-alive this often, in ms (D-6). */
 const KEEP_ALIVE_MS = 500
+/** Breaks this far apart have nothing to do with each other, ms. */
+const BREAKS_TOGETHER_MS = 10_000
 
 export interface Subscriber {
   peer: PeerKeyId
   link: MeshLink
   sealer: HopSealer
+  /** Of the request; tells one subscription of a peer from the next. */
+  subNonce: Bytes
   policy: ReceiverLayerPolicy
   /** When the last message was handed to the link; ms. */
   lastSentAt: number
   /** Nothing but the next keyframe is of use; only a publisher can tell. */
   awaitsKeyframe: boolean
+  /** `false`: the link has no room for more than the base layer. */
+  upperLayers: boolean
+  /** How often in a row it was left without a base frame, and when last; ms. */
+  breaks: number
+  brokenAt: number
 }
 
 /** What goes with a chunk on its way out. */
@@ -94,8 +103,9 @@ export class Fanout {
     const { streamKey, frame, madeAt, audio, nSource, keyframe = false, patienceMs, onBroken } = context
     const { codecId, layer } = placeOf(innerChunk)
     for (const subscriber of this.#subscribers.values()) {
-      const { link, sealer, policy, awaitsKeyframe } = subscriber
+      const { link, sealer, policy, awaitsKeyframe, upperLayers } = subscriber
       if (awaitsKeyframe || !admitsChunk(policy, codecId, layer)) continue
+      if (!upperLayers && layer.temporal > 0) continue
       if (audio) {
         link.sendAudio({ innerChunk, sealer })
         continue
@@ -103,8 +113,11 @@ export class Fanout {
       // Repair comes after source, so the quality alone says whether this link needs the symbol (LL-25).
       if (nSource !== undefined && !relayForwards(layer.quality, link.sender.repairs(nSource, keyframe))) continue
       const broken = () => {
-        subscriber.awaitsKeyframe = onBroken !== undefined
-        onBroken?.()
+        if (onBroken === undefined || subscriber.awaitsKeyframe) return
+        subscriber.awaitsKeyframe = true
+        subscriber.breaks = madeAt - subscriber.brokenAt < BREAKS_TOGETHER_MS ? subscriber.breaks + 1 : 1
+        subscriber.brokenAt = madeAt
+        onBroken()
       }
       const item = { innerChunk, sealer, streamKey, frame, layer, madeAt, keyframe, onBroken: broken }
       link.enqueue(patienceMs === undefined ? item : { ...item, patienceMs })

@@ -49,6 +49,7 @@ export class Lane {
   /** Books room for a message whose seal is still in work. */
   reserve(bytes: number): void {
     this.#reserved += bytes
+    this.watch.booked()
   }
 
   /** Gives booked room back, just before {@link sendNumbered} or after a failed seal. */
@@ -89,11 +90,11 @@ export class Lane {
     this.#reported = true
   }
 
-  /** Call every few milliseconds. */
-  tick(now: number): void {
+  /** Call every few milliseconds. The last two as for {@link LaneWatch.tick}. */
+  tick(now: number, pathDown: boolean, answerMs: number): void {
     const { bufferedAmount } = this.channel
     this.#mostBuffered = Math.max(this.#mostBuffered, bufferedAmount)
-    this.watch.tick(now, this.channel.state !== "closed", bufferedAmount)
+    this.watch.tick(now, this.channel.state !== "closed", bufferedAmount, pathDown, answerMs)
   }
 
   /** @param minDelayMs delay over the shortest one, from the peer's reports */

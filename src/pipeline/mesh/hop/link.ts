@@ -2,6 +2,7 @@
 import { audioGateOpen } from "../../../link/lane-assigner.ts"
 import { laneLimit } from "../../../link/lane-policy.ts"
 import type { LaneChannel, MediaLaneRole } from "../../../link/lane-port.ts"
+import { LoopWatch } from "../../../link/loop-watch.ts"
 import type { LaneNack, LaneReport } from "../../../wire/lane-message.ts"
 import type { Bytes, PeerKeyId } from "../../../wire/types.ts"
 import { DropCounter } from "../drops.ts"
@@ -11,11 +12,14 @@ import { LaneDemands, type LaneWish } from "./lane-demand.ts"
 import { Lanes } from "./lanes.ts"
 import { LinkReceiver } from "./receiver.ts"
 import { type HopSealer, LinkSender, type Outgoing } from "./sender.ts"
+import { type LinkAlarm, LinkTrouble } from "./trouble.ts"
 
 /** What is sent again comes about a round trip after the rest of its frame, and so long after the request; ms. */
 const RESENT_SHARE = 0.8
 const RESENT_MARGIN_MS = 60
 
+/** A message is answered after a round trip, the wait for the next report, and some patience; ms. */
+const ANSWER_MARGIN_MS = 100
 /** Lanes change their path together; ms. */
 const PATH_ONCE_MS = 3_000
 
@@ -29,6 +33,8 @@ export interface MeshLinkOptions {
   /** Links with media that this node has now (LL-15). */
   mediaLinks(): number
   wish(wish: LinkWish): void
+  /** The link as a whole is in trouble. */
+  alarm(alarm: LinkAlarm): void
 }
 
 export class MeshLink {
@@ -44,6 +50,8 @@ export class MeshLink {
   readonly #demands: LaneDemands
   readonly #deadTold = new Set<number>()
   readonly #suspects = new Set<number>()
+  readonly #loop = new LoopWatch()
+  readonly #trouble = new LinkTrouble()
   #pathAt = Number.NEGATIVE_INFINITY
   #closed = false
 
@@ -53,7 +61,9 @@ export class MeshLink {
   ) {
     this.#options = options
     this.createdAt = options.now()
-    this.sender = new LinkSender(this.#lanes, this.drops, options.now, options.startRate)
+    const { now, startRate } = options
+    const about = { drops: this.drops, loop: this.#loop, trouble: this.#trouble, now }
+    this.sender = new LinkSender(this.#lanes, startRate === undefined ? about : { ...about, startRate })
     this.#demands = new LaneDemands(this.#lanes, this.sender, this.receiver)
   }
 
@@ -82,7 +92,7 @@ export class MeshLink {
   /** A data or padding message came in: counted, and asked for what it shows to be missing. */
   countArrival(laneId: number, laneSeq: number, sentUs: number, bytes: number): void {
     const now = this.#options.now()
-    this.receiver.count(laneId, laneSeq, sentUs, bytes, now)
+    this.receiver.count({ laneId, laneSeq, sentUs, bytes, now, heldUp: this.#loop.late(now) })
     this.#sendNacks(now)
   }
 
@@ -126,9 +136,11 @@ export class MeshLink {
   /** Call every 5 ms: reports, NACKs, the pacer, and the health and number of lanes. */
   tick(): void {
     const now = this.#options.now()
+    const away = this.#loop.tick(now)
     const report = this.receiver.report(now)
     if (report !== undefined) this.#control(report)
     this.#sendNacks(now)
+    for (const alarm of this.#trouble.tick(now, this.#laneStates(), away)) this.#options.alarm(alarm)
     for (const lane of this.#lanes.all()) this.#watch(lane, now)
     this.sender.tick()
     const wish = this.#demands.evaluate(now, laneLimit(this.#options.mediaLinks()))
@@ -138,6 +150,8 @@ export class MeshLink {
   /** Every lane tells of it by itself; the first one counts. */
   pathChanged(): void {
     const now = this.#options.now()
+    // What was suspect on the old path gets a chance on the new one: nothing else would ever be sent on it.
+    for (const lane of this.#lanes.all()) lane.watch.pathChanged(now)
     if (now - this.#pathAt < PATH_ONCE_MS) return
     this.#pathAt = now
     this.sender.rate.pathChanged()
@@ -189,10 +203,18 @@ export class MeshLink {
     if (lane !== undefined && audioGateOpen(lane.buffered)) lane.sendControl(message)
   }
 
+  #laneStates() {
+    const video = this.#lanes.video(false)
+    const suspect = video.filter(({ watch }) => watch.use === "suspect" || watch.use === "dead")
+    const audioLives = this.#lanes.all().some((lane) => lane.role === "audio" && lane.usable && !this.sender.rate.suspectedDead)
+    const videoInUse = video.filter(({ watch }) => watch.use === "ok").length
+    return { video: video.length, videoInUse, videoSuspect: suspect.length, audioLives }
+  }
+
   #watch(lane: Lane, now: number): void {
-    lane.tick(now)
-    const { use } = lane.watch
-    if (use !== "suspect" && use !== "dead") this.#suspects.delete(lane.id)
+    lane.tick(now, this.#trouble.pathDown(now), this.sender.rate.rttMs + ANSWER_MARGIN_MS)
+    const { use, doubtful } = lane.watch
+    if (use !== "suspect" && use !== "dead" && !doubtful) this.#suspects.delete(lane.id)
     else if (!this.#suspects.has(lane.id)) {
       this.#suspects.add(lane.id)
       this.sender.laneSuspect(lane.id)

@@ -11,6 +11,18 @@ import type { Bytes } from "../../../wire/types.ts"
 /** Time over which the incoming rate is measured, ms. */
 const RATE_WINDOW_MS = 2_000
 
+interface Arrival {
+  laneId: number
+  laneSeq: number
+  /** The sender's clock, µs mod 2^32. */
+  sentUs: number
+  bytes: number
+  /** Ms. */
+  now: number
+  /** We were kept from running: when it really came is not known. */
+  heldUp: boolean
+}
+
 export class LinkReceiver {
   /** Lane numbers asked for. */
   nackSent = 0
@@ -24,9 +36,9 @@ export class LinkReceiver {
   readonly #last = new Map<number, { highest: number; received: number }>()
   readonly #arrived: { at: number; bytes: number }[] = []
 
-  /** A data or padding message came in at `now` ms. */
-  count(laneId: number, laneSeq: number, sentUs: number, bytes: number, now: number): void {
-    this.#reports.receive(laneId, laneSeq, sentUs, clockMicros(now), bytes)
+  /** A data or padding message came in. */
+  count({ laneId, laneSeq, sentUs, bytes, now, heldUp }: Arrival): void {
+    this.#reports.receive(laneId, laneSeq, sentUs, clockMicros(now), bytes, heldUp)
     this.#nacks.receive(laneId, laneSeq)
     if (laneId !== AUDIO_LANE) this.#sum(now, bytes + MESSAGE_OVERHEAD)
   }

@@ -60,6 +60,12 @@ export class SendQueue<T extends Queued> {
     return true
   }
 
+  /** Counts a message that is shed before it waits. */
+  refuse(): void {
+    this.#pushed += 1
+    this.#shed += 1
+  }
+
   /** Retransmissions in their order, before everything else (LL-14). */
   pushFirst(items: readonly T[]): void {
     this.#again = [...items, ...this.#again].slice(0, MAX_QUEUED)
@@ -114,7 +120,7 @@ export class SendQueue<T extends Queued> {
   /** Sheds enhancement layers older than `ageMs`: after a deep cut the base layer gets what is left. */
   dropEnhancement(now: number, ageMs: number): void {
     for (;;) {
-      const old = this.#enhancement.find((item) => now - item.madeAt > ageMs)
+      const old = this.#enhancement.find((item) => now - item.madeAt >= ageMs)
       if (old === undefined) return
       this.#shedWith(old)
     }

@@ -2,6 +2,7 @@
 import { audioGateOpen, LaneAssigner, VIDEO_GATE } from "../../../link/lane-assigner.ts"
 import { audioCopies, repairSymbols } from "../../../link/lane-capacity.ts"
 import { LinkRate } from "../../../link/link-rate.ts"
+import type { LoopWatch } from "../../../link/loop-watch.ts"
 import { LossRuns } from "../../../link/loss-meter.ts"
 import { NackSender, RETRANSMIT_MS } from "../../../link/nack.ts"
 import { MESSAGE_OVERHEAD, PACE, SendBudget } from "../../../link/pacer.ts"
@@ -14,6 +15,7 @@ import type { Lane } from "./lane.ts"
 import { type Lanes, loadsOf } from "./lanes.ts"
 import { RateProbe } from "./rate-probe.ts"
 import { type Queued, SendQueue } from "./send-queue.ts"
+import type { LinkTrouble } from "./trouble.ts"
 
 /** What a hop adds to an inner chunk: lane header, link frame header and the outer tag (link-lanes 4.1). */
 const HOP_OVERHEAD = LANE_HEADER_LENGTH + LINK_FRAME_HEADER_LENGTH + 16
@@ -27,6 +29,10 @@ const LANE_LIMITED_MS = 150
 /** A link that carried video this recently, ms, and sends less than it may, is probed this often, ms. */
 const VIDEO_ACTIVE_MS = 500
 const PROBE_EVERY_MS = 3_000
+/** Each probe that showed a full path doubles the time to the next, up to this, ms. */
+const PROBE_RARELY_MS = 60_000
+/** A report tells of messages that we sent within about a round trip and this, ms. */
+const REPORTED_MS = 100
 /** Second copies of audio that wait. */
 const MAX_COPIES = 64
 
@@ -67,6 +73,8 @@ export class LinkSender {
   readonly #lanes: Lanes
   readonly #now: () => number
   readonly #drops: DropCounter
+  readonly #loop: LoopWatch
+  readonly #trouble: LinkTrouble
   readonly #queue = new SendQueue<Outgoing>((item) => this.#wasShed(item))
   readonly #budget = new SendBudget()
   readonly #padding = new SendBudget()
@@ -77,13 +85,19 @@ export class LinkSender {
   #tickAt: number | undefined
   #videoAt = Number.NEGATIVE_INFINITY
   #probedAt = Number.NEGATIVE_INFINITY
+  #probeEveryMs = PROBE_EVERY_MS
   #repairs = new Map<number, number>()
 
-  constructor(lanes: Lanes, drops: DropCounter, now: () => number, startRate: number | undefined) {
+  constructor(
+    lanes: Lanes,
+    about: { drops: DropCounter; loop: LoopWatch; trouble: LinkTrouble; now(): number; startRate?: number },
+  ) {
     this.#lanes = lanes
-    this.#drops = drops
-    this.#now = now
-    this.rate = new LinkRate(startRate)
+    this.#drops = about.drops
+    this.#loop = about.loop
+    this.#trouble = about.trouble
+    this.#now = about.now
+    this.rate = new LinkRate(about.startRate)
   }
 
   get queued(): number {
@@ -121,8 +135,10 @@ export class LinkSender {
   /** The peer's report about what we sent. */
   takeReport(report: LaneReport): void {
     const now = this.#now()
-    const { old, deepCut } = this.rate.take(report, now, this.laneLimited)
+    const heldUpMs = this.#loop.longest(now, this.rate.rttMs + REPORTED_MS)
+    const { old, deepCut } = this.rate.take(report, now, { laneLimited: this.laneLimited, heldUpMs })
     if (old) return
+    this.#trouble.answered()
     this.#repairs = new Map()
     const entries = new Map(report.entries.map((entry) => [entry.laneId, entry]))
     const rose = report.entries.filter((entry) => (this.#lanes.get(entry.laneId)?.risen(entry) ?? 0) > 0)
@@ -145,14 +161,17 @@ export class LinkSender {
 
   /** A lane became suspect: what it holds counts as lost (LL-16). */
   laneSuspect(laneId: number): void {
+    if (this.#trouble.baseOnly) this.#queue.dropEnhancement(this.#now(), 0)
     this.#again(laneId, this.#nacks.recent(laneId, this.#now(), RETRANSMIT_MS))
   }
 
   /** Video: queued by class, sent as the pacer and the gates allow (LL-8 … LL-10). */
   enqueue(item: Outgoing): void {
     if (!this.#fits(item.innerChunk)) return
-    if (item.layer.quality > 0) this.repairSent += 1
-    this.#queue.push(item)
+    const { spatial, temporal, quality } = item.layer
+    if (quality > 0) this.repairSent += 1
+    if (this.#trouble.baseOnly && (spatial > 0 || temporal > 0)) this.#queue.refuse()
+    else this.#queue.push(item)
   }
 
   /** Audio: now or never (LL-10), and from 1 % loss on a second time one packet later (LL-17). */
@@ -278,9 +297,11 @@ export class LinkSender {
 
   /** A quiet source would never find out that a rate cut for a bad moment can grow again. */
   #probeIdle(now: number): void {
-    if (now - this.#videoAt > VIDEO_ACTIVE_MS || now - this.#probedAt < PROBE_EVERY_MS || !this.rate.worthProbing(now)) return
+    if (now - this.#videoAt > VIDEO_ACTIVE_MS || now - this.#probedAt < this.#probeEveryMs || !this.rate.worthProbing(now)) return
     this.#probedAt = now
-    this.probe.start(this.rate.target, this.rate.target, now, () => {})
+    this.probe.start(this.rate.target, this.rate.target, now, (fits) => {
+      this.#probeEveryMs = fits ? PROBE_EVERY_MS : Math.min(PROBE_RARELY_MS, 2 * this.#probeEveryMs)
+    })
   }
 
   /** Padding of a probe, only where nothing else waits. */
@@ -304,7 +325,10 @@ export class LinkSender {
         const now = this.#now()
         const laneSeq = lane.sendNumbered(message, now)
         if (laneSeq === undefined) this.#drops.add("LinkFailed")
-        else if (lane.role === "video") this.#sent(lane, laneSeq, message.length, now, item)
+        else {
+          this.#trouble.sent(now)
+          if (lane.role === "video") this.#sent(lane, laneSeq, message.length, now, item)
+        }
         if (this.#queue.length > 0) this.pump()
       },
       (error: unknown) => {

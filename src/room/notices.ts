@@ -1,0 +1,81 @@
+/** What the room machine tells the application: people come and go, they write, the room changes its phase. */
+import type { RoomNotice } from "../membership/index.ts"
+import type { AvError } from "../wire/errors.ts"
+import { type RoomSettings, toHex } from "../wire/index.ts"
+import type { PeerKeyId } from "../wire/types.ts"
+import type { Connections } from "./connections.ts"
+import type { Emitter } from "./emitter.ts"
+import type { MediaPlane } from "./media-plane.ts"
+import type { RoomParticipant } from "./participant.ts"
+import type { People } from "./people.ts"
+import type { RoomEvents } from "./types.ts"
+
+/** The parts of a room that notices reach. */
+export interface NoticeHost {
+  people: People
+  media: MediaPlane
+  connections: Connections
+  events: Emitter<RoomEvents>
+  phase(phase: string, detail: string): void
+  settings(settings: RoomSettings): void
+  warn(error: AvError): void
+  /** The room is over for this page; the end follows. */
+  failed(error: AvError): void
+}
+
+/** Passes one notice on. */
+export function takeNotice(notice: RoomNotice, host: NoticeHost): void {
+  switch (notice.type) {
+    case "phase":
+      host.phase(notice.phase, notice.detail)
+      return
+    case "memberJoined":
+      host.people.joined(notice.keyId)
+      return
+    case "memberLeft":
+      host.media.forget(notice.keyId)
+      host.people.left(notice.keyId, notice.reason)
+      host.connections.forget(notice.keyId)
+      return
+    case "connection":
+      host.connections.member(notice.keyId, notice.connection)
+      return
+    case "stateGone":
+      host.media.forget(notice.keyId)
+      return
+    case "state":
+      host.people.update(notice.keyId, (participant) => {
+        participant.name = notice.state.name
+        host.media.applyState(participant, notice.state)
+      })
+      return
+    case "chat":
+      said(host, notice.keyId, (from) =>
+        host.events.emit("message", { id: toHex(notice.id), from, text: notice.text, at: Date.now() }),
+      )
+      return
+    case "data":
+      said(host, notice.keyId, (from) => host.events.emit("data", { from, topic: notice.topic, bytes: notice.bytes }))
+      return
+    case "settings":
+      host.settings(notice.settings)
+      return
+    case "muteAsked":
+      for (const publication of host.media.publications.all) void publication.mute()
+      return
+    case "warning":
+      host.warn(notice.error)
+      return
+    case "failed":
+      host.failed(notice.error)
+      return
+    default:
+      return
+  }
+}
+
+/** Words of somebody who is not shown are not passed on. */
+function said(host: NoticeHost, keyId: PeerKeyId, tell: (from: RoomParticipant) => void): void {
+  const from = host.people.remote.get(keyId)
+  if (from !== undefined) tell(from)
+}

@@ -1,0 +1,199 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest"
+import { createIdentity, PinTable } from "../identity/index.ts"
+import type { LinkDescription } from "../link/index.ts"
+import { installFakeWebRtc } from "../link/test-webrtc.ts"
+import type { Introduction, RendezvousClient, RendezvousEvents } from "../rendezvous/index.ts"
+import type { NodeId } from "../wire/types.ts"
+import { PeerHub } from "./peer-hub.ts"
+
+const [one, other, mallory] = await Promise.all([createIdentity(), createIdentity(), createIdentity()])
+/** The offer of the smaller node id wins when two cross. */
+const [small, large] = one.nodeId < other.nodeId ? [one, other] : [other, one]
+beforeAll(installFakeWebRtc)
+
+type Person = typeof small
+type Handler = (value: never) => void
+
+/** A server that carries introductions between the hubs of a test, unless `hold` keeps them. */
+class Server {
+  readonly #listeners = new Map<NodeId, Map<string, Handler[]>>()
+  readonly connects: { from: NodeId; to: NodeId; introduction: Introduction }[] = []
+  readonly rejects: { from: NodeId; attemptId: bigint }[] = []
+  hold = false
+
+  client(self: NodeId): RendezvousClient {
+    const mine = new Map<string, Handler[]>()
+    this.#listeners.set(self, mine)
+    const client: Partial<RendezvousClient> = {
+      state: "registered",
+      on: (event, handler) => {
+        mine.set(event, [...(mine.get(event) ?? []), handler as Handler])
+        return () => {}
+      },
+      connectTo: (to, introduction) => {
+        this.connects.push({ from: self, to, introduction })
+        if (!this.hold) this.tell(to, "introduce", { ...introduction, from: self, ttlMs: 10_000 })
+        return true
+      },
+      answer: (to, introduction) => {
+        if (!this.hold) this.tell(to, "answer", introduction)
+        return true
+      },
+      sendCandidates: (to, description) => {
+        this.tell(to, "candidates", { description })
+        return true
+      },
+      reject: ({ attemptId }) => this.rejects.push({ from: self, attemptId }) > 0,
+    }
+    return client as RendezvousClient
+  }
+
+  tell<K extends keyof RendezvousEvents>(to: NodeId, event: K, value: RendezvousEvents[K]): void {
+    queueMicrotask(() => {
+      for (const handler of this.#listeners.get(to)?.get(event) ?? []) handler(value as never)
+    })
+  }
+}
+
+let server: Server
+let hubs: PeerHub[]
+beforeEach(() => {
+  server = new Server()
+  hubs = []
+})
+afterEach(() => {
+  for (const hub of hubs) hub.close()
+})
+
+/** A hub and what it told. */
+function hubOf(person: Person, skewMs = 0) {
+  const told: string[] = []
+  const hub = new PeerHub({
+    signer: person,
+    pins: new PinTable(),
+    laneSink: { add: () => {}, remove: () => {} },
+    rendezvous: server.client(person.nodeId),
+    videoLanes: 1,
+    forwardMedia: true,
+    iceServers: () => [],
+    wallClock: () => Date.now() + skewMs,
+    accepts: () => true,
+    events: {
+      sessionOpen: ({ peer }) => told.push(`open ${peer.nodeId}`),
+      sessionClosed: (_, reason) => told.push(`closed ${reason}`),
+      linkKey: () => {},
+      linkClosed: () => {},
+      linkIce: () => {},
+      pathChanged: () => {},
+      message: () => {},
+      heard: () => {},
+      goaway: () => {},
+      connectFailed: (node) => told.push(`failed ${node}`),
+      routedFailed: () => {},
+      dropped: ({ code, details }) => told.push(`dropped ${code} ${details.why ?? ""}`),
+    },
+  })
+  hubs.push(hub)
+  return { hub, told }
+}
+
+const opened = (told: string[]) => vi.waitFor(() => expect(told.some((line) => line.startsWith("open"))).toBe(true), 5_000)
+
+describe("introductions", () => {
+  test("make a link; calls that cross make one", async () => {
+    const [a, b] = [hubOf(small), hubOf(large)]
+    a.hub.connect(large.nodeId, "server")
+    b.hub.connect(small.nodeId, "server")
+    await Promise.all([opened(a.told), opened(b.told)])
+    expect([a.hub.readyLinks.length, b.hub.readyLinks.length]).toEqual([1, 1])
+  })
+
+  test("work between two clocks that are hours wrong and go by the server's", async () => {
+    vi.spyOn(Date, "now").mockReturnValue(1_700_000_000_000)
+    const [a, b] = [hubOf(small, 7_200_000), hubOf(large, 7_200_000)]
+    a.hub.connect(large.nodeId, "server")
+    await Promise.all([opened(a.told), opened(b.told)])
+    vi.restoreAllMocks()
+  })
+
+  test("that are forged do not disturb the attempt that is under way", async () => {
+    server.hold = true
+    const [a, b] = [hubOf(small), hubOf(large)]
+    b.hub.connect(small.nodeId, "server")
+    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    // A true offer of the one who would win, with a broken signature: it must not make us drop our own.
+    a.hub.connect(large.nodeId, "server")
+    await vi.waitFor(() => expect(server.connects).toHaveLength(2))
+    const { introduction } = server.connects[1]!
+    const description = introduction.description.slice()
+    description[description.length - 1]! ^= 1
+    server.tell(large.nodeId, "introduce", { ...introduction, description, from: small.nodeId, ttlMs: 10_000 })
+    await vi.waitFor(() => expect(b.told).toEqual(["dropped DescriptionInvalid signature"]))
+    // The true one comes later under the same attempt id and is still taken.
+    server.hold = false
+    server.tell(large.nodeId, "introduce", { ...introduction, from: small.nodeId, ttlMs: 10_000 })
+    await Promise.all([opened(a.told), opened(b.told)])
+  })
+
+  test("a REJECT ends the attempt it names, if it comes from where the offer went", async () => {
+    server.hold = true
+    const { hub, told } = hubOf(small)
+    hubOf(large)
+    hub.connect(large.nodeId, "server")
+    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    const attemptId = new DataView(server.connects[0]!.introduction.description.slice().buffer).getBigUint64(48, true)
+    const reject = (changes: Partial<RendezvousEvents["reject"]>) => {
+      const reason = "target-busy" as const
+      server.tell(small.nodeId, "reject", { target: large.nodeId, attemptId, reason, retryAfterMs: 0, ...changes })
+    }
+    reject({ attemptId: attemptId + 1n })
+    reject({ target: mallory.nodeId })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(told).toEqual([])
+    reject({})
+    await vi.waitFor(() => expect(told).toEqual([`failed ${large.nodeId}`]))
+  })
+})
+
+describe("restarts", () => {
+  async function linked() {
+    const [a, b] = [hubOf(small), hubOf(large)]
+    a.hub.connect(large.nodeId, "server")
+    await Promise.all([opened(a.told), opened(b.told)])
+    await vi.waitFor(() => expect([a.hub.readyLinks.length, b.hub.readyLinks.length]).toEqual([1, 1]))
+    return { a, b }
+  }
+  const attemptOf = (hub: PeerHub) => hub.readyLinks[0]?.attemptId
+
+  test("go through the server and keep the session, also when both ask at once", async () => {
+    const { a, b } = await linked()
+    const first = attemptOf(a.hub)
+    const session = a.hub.directSession(large.nodeId)
+    expect(a.hub.restart(a.hub.readyLinks[0]!)).toBe(true)
+    await vi.waitFor(() => {
+      expect(attemptOf(a.hub)).not.toBe(first)
+      expect(attemptOf(b.hub)).toBe(attemptOf(a.hub))
+    })
+    const second = attemptOf(a.hub)
+    a.hub.restart(a.hub.readyLinks[0]!)
+    b.hub.restart(b.hub.readyLinks[0]!)
+    await vi.waitFor(() => {
+      expect(attemptOf(a.hub)).not.toBe(second)
+      expect(attemptOf(b.hub)).toBe(attemptOf(a.hub))
+    })
+    expect(a.hub.directSession(large.nodeId)).toBe(session)
+    expect([...a.told, ...b.told].filter((line) => !line.startsWith("open"))).toEqual([])
+  })
+
+  test("of a link that the peer has no more are refused", async () => {
+    const { a, b } = await linked()
+    server.hold = true
+    a.hub.restart(a.hub.readyLinks[0]!)
+    await vi.waitFor(() => expect(server.connects).toHaveLength(2))
+    const { introduction } = server.connects[1]!
+    b.hub.readyLinks[0]!.abandon("local")
+    server.tell(large.nodeId, "introduce", { ...(introduction as LinkDescription), from: small.nodeId, ttlMs: 10_000 })
+    await vi.waitFor(() => expect(server.rejects).toHaveLength(1))
+    expect(b.told.at(-1)).toBe("closed local")
+  })
+})

@@ -1,0 +1,87 @@
+/** The hub of a room: what happens on links and sessions goes to the room machine, the mesh worker and the connections. */
+import * as Comlink from "comlink"
+import { type IdentitySigner, PinTable } from "../identity/index.ts"
+import { laneTransferables } from "../link/index.ts"
+import type { AvError } from "../wire/errors.ts"
+import type { WallClock } from "./clock.ts"
+import type { Connections } from "./connections.ts"
+import type { MachineDriver } from "./machine-driver.ts"
+import type { MediaPlane } from "./media-plane.ts"
+import { PeerHub } from "./peer-hub.ts"
+import type { ServerConnection } from "./server-connection.ts"
+import type { JoinOptions } from "./types.ts"
+import type { RoomWorkers } from "./workers.ts"
+
+const DEFAULT_VIDEO_LANES = 2
+
+/** What a room is made with, as far as links are concerned. */
+export interface RoomHubParts {
+  signer: IdentitySigner
+  options: JoinOptions
+  workers: Pick<RoomWorkers, "mesh">
+}
+
+/** The parts of a room that links and sessions reach; `connections` and `media` come after the hub. */
+export interface RoomHubHost {
+  server: ServerConnection
+  clock: WallClock
+  driver: MachineDriver
+  connections: Connections
+  media: MediaPlane
+  count(error: AvError): void
+}
+
+export function createRoomHub(host: RoomHubHost, { signer, options, workers }: RoomHubParts): PeerHub {
+  const { server, clock, driver } = host
+  const { mesh } = workers
+  const hub: PeerHub = new PeerHub({
+    signer,
+    pins: ownPin(signer),
+    laneSink: {
+      add: (lane) => void mesh.addLane(Comlink.transfer(lane, laneTransferables(lane.source))),
+      remove: ({ link, laneId }) => void mesh.removeLane(link, laneId),
+    },
+    rendezvous: server.client,
+    videoLanes: options.videoLanes ?? DEFAULT_VIDEO_LANES,
+    forwardMedia: options.forwardMedia ?? false,
+    iceServers: () => [...server.iceServers, ...(options.iceServers ?? [])],
+    wallClock: clock.now,
+    accepts: (session, frame) => driver.machine.accepts(session, frame),
+    events: {
+      sessionOpen: (session) => {
+        const { id, kind, peer, bind } = session
+        driver.feed({ type: "sessionOpen", session: id, kind, peer, bind })
+        host.connections.sessionOpen(session)
+        if (kind === "direct") host.media.subscriptions.linkReady(peer.keyId)
+      },
+      sessionClosed: (session, reason) => {
+        driver.feed({ type: "sessionClosed", session: session.id })
+        host.connections.sessionClosed(session, reason)
+        if (session.kind === "direct" && hub.directSession(session.peer.nodeId) === undefined) {
+          host.media.subscriptions.linkLost(session.peer.keyId)
+        }
+      },
+      linkKey: (link, session, sessionKey) =>
+        void mesh.setLinkKey(link.id, session.peer.keyId, Comlink.transfer(sessionKey, [sessionKey.buffer])),
+      linkClosed: (link) => void mesh.removeLink(link.id),
+      pathChanged: (link) => void mesh.pathChanged(link.id),
+      linkIce: (link, state) => host.connections.linkIce(link, state),
+      message: (session, message) => driver.feed({ type: "message", session: session.id, message }),
+      heard: (session) => {
+        host.connections.heard(session, "control")
+        driver.feed({ type: "heard", session: session.id })
+      },
+      goaway: (session, code) => driver.feed({ type: "goaway", session: session.id, code }),
+      connectFailed: (node) => driver.feed({ type: "connectFailed", node }),
+      routedFailed: (node) => driver.feed({ type: "routedFailed", node }),
+      dropped: (error) => host.count(error),
+    },
+  })
+  return hub
+}
+
+function ownPin(signer: IdentitySigner): PinTable {
+  const pins = new PinTable()
+  pins.pinForever(signer.nodeId, signer.entityId)
+  return pins
+}

@@ -1,0 +1,168 @@
+/** Asks the publisher for one stream and keeps it coming: with a fresh key each time, patient with a slow sender (D-19.9). */
+import type { MeshRefusal, MeshSubscribe } from "../pipeline/index.ts"
+import type { KnownControlMessage } from "../wire/control-json.ts"
+import type { Bytes, PeerKeyId, RandomBytes, ReceiverLayerPolicy } from "../wire/types.ts"
+import type { RemoteStream } from "./descriptors.ts"
+
+/** Answer to `av.subscribe` is due within this time; then we ask again. */
+const ANSWER_MS = 2_000
+/** Waiting time before another attempt, doubled up to the maximum. */
+const RETRY_MS = 500
+const RETRY_MAX_MS = 8_000
+/** A silent stream is asked for again after this time, doubled each time up to the maximum. */
+const PATIENCE_MS = 5_000
+const PATIENCE_MAX_MS = 40_000
+
+/** What requests need from the room around them. */
+export interface RequestHost {
+  random: RandomBytes
+  /** Sends to the member over its direct session; false while there is none (media needs a direct link). */
+  send(keyId: PeerKeyId, message: KnownControlMessage): boolean
+  /** The direct link to a member, if there is one. Key and request of a subscription must go the same way. */
+  linkTo(keyId: PeerKeyId): { id: string; send(message: KnownControlMessage): boolean } | undefined
+  meshSubscribe(request: MeshSubscribe): Promise<{ ok: true } | { ok: false; error: MeshRefusal }>
+  meshUnsubscribe(streamId: Bytes): void
+}
+
+export class StreamRequest {
+  readonly stream: RemoteStream
+  readonly #from: PeerKeyId
+  readonly #host: RequestHost
+  readonly #policy: () => ReceiverLayerPolicy
+  #wanted = false
+  /** Set while a request is under way or accepted. */
+  #subNonce: Bytes | undefined
+  #accepted = false
+  #retryMs = RETRY_MS
+  #patienceMs = PATIENCE_MS
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(stream: RemoteStream, from: PeerKeyId, policy: () => ReceiverLayerPolicy, host: RequestHost) {
+    this.stream = stream
+    this.#from = from
+    this.#policy = policy
+    this.#host = host
+  }
+
+  get accepted(): boolean {
+    return this.#accepted
+  }
+
+  /** True while the stream is to come. */
+  get wanted(): boolean {
+    return this.#wanted
+  }
+
+  start(): void {
+    if (this.#wanted) return
+    this.#wanted = true
+    this.#retryMs = RETRY_MS
+    this.#patienceMs = PATIENCE_MS
+    this.#ask()
+  }
+
+  /** @param tell whether the publisher is to hear of it */
+  stop(tell: boolean): void {
+    if (!this.#wanted) return
+    this.#wanted = false
+    clearTimeout(this.#timer)
+    const subNonce = this.#subNonce
+    this.#subNonce = undefined
+    this.#accepted = false
+    const { streamId } = this.stream
+    this.#host.meshUnsubscribe(streamId)
+    if (tell && subNonce !== undefined) this.#host.send(this.#from, { t: "av.unsubscribe", streamId, subNonce })
+  }
+
+  /** A direct session came up: ask (again), with a fresh key. */
+  linkReady(): void {
+    this.#patienceMs = PATIENCE_MS
+    this.again()
+  }
+
+  /** The direct session is gone; the stream waits for the next one. */
+  linkLost(): void {
+    if (!this.#wanted) return
+    clearTimeout(this.#timer)
+    this.#accepted = false
+    this.#subNonce = undefined
+    this.#host.meshUnsubscribe(this.stream.streamId)
+  }
+
+  /** Asks again, with a fresh key: a counter ran out, or nothing comes. */
+  again(): void {
+    if (this.#wanted) this.#ask()
+  }
+
+  /**
+   * Nothing came for `silentMs`, not even a keep-alive: asks again, ever more rarely. A fresh key makes everything that is still on its
+   * way worthless, so a sender that is only slow must get the time to catch up.
+   */
+  silent(silentMs: number): void {
+    if (!this.#accepted || silentMs < this.#patienceMs) return
+    this.#patienceMs = Math.min(PATIENCE_MAX_MS, 2 * this.#patienceMs)
+    this.again()
+  }
+
+  /**
+   * `av.subscribed` or `av.refused`. True when the publisher does not want to send this stream (any more); unless {@link stop}
+   * follows, a request that was not accepted is repeated after a while.
+   */
+  answered(subNonce: Bytes, refused: string | undefined): boolean {
+    const current = this.#subNonce
+    if (current === undefined || !sameBytes(current, subNonce)) return false
+    if (refused === undefined) {
+      clearTimeout(this.#timer)
+      this.#accepted = true
+      this.#retryMs = RETRY_MS
+      return false
+    }
+    // What was accepted goes on until we leave it: the publisher only says that a smaller rung would do better.
+    if (!this.#accepted) this.#retryLater()
+    return true
+  }
+
+  policyChanged(): void {
+    const subNonce = this.#subNonce
+    if (subNonce === undefined) return
+    this.#host.send(this.#from, { t: "av.policy", streamId: this.stream.streamId, subNonce, policy: this.#policy() })
+  }
+
+  #ask(): void {
+    clearTimeout(this.#timer)
+    const link = this.#host.linkTo(this.#from)
+    this.#accepted = false
+    if (link === undefined) {
+      this.#subNonce = undefined
+      return
+    }
+    const subNonce = this.#host.random(16)
+    this.#subNonce = subNonce
+    const { streamId, sealProfile, kind, codecId, fountain } = this.stream
+    const request: MeshSubscribe = { streamId, sealProfile, kind, codecId, fountain, from: this.#from, subNonce, link: link.id }
+    this.#host.meshSubscribe(request).then(
+      (answer) => {
+        if (this.#subNonce !== subNonce) return
+        const sent = answer.ok && link.send({ t: "av.subscribe", streamId, subNonce, policy: this.#policy() })
+        if (!sent) {
+          this.#subNonce = undefined
+          this.#retryLater()
+          return
+        }
+        this.#timer = setTimeout(() => this.#retryLater(), ANSWER_MS)
+      },
+      () => this.#retryLater(),
+    )
+  }
+
+  #retryLater(): void {
+    if (!this.#wanted) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.again(), this.#retryMs)
+    this.#retryMs = Math.min(RETRY_MAX_MS, 2 * this.#retryMs)
+  }
+}
+
+function sameBytes(a: Bytes, b: Bytes): boolean {
+  return a.length === b.length && a.every((value, index) => value === b[index])
+}
