@@ -8,6 +8,7 @@ import type { Run } from "./run.ts"
 const FREEZE_MS = 200
 /** Steps of the transit histogram in `room.stats()`. */
 const TRANSIT_STEP_MS = 10
+const EDGE_FRAMES = 3
 /** The call has arrived at its rate. */
 const RAMPED = 0.8
 const HALVED_TARGET = 1.05
@@ -80,14 +81,19 @@ function encodedBytes({ before, after, lostPackets, droppedPackets, offeredPacke
   return (arrived - (before.receiver.arrivedBytes ?? 0)) / (1 - (lostPackets + droppedPackets) / offeredPackets)
 }
 
-/** Of all frames drawn, how many had arrived completely, decodable, so soon after capture; before any buffer for even playing. */
+/**
+ * Frames whose needed parts were all there so soon after capture, before any buffer for even playing; of all that came or never did,
+ * or of all that were drawn where that is more (the edges of the window may cut through a few frames).
+ */
 function decodable({ before, after }: Run, drawn: number): Figures {
-  const [from, to] = [before.receiver.transit, after.receiver.transit]
-  if (to === undefined) return {}
+  const [from, to] = [before.receiver, after.receiver]
+  if (to.transit === undefined || to.frames === undefined) return {}
+  const all = Math.max(to.frames - (from.frames ?? 0), drawn - EDGE_FRAMES)
   const within = (limit: number) => {
     let frames = 0
-    for (let step = 0; (step + 1) * TRANSIT_STEP_MS <= limit; step++) frames += (to[step] ?? 0) - (from?.[step] ?? 0)
-    return (100 * frames) / drawn
+    for (let step = 0; (step + 1) * TRANSIT_STEP_MS <= limit; step++)
+      frames += (to.transit?.[step] ?? 0) - (from.transit?.[step] ?? 0)
+    return (100 * frames) / all
   }
   return { decodable_100_percent: within(100), decodable_150_percent: within(150), decodable_250_percent: within(250) }
 }

@@ -164,7 +164,7 @@ async function report({ machine, runs }: Kept): Promise<void> {
     results.push({
       name: "lossy",
       title: "Lossy paths",
-      note: `${note(lossy.runs)} Decodable: all parts needed were there so soon after capture, of all frames drawn (over 100 % when the window's edges cut unevenly). Within: out of decoder and jitter buffer so soon after drawing. Freezes: over 200 ms between two shown frames. Media: video out of the encoder; wire: everything the sender sent, audio and IP headers included; overhead: the difference. RTP is VP8 with WebRTC's defaults; its picture and sound are one stream.`,
+      note: `${note(lossy.runs)} Decodable: all parts needed were there so soon after capture, of all frames that came, were lost or were drawn. Within: out of decoder and jitter buffer so soon after drawing. Freezes: over 200 ms between two shown frames. Media: video out of the encoder; wire: everything the sender sent, audio and IP headers included; overhead: the difference. RTP is VP8 with WebRTC's defaults; its picture and sound are one stream.`,
       rows: lossy.rows,
     })
   }

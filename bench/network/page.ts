@@ -19,6 +19,8 @@ export interface Counters {
   repairPercent?: number
   /** Video frames by the time from capture until the last part needed was there, in steps of 10 ms. */
   transit?: readonly number[]
+  /** Video frames that came completely, and that never did. */
+  frames?: number
 }
 
 /** Nothing here may wait for ever: a benchmark that hangs says nothing. */
@@ -184,7 +186,7 @@ async function roomCounters(): Promise<Counters> {
     ...(sent?.targetBitrate !== undefined && { encoderTarget: sent.targetBitrate }),
     ...(link !== undefined && { lanes: link.lanes.filter(({ role, state }) => role === "video" && state === "open").length }),
     ...(link?.repairPct !== undefined && { repairPercent: link.repairPct }),
-    ...(seen !== undefined && { transit: seen.transit }),
+    ...(seen !== undefined && { transit: seen.transit, frames: seen.frames + seen.lostFrames }),
   }
 }
 

@@ -17,8 +17,8 @@ const QUANTILE = 0.95
 const EVERY = 10
 const MARGIN_MS = 5
 /** The target falls this fast, a large one faster: slowly, so that one calm second does not undo what was learnt. */
-const FALL_MS_PER_S = 12
-const FALL_SHARE_PER_S = 0.15
+const FALL_MS_PER_S = 18
+const FALL_SHARE_PER_S = 0.25
 /** What {@link JitterEstimator.recovered} asks for is granted this long, and up to this much. */
 const RECOVERY_HOLD_US = 15_000_000
 const MAX_RECOVERY_MS = 60
