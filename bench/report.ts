@@ -20,7 +20,7 @@ export interface Machine {
 
 export interface Report {
   /** Names the file and the block of the document. */
-  kind: "node" | "browser" | "network"
+  kind: "node" | "browser" | "network" | "skew"
   command: string
   machine: Machine
   results: Result[]

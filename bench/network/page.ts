@@ -123,6 +123,15 @@ const abilities = {
     await sides.get(kind)?.connection.setRemoteDescription({ type: "answer", sdp: answer })
   },
 
+  /** Bytes that the competing transfer has brought so far. */
+  async bulkBytes(): Promise<number> {
+    let bytes = 0
+    for (const entry of (await sides.get("bulk")?.connection.getStats())?.values() ?? []) {
+      if (entry.type === "transport") bytes += entry.bytesReceived ?? 0
+    }
+    return bytes
+  },
+
   closeSide(kind: "rtp" | "bulk"): void {
     sides.get(kind)?.connection.close()
     sides.delete(kind)

@@ -142,13 +142,11 @@ async function passWindow(scenario: Scenario, windowMs: number, sender: Side, re
   return { call: end.call - begin.call, bulk: end.bulk - begin.bulk }
 }
 
-/** The transfer is the newest connection of the page. */
+/** Everything that arrived at the page, the transfer apart from the call. */
 async function receivedBytes(page: Page): Promise<PhaseBytes> {
   const paths = await page.evaluate(() => globalThis.impairment.paths())
-  const newest = Math.max(...paths.map(({ connection }) => connection))
-  const bytes = { call: 0, bulk: 0 }
-  for (const { connection, bytesReceived } of paths) bytes[connection === newest ? "bulk" : "call"] += bytesReceived
-  return bytes
+  const bulk = await page.evaluate(() => globalThis.networkBench.bulkBytes())
+  return { bulk, call: paths.reduce((sum, { bytesReceived }) => sum + bytesReceived, 0) - bulk }
 }
 
 async function both<T>(sides: { sender: Side; receiver: Side }, ask: (page: Page) => Promise<T>): Promise<[T, T]> {

@@ -164,7 +164,8 @@ export class SessionCore implements ControlSession {
     }
   }
 
-  close(code: number = GOAWAY.leaving, text = ""): void {
+  /** Without a code nothing is said about the peer itself: it may have other sessions, and stays in its rooms. */
+  close(code: number = GOAWAY.unspecified, text = ""): void {
     this.#end("local", { code, text })
   }
 

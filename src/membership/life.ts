@@ -89,7 +89,7 @@ export class Life {
       failed: (error) => this.end(error),
       links,
     })
-    this.roll = new Roll(core, this.presence, this.leaves)
+    this.roll = new Roll(core, this.presence, this.leaves, this.states)
     this.links = new Links(core, this.leaves, this.states)
     this.catchUp = new CatchUp(core, {
       otherBranch: (id) => this.#otherBranch(id),

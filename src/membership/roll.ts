@@ -3,17 +3,20 @@ import type { PeerKeyId } from "../wire/types.ts"
 import type { RoomCore } from "./core.ts"
 import type { Leaves } from "./leaves.ts"
 import type { Presence } from "./presence.ts"
+import type { StateBook } from "./state-book.ts"
 
 export class Roll {
   readonly #core: RoomCore
   readonly #presence: Presence
   readonly #leaves: Leaves
+  readonly #states: StateBook
   #shown = new Set<PeerKeyId>()
 
-  constructor(core: RoomCore, presence: Presence, leaves: Leaves) {
+  constructor(core: RoomCore, presence: Presence, leaves: Leaves, states: StateBook) {
     this.#core = core
     this.#presence = presence
     this.#leaves = leaves
+    this.#states = states
   }
 
   /** Tells the application who came and went, compared with what it was told before. */
@@ -34,6 +37,9 @@ export class Roll {
     this.#core.emit({ type: "memberJoined", keyId, nodeId: this.#leaves.nodeOf(keyId) })
     const connection = this.#core.sessions.ofKey(keyId) === undefined ? "connecting" : "connected"
     this.#core.emit({ type: "connection", keyId, connection })
+    // After a goodbye that was none, its state is known already and would not be told again.
+    const known = this.#states.get(keyId)
+    if (known !== undefined) this.#core.emit({ type: "state", keyId, state: known.state })
     return true
   }
 

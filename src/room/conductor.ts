@@ -125,6 +125,7 @@ export class Conductor implements ActionHost {
       events: mediaEvents(this),
     })
     audio.onStateChange(() => this.#audioState())
+    audio.onLatency((ms) => void workers.receive.setOutputLatency(ms))
     this.#quality = new QualityWatch({ workers, media: this.media, people: this.people })
   }
 
@@ -296,7 +297,7 @@ export class Conductor implements ActionHost {
   }
 
   #audioState(): void {
-    const { audio, workers } = this.#parts
+    const { audio } = this.#parts
     if (audio.blocked && this.state === "connected") {
       audio.resume().catch(() => undefined)
       this.#soundBlocked = true
@@ -305,7 +306,6 @@ export class Conductor implements ActionHost {
       this.#soundBlocked = false
       this.events.emit("audioStarted", {})
     }
-    void workers.receive.setOutputLatency(audio.outputLatencyMs)
   }
 
   /** Nobody was reachable for as long as the application allows. */

@@ -220,7 +220,7 @@ export class PeerHub {
   }
 
   /** Ends everything. With `code` each peer hears why. */
-  close(code: number = GOAWAY.leaving): void {
+  close(code: number = GOAWAY.unspecified): void {
     this.#stop.abort()
     for (const attempt of this.#attempts.values()) if (isAttempt(attempt)) clearTimeout(attempt.timer)
     this.#attempts.clear()

@@ -3,7 +3,7 @@ import type { AudioEncoding, VideoEncoding } from "../media/types.ts"
 import type { VideoCodecName } from "../media/video-codecs.ts"
 import { type MeshPublish, streamKeyOf } from "../pipeline/index.ts"
 import type { AudioPublishOptions, VideoPublishOptions } from "../pipeline/publish/types.ts"
-import { pictureBitrate, pictureBounds } from "../pipeline/publish/video-choice.ts"
+import { leastBitrate, pictureBitrate, pictureBounds } from "../pipeline/publish/video-choice.ts"
 import { deriveStreamId } from "../seal/inner/index.ts"
 import { CODEC_AV1_SVC, CODEC_MDC, CODEC_OPUS } from "../wire/layers.ts"
 import type { Bytes, PeerKeyId, RandomBytes } from "../wire/types.ts"
@@ -111,7 +111,7 @@ export class StreamStarter {
     const { streamId } = inputs
     const streamKey = streamKeyOf(streamId)
     const codecId = description === undefined ? CODEC_AV1_SVC : CODEC_MDC
-    const floor = below === undefined ? {} : { floor: pictureBitrate({ ...base, scale: below }) }
+    const floor = below === undefined ? {} : { floor: leastBitrate({ ...base, scale }, below) }
     const maxBitrate = Math.round(pictureBitrate({ ...base, scale }) / (description?.count ?? 1))
     const facts = { streamId, sealProfile: 1 as const, kind: "video" as const, codecId, fountain: true }
     await this.#host.meshPublish({ ...facts, idle, maxBitrate, ...floor })

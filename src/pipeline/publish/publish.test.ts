@@ -4,7 +4,7 @@ import { DescriptionTurns } from "./description-turns.ts"
 import { temporalLayerOf } from "./encoder-trial.ts"
 import { FramePacer } from "./frame-pacer.ts"
 import { PublishWorker } from "./publish-worker.ts"
-import { chooseVideo, fitSize, videoConfig } from "./video-choice.ts"
+import { chooseVideo, fitSize, leastBitrate, pictureBitrate, videoConfig } from "./video-choice.ts"
 
 describe("FramePacer", () => {
   const admitted = (from: number, to: number, jitterUs = 0) => {
@@ -66,6 +66,12 @@ describe("video settings", () => {
       scalabilityMode: "L1T2",
     })
     expect(videoConfig({ width: 640, height: 360 }, "av01.0.08M.08", 640, 360, 1)).not.toHaveProperty("scalabilityMode")
+  })
+
+  it("gives a size up when its pixels, or the next smaller size, are worth more", () => {
+    const camera = { width: 1280, height: 720, maxBitrate: 700_000 }
+    expect(leastBitrate(camera, 0.5)).toBe(pictureBitrate({ ...camera, scale: 0.5 }))
+    expect(leastBitrate({ width: 640, height: 360, maxBitrate: 4_500_000 }, 0.5)).toBe(138_240)
   })
 
   it("gives each of two descriptions half of the frames and of the bits", () => {

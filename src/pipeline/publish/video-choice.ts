@@ -24,6 +24,9 @@ export interface ChosenVideo {
   config: VideoEncoderConfig
 }
 
+/** Below this a picture falls apart into blocks. */
+const LEAST_BITS_PER_PIXEL = 0.02
+
 /** Part of the bitrate of the full picture that a rung of this linear scale needs: smaller pictures take more bits per pixel. */
 function rungShare(scale: number): number {
   return scale ** 1.3
@@ -50,6 +53,13 @@ export function pictureBitrate(options: Pick<VideoPublishOptions, "detail" | "ma
   return Math.round((options.maxBitrate ?? bitrate) * rungShare(options.scale ?? 1))
 }
 
+/** With less than this a picture of the size is worse than the next smaller one with the same bits, bit/s. */
+export function leastBitrate(options: VideoPublishOptions, smallerScale: number): number {
+  const { width, height } = encodedSize(options, options.width || 1280, options.height || 720)
+  const byPixels = LEAST_BITS_PER_PIXEL * width * height * (options.frameRate ?? DEFAULT_FRAME_RATE)
+  return Math.round(Math.min(byPixels, pictureBitrate({ ...options, scale: smallerScale })))
+}
+
 /** The size a picture of the source is encoded at. */
 export function encodedSize(options: VideoPublishOptions, width: number, height: number, scale = 1) {
   const bounds = pictureBounds(options)
@@ -72,6 +82,8 @@ export function videoConfig(
     bitrate: Math.round(pictureBitrate(options) / descriptions),
     framerate: (options.frameRate ?? DEFAULT_FRAME_RATE) / descriptions,
     latencyMode: "realtime",
+    // Left to vary it, encoders stay a third and more below what they are given.
+    bitrateMode: "constant",
     contentHint: options.contentHint ?? (options.detail ? "detail" : "motion"),
     // Parameter sets inside the stream: a joiner gets them with the keyframe.
     ...(codec.startsWith("avc1") ? { avc: { format: "annexb" as const } } : {}),
