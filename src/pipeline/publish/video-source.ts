@@ -8,6 +8,8 @@ const REPEAT_AFTER_MS = 200
 const REPEAT_CHECK_MS = 100
 /** Pictures of a source that is not wanted any more are taken and closed for this long: those on their way hold memory of the camera. */
 const DRAIN_MS = 500
+/** A source that shows nothing new ends without a picture after this. */
+const DRAIN_STILL_MS = 1_500
 
 export class VideoSource {
   readonly streams = new Set<VideoStream>()
@@ -22,6 +24,8 @@ export class VideoSource {
   #lastPts = 0
   #muted = false
   #closed = false
+  /** Drained for long enough: these end with their next picture, when none can be on its way. */
+  readonly #drained = new WeakSet<ReadableStreamDefaultReader<VideoFrame>>()
   readonly #timer: ReturnType<typeof setInterval>
 
   constructor(readable: ReadableStream<VideoFrame>, onEnded: () => void) {
@@ -35,7 +39,7 @@ export class VideoSource {
     const before = this.#reader
     this.#reader = readable.getReader()
     this.#clock.restart()
-    if (before !== undefined) drain(before)
+    if (before !== undefined) this.#drain(before)
     for (const stream of this.streams) stream.sourceChanged()
     this.#read(this.#reader).catch(() => undefined)
   }
@@ -53,7 +57,7 @@ export class VideoSource {
     this.#closed = true
     clearInterval(this.#timer)
     this.#keep(undefined)
-    if (this.#reader !== undefined) drain(this.#reader)
+    if (this.#reader !== undefined) this.#drain(this.#reader)
     for (const stream of this.streams) stream.close()
     this.streams.clear()
   }
@@ -64,6 +68,7 @@ export class VideoSource {
       if (done || value === undefined) break
       if (this.#closed || reader !== this.#reader) {
         value.close()
+        if (this.#drained.has(reader)) reader.cancel().catch(() => undefined)
         continue
       }
       this.#input(value, this.#clock.pts(value.timestamp, nowUs()))
@@ -108,9 +113,10 @@ export class VideoSource {
     const ptsUs = Math.max(nowUs(), this.#lastPts + 1)
     this.#input(new VideoFrame(this.#last, { timestamp: ptsUs }), ptsUs)
   }
-}
 
-/** The reading goes on, and closes what it gets, until the source ends or this time is over. */
-function drain(reader: ReadableStreamDefaultReader<VideoFrame>): void {
-  setTimeout(() => reader.cancel().catch(() => undefined), DRAIN_MS)
+  /** The reading goes on, and closes what it gets. A source cancelled at any moment could lose a picture unclosed. */
+  #drain(reader: ReadableStreamDefaultReader<VideoFrame>): void {
+    setTimeout(() => this.#drained.add(reader), DRAIN_MS)
+    setTimeout(() => reader.cancel().catch(() => undefined), DRAIN_STILL_MS)
+  }
 }
