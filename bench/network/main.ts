@@ -12,7 +12,7 @@ import type { Result } from "../subject.ts"
 import { CALLS } from "./calls.ts"
 import { figuresOf } from "./figures.ts"
 import { drawPlots, plotsOf } from "./plots.ts"
-import { type Kept, keepRuns, type RunRecord, tableOf } from "./results.ts"
+import { type Kept, keepRuns, keptRuns, type RunRecord, tableOf } from "./results.ts"
 import { type Run, runCall, type Side } from "./run.ts"
 import { type Scenario, SUITES, scenariosOf } from "./scenario.ts"
 import { buildSite } from "./site.ts"
@@ -32,6 +32,7 @@ interface Options {
   calls: string[]
   seed: number
   docs: boolean
+  redraw: boolean
 }
 
 const number = (text: string): number => {
@@ -62,10 +63,18 @@ const program = new Command("npm run bench:network --")
   .option("--repeats <n>", "runs per path and call; medians are reported", number, 3)
   .option("--calls <names>", `of ${callNames.join(",")}`, names(callNames), callNames)
   .option("--seed <n>", "of losses and jitter", number, 1)
+  .option("--redraw", "measure nothing, show what is kept", false)
   .option("--docs", "put tables and plots of everything measured so far into docs/performance.md", false)
   .parse()
 const parsed = program.opts<Omit<Options, "event"> & { event?: string[] }>()
 const options: Options = { ...parsed, event: (parsed.event?.[0] ?? "none") as Scenario["event"] }
+
+if (options.redraw) {
+  const kept = keptRuns()
+  if (kept !== undefined) await report(kept)
+  else console.error("Nothing has been measured yet.")
+  process.exit(kept === undefined ? 1 : 0)
+}
 
 if (
   !["holomesh.js", "workers/mesh.js", "server/rendezvous.js"].every((file) =>

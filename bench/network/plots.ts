@@ -102,6 +102,9 @@ export async function drawPlots(plots: readonly Plot[]): Promise<string> {
   })
   try {
     const page = await browser.newPage({ viewport: { width: 800, height: 460 } })
+    // tsx names functions with a helper that does not travel with the text of a function.
+    await page.addInitScript("globalThis.__name ??= (value) => value")
+    await page.goto("about:blank")
     await page.setContent('<body style="margin:0;background:#fff;font:14px sans-serif"><div id="plot"></div></body>')
     await page.addStyleTag({ path: new URL("uPlot.min.css", UPLOT).pathname })
     await page.addScriptTag({ path: new URL("uPlot.iife.min.js", UPLOT).pathname })
@@ -122,6 +125,7 @@ async function draw(page: Page, plot: Plot): Promise<void> {
         title,
         width: 780,
         height: 380,
+        legend: { live: false },
         scales: { x: { time: false }, y: { range: (_: unknown, __: number, most: number) => [0, most * 1.05] } },
         axes: [{ label: xLabel }, { label: yLabel, size: 70 }],
         series: [

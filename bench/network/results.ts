@@ -29,10 +29,15 @@ export interface Kept {
   runs: RunRecord[]
 }
 
+/** Everything measured so far; undefined before the first run. */
+export function keptRuns(): Kept | undefined {
+  return existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Kept) : undefined
+}
+
 /** Adds `runs` to what is kept and returns everything. */
 export function keepRuns(machine: Machine, runs: readonly RunRecord[]): Kept {
   const measured = new Set(runs.map(({ name, call }) => `${name}/${call}`))
-  const before: RunRecord[] = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, "utf8")) as Kept).runs : []
+  const before = keptRuns()?.runs ?? []
   const kept = { machine, runs: [...before.filter(({ name, call }) => !measured.has(`${name}/${call}`)), ...runs] }
   mkdirSync(FOLDER, { recursive: true })
   writeFileSync(FILE, `${JSON.stringify(kept)}\n`)
