@@ -317,15 +317,7 @@ export class PeerHub {
     })
     events.sessionOpen(session)
     // What was asked on the routed session is answered there, so it gets a little time before the direct one replaces it.
-    if (session.kind === "direct") this.#endRoutedLater(session.peer.nodeId)
-  }
-
-  #endRoutedLater(node: NodeId): void {
-    const timer = setTimeout(() => {
-      this.#lingering.delete(timer)
-      this.#endRouted(node)
-    }, ROUTED_LINGER_MS)
-    this.#lingering.add(timer)
+    if (session.kind === "direct") setTimeout(() => this.#endRouted(session.peer.nodeId), ROUTED_LINGER_MS)
   }
 
   #endRouted(node: NodeId): void {
