@@ -89,23 +89,23 @@ function summary(pairs: readonly Pair[], samples: readonly Sample[], received: S
   const concealed = (samples.at(-1)?.audio?.concealedMs ?? 0) - (samples[0]?.audio?.concealedMs ?? 0)
   const driftMs = (rate: number) => (rate / 1e6) * minutes * MINUTE_MS
   const figures: [string, string][] = [
-    ["size of the skew, median", ms(quantile(sizes, 0.5))],
-    ["size of the skew, 95th percentile", ms(quantile(sizes, 0.95))],
-    ["size of the skew, largest", ms(Math.max(...sizes))],
-    ["skew with its sign: 5th percentile, median, 95th", [0.05, 0.5, 0.95].map((q) => ms(quantile(skews, q))).join(", ")],
+    ["size of the skew, median", `${ms(quantile(sizes, 0.5))} ms`],
+    ["size of the skew, 95th percentile", `${ms(quantile(sizes, 0.95))} ms`],
+    ["size of the skew, largest", `${ms(Math.max(...sizes))} ms`],
+    ["skew with its sign: 5th percentile, median, 95th", `${[0.05, 0.5, 0.95].map((q) => ms(quantile(skews, q))).join(", ")} ms`],
     [
       "sound made up or silent",
-      `${ms(concealed)} of ${minutes} min (${((100 * concealed) / (minutes * MINUTE_MS)).toFixed(3)} %)`,
+      `${ms(concealed)} ms of ${minutes} min (${((100 * concealed) / (minutes * MINUTE_MS)).toFixed(3)} %)`,
     ],
-    ["error of the sender's system clock at the end", ms(driftMs(ppm))],
-    ["error of the sender's sound card at the end", ms(-driftMs(soundPpm))],
+    ["error of the sender's system clock at the end", `${ms(driftMs(ppm))} ms`],
+    ["error of the sender's sound card at the end", `${ms(-driftMs(soundPpm))} ms`],
     [
       "sound minus picture as captured: 5th percentile, median, 95th",
-      [0.05, 0.5, 0.95].map((q) => ms(quantile(control, q))).join(", "),
+      `${[0.05, 0.5, 0.95].map((q) => ms(quantile(control, q))).join(", ")} ms`,
     ],
     [
       "from rendering to loudspeaker at the receiver: measured, as the browser says",
-      `${ms(received.outputMs)}, ${ms(received.claimedOutputMs)}`,
+      `${ms(received.outputMs)}, ${ms(received.claimedOutputMs)} ms`,
     ],
     ["moments measured; flashes that the receiver's page looked at too late", `${pairs.length}; ${received.missed}`],
   ]

@@ -205,11 +205,12 @@ export class Conductor implements ActionHost {
     if (this.#ended !== undefined) return
     this.media.publications.closeAll()
     const finished = new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.#end("left"), LEAVE_MS)
       const off = this.events.on("left", () => {
+        clearTimeout(timer)
         off()
         resolve()
       })
-      setTimeout(() => this.#end("left"), LEAVE_MS)
     })
     this.driver.feed({ type: "leave" })
     await finished

@@ -107,6 +107,8 @@ export class PeerHub {
   readonly #attempts = new Map<NodeId, Attempt | Preparing>()
   readonly #links = new Map<string, PeerLink>()
   readonly #sessions = new Map<string, ControlSession>()
+  /** Of routed sessions that a direct one replaces. */
+  readonly #lingering = new Set<ReturnType<typeof setTimeout>>()
   /** Candidates that came while the answer was still being prepared, by node. */
   readonly #early = new Map<NodeId, Bytes[]>()
   readonly #stop = new AbortController()
@@ -224,6 +226,8 @@ export class PeerHub {
     this.#stop.abort()
     for (const attempt of this.#attempts.values()) if (isAttempt(attempt)) clearTimeout(attempt.timer)
     this.#attempts.clear()
+    for (const timer of this.#lingering) clearTimeout(timer)
+    this.#lingering.clear()
     for (const session of this.sessions) session.close(code)
     for (const link of [...this.#links.values()]) link.close(code)
     this.#routed.close()
@@ -317,7 +321,15 @@ export class PeerHub {
     })
     events.sessionOpen(session)
     // What was asked on the routed session is answered there, so it gets a little time before the direct one replaces it.
-    if (session.kind === "direct") setTimeout(() => this.#endRouted(session.peer.nodeId), ROUTED_LINGER_MS)
+    if (session.kind === "direct") this.#endRoutedLater(session.peer.nodeId)
+  }
+
+  #endRoutedLater(node: NodeId): void {
+    const timer = setTimeout(() => {
+      this.#lingering.delete(timer)
+      this.#endRouted(node)
+    }, ROUTED_LINGER_MS)
+    this.#lingering.add(timer)
   }
 
   #endRouted(node: NodeId): void {

@@ -13,8 +13,10 @@ export interface WorkerEndpoint extends Endpoint {
  */
 export function workerEndpoint(worker: Worker, onError: (event: ErrorEvent) => void): WorkerEndpoint {
   let running: Worker | undefined = worker
+  // The parameter itself would be kept by the functions below, and lead to the room.
+  let failed: typeof onError | undefined = onError
   const listeners = new Map<EventListenerOrEventListenerObject, string>()
-  worker.addEventListener("error", onError)
+  worker.addEventListener("error", failed)
   return {
     postMessage: (message, transfer = []) => running?.postMessage(message, transfer),
     addEventListener(type, listener) {
@@ -28,7 +30,8 @@ export function workerEndpoint(worker: Worker, onError: (event: ErrorEvent) => v
     end() {
       for (const [listener, type] of listeners) running?.removeEventListener(type, listener)
       listeners.clear()
-      running?.removeEventListener("error", onError)
+      if (failed !== undefined) running?.removeEventListener("error", failed)
+      failed = undefined
       running?.terminate()
       running = undefined
     },
