@@ -1,4 +1,5 @@
 /** Runs the sections of one vector file and reports what agreed. */
+import { readPublicVector } from "./public-vector.ts"
 import type { CaseRunner } from "./types.ts"
 
 export interface VectorFile {
@@ -15,8 +16,8 @@ export interface SectionResult {
 }
 
 /**
- * The three shapes of vector files: `{ format, sections }` with a named format, the same with a bare number (the holonomic files),
- * and the flat one of the control plane, where every array beside `meta` is a section. Undefined for anything else.
+ * The shapes of vector files: `{ format, sections }` with a named format, the same with a bare number (the holonomic files), the flat
+ * one of the control plane, where every array beside `meta` is a section, and the public ones of a single case. Undefined for anything else.
  */
 export function readVectorFile(value: unknown): VectorFile | undefined {
   if (typeof value !== "object" || value === null) return undefined
@@ -25,7 +26,7 @@ export function readVectorFile(value: unknown): VectorFile | undefined {
     const format = typeof file.format === "string" ? file.format : "holonomic"
     return { format, sections: file.sections as Record<string, unknown> }
   }
-  if (typeof file.meta !== "object" || file.meta === null) return undefined
+  if (typeof file.meta !== "object" || file.meta === null) return readPublicVector(file)
   const sections = Object.entries(file).filter(([, section]) => Array.isArray(section))
   return { format: "control-plane", sections: Object.fromEntries(sections) }
 }

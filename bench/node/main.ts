@@ -4,7 +4,10 @@ import { initFountainFromPackage } from "../../src/fountain/node.ts"
 import { FULL, QUICK } from "../measure.ts"
 import { describeMachine, printResult, type Report, toMarkdown, typedCommand, writeDocument, writeJson } from "../report.ts"
 import { choose, runSubjects } from "../subject.ts"
-import { subjects } from "../subjects/index.ts"
+import { subjects as everywhere } from "../subjects/index.ts"
+import { appendLog } from "./log.ts"
+
+const subjects = [...everywhere, appendLog]
 
 const program = new Command("npm run bench --")
   .option("--quick", "short measurements, to try the command out")

@@ -4,8 +4,31 @@ import { decoders } from "./decoders.ts"
 import { fanOut, layeredFanOut } from "./fan-out.ts"
 import { fountain } from "./fountain.ts"
 import { batchJoin, group } from "./group.ts"
+import { dedup, planner } from "./parents.ts"
 import { path } from "./path.ts"
+import { relayForward, relayPath } from "./relay.ts"
+import { rpcCallers, rpcCalls, rpcFrames } from "./rpc.ts"
 import { seal } from "./seal.ts"
 import { signatures } from "./signatures.ts"
+import { listedTopology, roomTree } from "./topology.ts"
 
-export const subjects: readonly Subject[] = [seal, fanOut, layeredFanOut, path, fountain, group, batchJoin, signatures, decoders]
+export const subjects: readonly Subject[] = [
+  seal,
+  fanOut,
+  layeredFanOut,
+  path,
+  relayForward,
+  relayPath,
+  fountain,
+  group,
+  batchJoin,
+  signatures,
+  decoders,
+  planner,
+  dedup,
+  roomTree,
+  listedTopology,
+  rpcFrames,
+  rpcCalls,
+  rpcCallers,
+]

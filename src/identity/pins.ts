@@ -14,6 +14,7 @@ export class PinTable {
   readonly #pins = new Map<NodeId, Bytes>()
   readonly #permanent = new Map<NodeId, Bytes>()
   readonly #capacity: number
+  #refused = 0
 
   constructor(capacity: number = MAX_PINS) {
     this.#capacity = capacity
@@ -21,6 +22,16 @@ export class PinTable {
 
   get size(): number {
     return this.#pins.size + this.#permanent.size
+  }
+
+  /** How often another entity was presented for a pinned node id. */
+  get refused(): number {
+    return this.#refused
+  }
+
+  /** True for entries that are never evicted. */
+  isPermanent(node: NodeId): boolean {
+    return this.#permanent.has(node)
   }
 
   get(node: NodeId): Bytes | undefined {
@@ -51,6 +62,8 @@ export class PinTable {
   }
 
   #require(node: NodeId, entity: Bytes): void {
-    if (this.contradicts(node, entity)) throw new AvError("EntityRebind", { node })
+    if (!this.contradicts(node, entity)) return
+    this.#refused++
+    throw new AvError("EntityRebind", { node })
   }
 }

@@ -19,11 +19,16 @@ const MAX_U64 = 0xffffffffffffffffn
  * @throws AvError `UsageError` for values outside of the subset or its limits.
  */
 export function encodeDcbor(value: DcborValue): Bytes {
-  const budget = { items: MAX_ITEMS }
+  return encodeLargeDcbor(value, MAX_ITEMS)
+}
+
+/** {@link encodeDcbor} for the few objects that may have more than 4096 items. */
+export function encodeLargeDcbor(value: DcborValue, maxItems: number): Bytes {
+  const budget = { items: maxItems }
   assertEncodable(value, 0, budget)
   const bytes = encodeOrdered(ordered(value))
   // Repeated keys that differ as JavaScript values (5 and 5n) only show in the encoding.
-  checkDcbor(bytes)
+  checkDcbor(bytes, maxItems)
   return bytes
 }
 
@@ -34,7 +39,12 @@ export function encodeDcbor(value: DcborValue): Bytes {
  * input, text that is not UTF-8, trailing bytes.
  */
 export function decodeDcbor(bytes: Bytes): DcborValue {
-  checkDcbor(bytes)
+  return decodeLargeDcbor(bytes, MAX_ITEMS)
+}
+
+/** {@link decodeDcbor} with another limit to the number of items. */
+export function decodeLargeDcbor(bytes: Bytes, maxItems: number): DcborValue {
+  checkDcbor(bytes, maxItems)
   try {
     return decode(plainBytes(bytes), {
       useMaps: true,
@@ -93,8 +103,8 @@ function assertEncodable(value: DcborValue, depth: number, budget: { items: numb
 }
 
 /** Walks the bytes once and refuses whatever is outside of the subset, without building anything. */
-function checkDcbor(bytes: Bytes): void {
-  const scan = new Scanner(bytes)
+function checkDcbor(bytes: Bytes, maxItems: number): void {
+  const scan = new Scanner(bytes, maxItems)
   scan.item(0)
   if (scan.offset !== bytes.length) throw malformed("trailing bytes")
 }
@@ -102,16 +112,18 @@ function checkDcbor(bytes: Bytes): void {
 class Scanner {
   readonly #bytes: Bytes
   readonly #view: DataView
+  readonly #maxItems: number
   #items = 0
   offset = 0
 
-  constructor(bytes: Bytes) {
+  constructor(bytes: Bytes, maxItems: number) {
+    this.#maxItems = maxItems
     this.#bytes = bytes
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   }
 
   item(depth: number): void {
-    if (++this.#items > MAX_ITEMS) throw malformed("too many items")
+    if (++this.#items > this.#maxItems) throw malformed("too many items")
     const first = this.#bytes[this.offset]
     if (first === undefined) throw malformed("truncated")
     const major = first >> 5

@@ -26,15 +26,19 @@ interface Outgoing {
   messageId: number
   index: number
   count: number
+  order: bigint | undefined
 }
 
 /**
  * The sending side of one channel: a queue of messages that gives out frames one at a time, taking one from each waiting
  * message in turn, so that a long commit does not hold up a keyframe request. Short messages keep their order among
- * themselves; a short one may pass a long one that was queued before it.
+ * themselves; a short one may pass a long one that was queued before it, unless both have the same `order`.
  */
 export class FrameSplitter {
   readonly #queue: Outgoing[] = []
+  /** Messages that wait for an earlier one of their order; a key is here while one of its messages is in the queue. */
+  readonly #behind = new Map<bigint, Outgoing[]>()
+  #waiting = 0
   #nextMessageId = 0
   #pendingBytes = 0
 
@@ -45,14 +49,15 @@ export class FrameSplitter {
 
   /** Messages with at least one frame still to send. */
   get pendingMessages(): number {
-    return this.#queue.length
+    return this.#queue.length + this.#waiting
   }
 
   /**
    * Queues one message. The payload is not copied and must not change until it was sent.
+   * @param order messages of one order leave one after the other, like the frames of one call
    * @throws AvError `MessageTooLarge` above {@link MAX_MESSAGE_LENGTH}.
    */
-  enqueue(type: number, payload: Bytes): void {
+  enqueue(type: number, payload: Bytes, order?: bigint): void {
     if (payload.length > MAX_MESSAGE_LENGTH) {
       throw new AvError("MessageTooLarge", { got: payload.length, max: MAX_MESSAGE_LENGTH })
     }
@@ -60,8 +65,16 @@ export class FrameSplitter {
     const count = whole ? 1 : Math.ceil(payload.length / FRAGMENT_BODY_LENGTH)
     const messageId = whole ? 0 : this.#nextMessageId
     if (!whole) this.#nextMessageId = (this.#nextMessageId + 1) >>> 0
-    this.#queue.push({ type, payload, messageId, index: 0, count })
+    const message = { type, payload, messageId, index: 0, count, order }
     this.#pendingBytes += payload.length
+    const behind = order === undefined ? undefined : this.#behind.get(order)
+    if (behind !== undefined) {
+      behind.push(message)
+      this.#waiting += 1
+      return
+    }
+    if (order !== undefined) this.#behind.set(order, [])
+    this.#queue.push(message)
   }
 
   /** The next frame to send, or undefined when nothing waits. */
@@ -70,6 +83,7 @@ export class FrameSplitter {
     if (message === undefined) return undefined
     if (message.count === 1) {
       this.#pendingBytes -= message.payload.length
+      this.#release(message)
       return encodeFrame(message.type, message.payload)
     }
     const start = message.index * FRAGMENT_BODY_LENGTH
@@ -83,7 +97,20 @@ export class FrameSplitter {
     this.#pendingBytes -= body.length
     message.index++
     if (message.index < message.count) this.#queue.push(message)
+    else this.#release(message)
     return encodeFrame(message.type, fragment, true)
+  }
+
+  /** The last of a message is out: the next of its order may follow. */
+  #release({ order }: Outgoing): void {
+    if (order === undefined) return
+    const next = this.#behind.get(order)?.shift()
+    if (next === undefined) {
+      this.#behind.delete(order)
+      return
+    }
+    this.#waiting -= 1
+    this.#queue.push(next)
   }
 }
 

@@ -3,6 +3,7 @@ import { utf8Decode, utf8Encode } from "./bytes.ts"
 import { AvError } from "./errors.ts"
 import { type Decoded, readShape, type Shape, writeShape } from "./json-shape.ts"
 import { isJsonObject, parseJson } from "./json-text.ts"
+import { writeJson } from "./json-write.ts"
 import type { Bytes } from "./types.ts"
 
 /** A message this version does not know: count it, ignore it. */
@@ -31,7 +32,7 @@ export function encodeMessage<Table extends Record<string, Shape>>(
 ): Bytes {
   const shape = table[message.t]
   if (shape === undefined) throw new AvError("UsageError", { why: "unknown message", t: message.t })
-  const bytes = utf8Encode(JSON.stringify({ t: message.t, ...writeShape(shape, message) }))
+  const bytes = utf8Encode(writeJson({ t: message.t, ...writeShape(shape, message) }))
   const max = limits.of(message.t)
   if (bytes.length > max) throw new AvError("MessageTooLarge", { t: message.t, got: bytes.length, max })
   return bytes

@@ -17,3 +17,16 @@ export function nodeIdToU64(id: NodeId): U64 {
 export function isNodeId(value: unknown): value is NodeId {
   return typeof value === "string" && /^[0-9a-f]{16}$/.test(value) && value !== "0000000000000000"
 }
+
+/**
+ * A node id as people and operator files write it: 16 hex digits, `0x` with hex digits, or decimal (control-plane 1.2).
+ * Undefined for anything else, zero included.
+ */
+export function parseNodeId(text: string): NodeId | undefined {
+  const hex = /^(?:0[xX])([0-9a-fA-F]{1,16})$|^([0-9a-fA-F]{16})$/.exec(text)
+  let value: U64 | undefined
+  if (hex !== null) value = BigInt(`0x${hex[1] ?? hex[2]}`)
+  else if (/^(?:0|[1-9][0-9]{0,19})$/.test(text)) value = BigInt(text)
+  if (value === undefined || value === 0n || value > 0xffffffffffffffffn) return undefined
+  return nodeIdFromU64(value)
+}

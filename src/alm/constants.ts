@@ -1,0 +1,26 @@
+/** Numbers of the multicast layer, each with its rule (av-mesh 8.1, D-26, D-27, D-44). Times in ms. */
+
+/** A candidate that got less than this share of recent attempts through is not asked. */
+export const MIN_REACHABILITY_RATIO = 0.5
+export const MAX_BACKUPS = 2
+/** Silence of exactly this long is not yet death. */
+export const PARENT_SILENCE_HEAL_MS = 1_500
+/** How often a parent with nothing to send says so, and how often a subscription should be ticked. */
+export const HEARTBEAT_INTERVAL_MS = 500
+/** First pause between two reports of the same silent parent; doubles. */
+export const REPARENT_BACKOFF_MS = 250
+export const MAX_REPARENT_BACKOFF_MS = 4_000
+/** A relay may keep its children alive only while it heard a parent of that stream within this time (D-39). */
+export const SOURCE_HEARD_MS = 1_000
+/** No answer to a subscribe within this time: the next candidate is asked (D-19.9). */
+export const SUBSCRIBE_TIMEOUT_MS = 2_000
+/** A healthy subscription moves only for at least this gain in round trip time (D-26.6) … */
+export const SWITCH_MARGIN = 0.2
+/** … that lasted this long … */
+export const SWITCH_DWELL_MS = 10_000
+/** … and at most this often. */
+export const SWITCH_INTERVAL_MS = 30_000
+/** A tree is not used before its snapshot is this old: everybody should have the same by then (D-44). */
+export const TREE_SETTLE_MS = 2_000
+/** What an unknown round trip sorts as. */
+export const UNKNOWN_RTT_MS = 0xffff_ffff

@@ -1,0 +1,130 @@
+/** Whom a subscription asks next: among the candidates that the plan allows, by who is there already and who was asked in vain. */
+import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
+import type { CandidateBackoff } from "./candidate-backoff.ts"
+import type { CandidateList } from "./candidate-list.ts"
+import { REPARENT_BACKOFF_MS } from "./constants.ts"
+import { areIndependent, chooseBackup } from "./diversity.ts"
+import { isHealthy, type ParentSlot } from "./parent-slot.ts"
+import { SwitchDamper } from "./switch-damper.ts"
+import type { ParentCandidate } from "./types.ts"
+
+/** Without any parent, one more candidate is asked at least this often, whatever is held against it. */
+const MAX_EMERGENCY_STEP_MS = 1_000
+/** Key ids in `via` (D-45), the publisher beside them. */
+const MAX_NEAR = 3
+
+type Slots = ReadonlyMap<PeerKeyId, ParentSlot>
+
+export class ParentChoice {
+  readonly #list: CandidateList
+  readonly #backoff: CandidateBackoff
+  readonly #publisher: PeerKeyId
+  readonly #damper = new SwitchDamper()
+  #emergency = { at: Number.NEGATIVE_INFINITY, step: REPARENT_BACKOFF_MS }
+
+  constructor(list: CandidateList, backoff: CandidateBackoff, publisher: PeerKeyId) {
+    this.#list = list
+    this.#backoff = backoff
+    this.#publisher = publisher
+  }
+
+  /** Somebody delivers: the next need is a new one. */
+  fed(): void {
+    this.#emergency.step = REPARENT_BACKOFF_MS
+  }
+
+  /** The next one to ask; undefined when nobody should be asked now. */
+  next(slots: Slots, now: Milliseconds): ParentCandidate | undefined {
+    const unused = (list: ParentCandidate[]) => list.filter((candidate) => !slots.has(keyOf(candidate)))
+    const ready = (list: ParentCandidate[]) => list.filter((candidate) => this.#backoff.until(keyOf(candidate)) <= now)
+    const free = ready(unused(this.#list.ranked(now)))
+    const all = [...slots.values()]
+    const hungry = all.every(({ state, doomed }) => state === "asked" || doomed === "silent")
+    if (!hungry) return this.#beside(all, free, now)
+    // Whoever has a link answers within a round trip.
+    const linkedFirst = [...free.filter(({ linked }) => linked !== false), ...free.filter(({ linked }) => linked === false)]
+    if (linkedFirst.length > 0) return this.#beside(all, linkedFirst, now)
+    const others = unused(this.#list.rankedWithoutPlan(now))
+    return ready(others)[0] ?? this.#inNeed(others, now)
+  }
+
+  /**
+   * D-26.6: the candidate that should replace `worst` beside `kept`: for a clear and lasting gain only, never deeper into the plan, and not
+   * at the price of two parents that fail together. Ask regularly while all is well.
+   */
+  challenger(worst: PeerKeyId, kept: readonly PeerKeyId[], slots: Slots, now: Milliseconds): ParentCandidate | undefined {
+    const standing = this.#list.get(worst)
+    const beside = kept.flatMap((keyId) => this.#list.get(keyId) ?? [])
+    const together = (one: ParentCandidate, other: ParentCandidate) => !areIndependent(one, other)
+    const challengers = this.#list.ranked(now).filter((candidate) => {
+      const keyId = keyOf(candidate)
+      if (slots.has(keyId) || this.#backoff.until(keyId) > now || keyId === this.#publisher) return false
+      if (this.#list.depthOf(keyId) > this.#list.depthOf(worst)) return false
+      return beside.every((other) => !together(other, candidate) || (standing !== undefined && together(other, standing)))
+    })
+    const current = this.#list.offerOf(worst)
+    const offers = challengers.map((candidate) => this.#list.offerOf(keyOf(candidate)))
+    const anchor = this.#anchor([worst, ...kept], slots, now)
+    if (anchor !== undefined) {
+      // Worth as much as a layer, and damped like every other gain.
+      challengers.unshift(anchor)
+      offers.unshift({ ...this.#list.offerOf(keyOf(anchor)), layers: current.layers + 1 })
+    }
+    const winner = this.#damper.consider(current, offers, now)
+    if (winner !== undefined) this.#damper.switched(now)
+    return challengers.find((candidate) => keyOf(candidate) === winner)
+  }
+
+  /**
+   * The planned parent, while no parent is as near to the source as it is. Who is fed only by others of its own depth stands at the end of a
+   * row of them: every one of the row is a step more, and may be the one that goes.
+   */
+  #anchor(parents: readonly PeerKeyId[], slots: Slots, now: Milliseconds): ParentCandidate | undefined {
+    const planned = this.#list.plannedParent(now)
+    if (planned === undefined || slots.has(planned) || this.#backoff.until(planned) > now) return undefined
+    const depth = this.#list.depthOf(planned)
+    if (parents.some((keyId) => this.#list.depthOf(keyId) <= depth)) return undefined
+    return this.#list.ranked(now).find((candidate) => keyOf(candidate) === planned)
+  }
+
+  /** The best one that is not in use; stays the same while it is still good. */
+  spare(slots: Slots, current: PeerKeyId | undefined, now: Milliseconds): PeerKeyId | undefined {
+    const usable = (candidate: ParentCandidate) => {
+      const keyId = keyOf(candidate)
+      return !slots.has(keyId) && this.#backoff.until(keyId) <= now
+    }
+    const ranked = this.#list.ranked(now).filter(usable)
+    const choices = ranked.length > 0 ? ranked : this.#list.unreached(now).filter(usable)
+    const next = choices.find((candidate) => keyOf(candidate) === current) ?? choices[0]
+    return next === undefined ? undefined : keyOf(next)
+  }
+
+  /** Where else the stream is known to be: up to four, the publisher last. */
+  via(parent: PeerKeyId, now: Milliseconds): PeerKeyId[] {
+    const others = this.#list.ranked(now).map(keyOf)
+    const near = others.filter((keyId) => keyId !== parent && keyId !== this.#publisher).slice(0, MAX_NEAR)
+    return parent === this.#publisher ? near : [...near, this.#publisher]
+  }
+
+  /** The planned parent, else one that does not fail together with the parent that is there or was asked. */
+  #beside(all: readonly ParentSlot[], free: readonly ParentCandidate[], now: Milliseconds): ParentCandidate | undefined {
+    const [best] = free
+    if (best === undefined || keyOf(best) === this.#list.plannedParent(now)) return best
+    const other = all.find(isHealthy) ?? all.find(({ state }) => state === "asked")
+    const beside = other === undefined ? undefined : this.#list.get(other.keyId)
+    return beside === undefined ? best : chooseBackup(beside, free)
+  }
+
+  /** Everybody is being left alone: the one whose pause ends first is asked before it ends, one after the other. */
+  #inNeed(others: readonly ParentCandidate[], now: Milliseconds): ParentCandidate | undefined {
+    if (now - this.#emergency.at < this.#emergency.step) return undefined
+    const [soonest] = [...others].sort((a, b) => this.#backoff.until(keyOf(a)) - this.#backoff.until(keyOf(b)))
+    if (soonest === undefined) return undefined
+    this.#emergency = { at: now, step: Math.min(2 * this.#emergency.step, MAX_EMERGENCY_STEP_MS) }
+    return soonest
+  }
+}
+
+export function keyOf(candidate: ParentCandidate): PeerKeyId {
+  return candidate.signedCapacity.advertiserKeyId
+}

@@ -1,0 +1,339 @@
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import { MAX_PARENTS } from "./parent-slot.ts"
+import { ParentWorld, START, seeded } from "./test-parents.ts"
+import type { TreeView } from "./types.ts"
+
+/** A plan from each member's parent. */
+function treeOf(parents: Record<string, string>, me = "me", since = START - 10_000): TreeView {
+  const depthOf = (keyId: string): number | undefined => {
+    if (keyId === "publisher") return 0
+    const parent = parents[keyId]
+    const above = parent === undefined ? undefined : depthOf(parent)
+    return above === undefined ? undefined : above + 1
+  }
+  return { since, parent: parents[me], depthOf, parentOf: (keyId) => parents[keyId] }
+}
+
+const three = { a: { rttMs: 10 }, b: { rttMs: 20 }, c: { rttMs: 30 } }
+
+describe("finding parents", () => {
+  it("takes the two nearest and keeps a spare warm", () => {
+    const world = new ParentWorld(three)
+    world.run(1_000)
+    expect(world.feeding).toEqual(["a", "b"])
+    expect(world.manager.primary).toBe("a")
+    expect(world.manager.spare).toBe("c")
+    expect(world.actions("requestKeyframe")).toHaveLength(1)
+  })
+
+  it("prefers a second parent in another network", () => {
+    const world = new ParentWorld({
+      a: { rttMs: 100, network: "x" },
+      b: { rttMs: 105, network: "x" },
+      c: { rttMs: 115, network: "y" },
+    })
+    world.run(1_000)
+    expect(world.feeding).toEqual(["a", "c"])
+  })
+
+  it("asks the publisher when nobody advertises, and only then", () => {
+    const world = new ParentWorld({})
+    expect(world.actions("subscribe").map(({ parent, via }) => [parent, via])).toEqual([["publisher", []]])
+    const other = new ParentWorld(three)
+    other.run(5_000)
+    expect(other.actions("subscribe").map(({ parent }) => parent)).toEqual(["a", "b"])
+    expect(other.actions("subscribe")[0]?.via).toEqual(["b", "c", "publisher"])
+  })
+
+  it("goes on to the next after a refusal at once, and after 2 s without an answer", () => {
+    const world = new ParentWorld({
+      a: { rttMs: 10, refuses: "CapacityExceeded" },
+      b: { rttMs: 20, alive: true },
+      c: { rttMs: 30 },
+    })
+    world.run(500)
+    expect(world.feeding).toEqual(["b", "c"])
+    const mute = new ParentWorld(three)
+    for (const key of ["a", "b"]) mute.relays.get(key)!.alive = false
+    mute.run(1_900)
+    expect(mute.feeding).toEqual([])
+    mute.run(1_000)
+    expect(mute.feeding).toEqual(["c"])
+  })
+
+  it("says that it starves, less and less often, and recovers by itself", () => {
+    const world = new ParentWorld({ a: { rttMs: 10, refuses: "CapacityExceeded" } })
+    world.run(60_000)
+    const asked = world.actions("subscribe").filter(({ parent }) => parent === "a").length
+    expect(asked).toBeGreaterThan(5)
+    expect(asked).toBeLessThan(70)
+    expect(world.actions("starved").length).toBeGreaterThan(5)
+    world.relays.set("a", { rttMs: 10, alive: true })
+    world.run(5_000)
+    expect(world.feeding).toEqual(["a"])
+  })
+})
+
+describe("the plan", () => {
+  it("gives the first parent, and leaves out who is below or beside with a later key", () => {
+    const world = new ParentWorld({ a: { rttMs: 10 }, p: { rttMs: 90 }, zz: { rttMs: 5 }, low: { rttMs: 1 } }, { me: "me" })
+    const tree = treeOf({ me: "p", p: "publisher", a: "p", zz: "p", low: "me" })
+    world.do(world.manager.setTree(tree, world.now))
+    world.run(30_000)
+    // p is planned, a stands beside me with an earlier key, zz with a later one, low below me.
+    expect(world.manager.primary).toBe("p")
+    expect(world.feeding).toEqual(["a", "p"])
+  })
+
+  it("is not followed while it is young", () => {
+    const world = new ParentWorld({ a: { rttMs: 10 }, p: { rttMs: 90 } })
+    world.do(world.manager.setTree(treeOf({ me: "p", p: "publisher" }, "me", START + 1_000), world.now))
+    world.run(200)
+    expect(world.manager.primary).toBe("a")
+  })
+
+  it("makes a parent that came below be replaced after a while, and not before another delivers", () => {
+    const world = new ParentWorld(three)
+    world.run(1_000)
+    world.do(world.manager.setTree(treeOf({ me: "b", b: "publisher", c: "publisher", a: "me" }), world.now))
+    world.run(5_000, () => expect(world.feeding.length).toBe(2))
+    expect(world.feeding).toEqual(["a", "b"])
+    world.run(8_000, () => expect(world.feeding.length).toBeGreaterThanOrEqual(2))
+    expect(world.feeding).toEqual(["b", "c"])
+  })
+})
+
+describe("healing", () => {
+  it("replaces a dead parent within 2.5 s while the other one feeds", () => {
+    const world = new ParentWorld(three)
+    world.run(3_000)
+    world.relays.get("a")!.alive = false
+    world.run(2_500, () => expect(world.feeding.length).toBeGreaterThan(0))
+    expect(world.feeding).toEqual(["b", "c"])
+    expect(world.manager.primary).toBe("b")
+    expect(world.manager.counts.healed).toBe(1)
+    expect(world.actions("requestKeyframe")).toHaveLength(1)
+  })
+
+  it("replaces at once when the link breaks", () => {
+    const world = new ParentWorld(three)
+    world.run(3_000)
+    world.serving.delete("a")
+    world.do(world.manager.lost("a", world.now))
+    world.run(200)
+    expect(world.feeding).toEqual(["b", "c"])
+  })
+
+  it("keeps the last silent parent: it may come back", () => {
+    const world = new ParentWorld({ a: { rttMs: 10 } }, { publisher: "a" })
+    world.run(2_000)
+    world.relays.get("a")!.alive = false
+    world.run(20_000)
+    expect(world.actions("unsubscribe")).toEqual([])
+    world.relays.get("a")!.alive = true
+    world.run(200)
+    expect(world.feeding).toEqual(["a"])
+    expect(world.actions("requestKeyframe")).toHaveLength(2)
+  })
+
+  it("moves before a parent goes that says so", () => {
+    const world = new ParentWorld(three)
+    world.run(3_000)
+    world.do(world.manager.leaving("a", 2_000, world.now))
+    world.run(1_000, () => expect(world.feeding.length).toBeGreaterThanOrEqual(2))
+    expect(world.feeding).toEqual(["b", "c"])
+    expect(world.actions("unsubscribe")).toEqual([{ kind: "unsubscribe", parent: "a", why: "leaving" }])
+  })
+})
+
+describe("damping", () => {
+  it("leaves a healthy set alone for less than a fifth, or for less than 10 s", () => {
+    const world = new ParentWorld({ a: { rttMs: 100 }, b: { rttMs: 100 }, c: { rttMs: 300 } })
+    world.run(1_000)
+    world.relays.get("c")!.rttMs = 85
+    world.advertise()
+    world.run(60_000)
+    world.relays.get("c")!.rttMs = 20
+    world.advertise()
+    world.run(9_000)
+    world.relays.get("c")!.rttMs = 300
+    world.advertise()
+    world.run(60_000)
+    expect(world.manager.counts.switched).toBe(0)
+    expect(world.actions("subscribe")).toHaveLength(2)
+  })
+
+  it("moves for a lasting gain, at most once in 30 s, with the new one delivering first", () => {
+    const world = new ParentWorld({ a: { rttMs: 100 }, b: { rttMs: 100 }, c: { rttMs: 300 }, d: { rttMs: 300 } })
+    world.run(1_000)
+    for (const key of ["c", "d"]) world.relays.get(key)!.rttMs = 10
+    world.advertise()
+    world.run(20_000, () => expect(world.feeding.length).toBeGreaterThanOrEqual(2))
+    expect(world.manager.counts.switched).toBe(1)
+    world.run(25_000, () => expect(world.feeding.length).toBeGreaterThanOrEqual(2))
+    expect(world.feeding).toEqual(["c", "d"])
+    expect(world.manager.counts.switched).toBe(2)
+  })
+
+  it("keeps the old parent when the better one refuses", () => {
+    const world = new ParentWorld({ a: { rttMs: 100 }, b: { rttMs: 100 }, c: { rttMs: 10, refuses: "CapacityExceeded" } })
+    world.relays.get("c")!.rttMs = 300
+    world.advertise()
+    world.run(1_000)
+    world.relays.get("c")!.rttMs = 10
+    world.advertise()
+    world.run(20_000)
+    expect(world.feeding).toEqual(["a", "b"])
+    expect(world.manager.parents.map(({ doomed }) => doomed)).toEqual([undefined, undefined])
+  })
+
+  it("demotes a parent that delivers less than it promised, and not both when both are poor", () => {
+    const world = new ParentWorld(three)
+    world.run(1_000)
+    let bad = true
+    const measure = () => {
+      if ((world.now - START) % 1_000 !== 0) return
+      world.manager.measured("a", { share: bad ? 0.5 : 0.6, lateMs: 0 }, world.now)
+      world.manager.measured("b", { share: bad ? 1 : 0.6, lateMs: 0 }, world.now)
+    }
+    bad = false
+    world.run(20_000, measure)
+    expect(world.manager.counts.demoted).toBe(0)
+    bad = true
+    world.run(8_000, measure)
+    expect(world.manager.counts.demoted).toBe(1)
+    expect(world.feeding).toEqual(["b", "c"])
+  })
+})
+
+describe("striping", () => {
+  it("splits the symbols over two parents and widens when one is lost or suspected", () => {
+    const world = new ParentWorld(three, { mode: "striped" })
+    world.do(world.manager.setSymbols(10, 3, 0, world.now))
+    world.run(1_000)
+    expect(world.manager.parents.map(({ keyId, range }) => [keyId, range])).toEqual([
+      ["a", [0, 7]],
+      ["b", [7, 65_536]],
+    ])
+    world.do(world.manager.suspect("a", world.now))
+    expect(world.manager.parents.map(({ range }) => range)).toEqual([undefined, undefined])
+    world.run(3_000)
+    expect(world.manager.parents[0]?.range).toEqual([0, 7])
+    world.do(world.manager.lost("a", world.now))
+    expect(world.manager.parents.find(({ keyId }) => keyId === "b")?.range).toBeUndefined()
+    world.run(1_000)
+    expect(world.manager.parents.map(({ keyId, range }) => [keyId, range])).toEqual([
+      ["b", [0, 7]],
+      ["c", [7, 65_536]],
+    ])
+  })
+})
+
+describe("closing", () => {
+  it("leaves every parent and the spare, and does nothing after that", () => {
+    const world = new ParentWorld(three)
+    world.run(1_000)
+    world.do(world.manager.close(world.now))
+    expect(world.actions("unsubscribe").map(({ parent }) => parent)).toEqual(["a", "b"])
+    expect(world.actions("release")).toEqual([{ kind: "release", parent: "c" }])
+    const before = world.log.length
+    world.run(5_000)
+    expect(world.log.length).toBe(before)
+  })
+})
+
+/** Random lives: relays die, come back, refuse, get nearer or farther, say that they leave. */
+function randomLife(seed: number, ms: number, check: (world: ParentWorld) => void): ParentWorld {
+  const random = seeded(seed)
+  const names = Array.from({ length: 3 + Math.floor(random() * 8) }, (_, i) => `r${i}`)
+  const relays = Object.fromEntries(names.map((name) => [name, { rttMs: 10 + Math.floor(random() * 200) }]))
+  const world = new ParentWorld(relays, { random })
+  world.run(ms, () => {
+    const name = names[Math.floor(random() * names.length)] as string
+    const relay = world.relays.get(name)!
+    const dice = random()
+    if (dice < 0.01) relay.alive = !relay.alive
+    else if (dice < 0.015) {
+      if (relay.refuses === undefined) relay.refuses = "CapacityExceeded"
+      else delete relay.refuses
+    } else if (dice < 0.02) relay.rttMs = 10 + Math.floor(random() * 200)
+    else if (dice < 0.025) world.do(world.manager.leaving(name, 1_000, world.now))
+    else if (dice < 0.03) {
+      world.serving.delete(name)
+      world.do(world.manager.lost(name, world.now))
+    } else if (dice < 0.035) world.do(world.manager.suspect(name, world.now))
+    else if (dice < 0.04) world.do(world.manager.setDownstream(random() < 0.5 ? [name] : [], world.now))
+    check(world)
+  })
+  return world
+}
+
+describe("whatever happens", () => {
+  it("there are never more than three parents, nor two slots for one", () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        randomLife(seed, 60_000, ({ manager }) => {
+          const keyIds = manager.parents.map(({ keyId }) => keyId)
+          expect(keyIds.length).toBeLessThanOrEqual(MAX_PARENTS)
+          expect(new Set(keyIds).size).toBe(keyIds.length)
+        })
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it("no subscription is left behind at a parent that the manager forgot", () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        randomLife(seed, 60_000, ({ manager, serving }) => {
+          const keyIds = new Set(manager.parents.map(({ keyId }) => keyId))
+          for (const keyId of serving) expect(keyIds.has(keyId)).toBe(true)
+        })
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it("it is fed again soon after somebody can feed it", () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const world = randomLife(seed, 40_000, () => {})
+        // From here on nothing bad happens, and one relay is good.
+        world.do(world.manager.setDownstream([], world.now))
+        const good = world.relays.get("r0")!
+        good.alive = true
+        delete good.refuses
+        world.advertise()
+        world.run(20_000)
+        expect(world.feeding.length).toBeGreaterThan(0)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it("the same seed gives the same actions", () => {
+    const life = () => JSON.stringify(randomLife(7, 60_000, () => {}).log)
+    expect(life()).toBe(life())
+  })
+
+  it("in a steady room with noisy round trips nobody moves more often than every 30 s, and only for a gain", () => {
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        const random = seeded(seed)
+        const relays = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`r${i}`, { rttMs: 50 + 20 * i }]))
+        const world = new ParentWorld(relays, { random })
+        world.run(180_000, () => {
+          if ((world.now - START) % 2_000 !== 0) return
+          for (const [i, relay] of [...world.relays.values()].entries()) {
+            relay.rttMs = Math.round((50 + 20 * i) * (0.9 + 0.2 * random()))
+          }
+          world.advertise()
+        })
+        expect(world.manager.counts.switched).toBe(0)
+        expect(world.actions("subscribe").length).toBe(2)
+      }),
+      { numRuns: 10 },
+    )
+  })
+})

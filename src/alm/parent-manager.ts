@@ -1,0 +1,432 @@
+/**
+ * Keeps one subscribed stream fed: two live parents and a warm spare, replaced before they are missed and never without need.
+ *
+ * Sans-I/O: tell it what happened, carry out what it returns, tick it every 500 ms. All times are unix ms of a clock that does not run
+ * backwards. A parent is only let go when another one delivers, or when it is silent and another one is not.
+ */
+import type { Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
+import { CandidateBackoff, type FailureKind } from "./candidate-backoff.ts"
+import { CandidateList } from "./candidate-list.ts"
+import { SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
+import { DeliveryWatch } from "./delivery-watch.ts"
+import { MultiParentSubscription } from "./heal.ts"
+import type { Delivery, DoomReason, LeaveReason, ParentAction, ParentManagerOptions, ParentReport } from "./parent-actions.ts"
+import { keyOf, ParentChoice } from "./parent-choice.ts"
+import { isHealthy, isProven, MAX_PARENTS, newSlot, type ParentSlot } from "./parent-slot.ts"
+import { sameRange, stripeRanges } from "./stripe.ts"
+import type { ParentCandidate, SymbolRange, TreeView } from "./types.ts"
+
+/** To who has no link yet, one must be made first. */
+const NEW_LINK_TIMEOUT_MS = 8_000
+/** A parent that served this long starts afresh when it fails. */
+const FORGIVE_MS = 30_000
+/** A demoted parent that nobody could replace is given another chance after this time. */
+const PARDON_MS = 60_000
+/** How long one parent carries everything after the other's symbols were missed. */
+const SUSPECT_MS = 2_000
+
+/** Without any parent for this long, the driver is told. */
+const STARVED_MS = 2_000
+
+const NOTHING: readonly ParentAction[] = Object.freeze([])
+
+export interface ParentCounts {
+  asked: number
+  refused: number
+  timeouts: number
+  /** Silent parents that were replaced. */
+  healed: number
+  /** Healthy parents left for a better one. */
+  switched: number
+  demoted: number
+  /** Times without any parent that was heard. */
+  dry: number
+}
+
+export class ParentManager {
+  readonly counts: ParentCounts = { asked: 0, refused: 0, timeouts: 0, healed: 0, switched: 0, demoted: 0, dry: 0 }
+  readonly #options: ParentManagerOptions
+  readonly #list: CandidateList
+  readonly #heal: MultiParentSubscription
+  readonly #backoff: CandidateBackoff
+  readonly #watch = new DeliveryWatch()
+  readonly #choice: ParentChoice
+  readonly #slots = new Map<PeerKeyId, ParentSlot>()
+  #policy: ReceiverLayerPolicy
+  #wanted: number
+  #spare: PeerKeyId | undefined
+  /** Nobody that is heard: at the start, and when all are silent. */
+  #dry = true
+  #drySince: Milliseconds
+  #symbols = { nSource: 1, kRepair: 0, loss: 0 }
+  #closed = false
+
+  constructor(options: ParentManagerOptions, now: Milliseconds) {
+    const { me, publisher, policy, streamMaxLayer, bitrateMbps, path = new Uint8Array(), wanted = 2 } = options
+    this.#options = options
+    this.#policy = policy
+    this.#wanted = wanted
+    this.#drySince = now
+    this.#list = new CandidateList({ me, publisher, path, policy, streamMaxLayer, bitrateMbps })
+    this.#heal = new MultiParentSubscription(options.streamId, path, { primaryParent: undefined, backupParents: [] }, now)
+    this.#backoff = new CandidateBackoff(options.random)
+    this.#choice = new ParentChoice(this.#list, this.#backoff, publisher)
+  }
+
+  get primary(): PeerKeyId | undefined {
+    return this.#heal.primaryParent
+  }
+
+  get spare(): PeerKeyId | undefined {
+    return this.#spare
+  }
+
+  /** Every parent, asked ones included; at most three. */
+  get parents(): ParentReport[] {
+    return [...this.#slots.values()].map(({ keyId, state, doomed, range }) => {
+      const role = state === "asked" ? "asked" : doomed !== undefined ? "going" : keyId === this.primary ? "primary" : "backup"
+      return { keyId, role, doomed, range }
+    })
+  }
+
+  /** True while some parent was heard within the last 1 000 ms: what D-39 asks before telling children "alive". */
+  heardWithin(ms: Milliseconds, now: Milliseconds): boolean {
+    return this.#live().some(({ keyId }) => now - (this.#heal.lastHeard(keyId) ?? Number.NEGATIVE_INFINITY) <= ms)
+  }
+
+  // What this peer knows
+
+  setCandidates(candidates: readonly ParentCandidate[], now: Milliseconds): readonly ParentAction[] {
+    this.#list.set(candidates, this.#slots.keys())
+    return this.#settle(now)
+  }
+
+  setTree(tree: TreeView | undefined, now: Milliseconds): readonly ParentAction[] {
+    this.#list.setTree(tree)
+    return this.#settle(now)
+  }
+
+  /** Who takes this stream from this peer: nobody of them can be its parent. */
+  setDownstream(children: Iterable<PeerKeyId>, now: Milliseconds): readonly ParentAction[] {
+    this.#list.setDownstream(children)
+    return this.#settle(now)
+  }
+
+  // What the application wants
+
+  setPolicy(policy: ReceiverLayerPolicy, bitrateMbps: number, now: Milliseconds): readonly ParentAction[] {
+    this.#policy = policy
+    this.#list.setPolicy(policy, bitrateMbps)
+    const changes = [...this.#slots.keys()].map((parent): ParentAction => ({ kind: "setPolicy", parent, policy }))
+    return [...changes, ...this.#settle(now)]
+  }
+
+  setWanted(wanted: 1 | 2, now: Milliseconds): readonly ParentAction[] {
+    this.#wanted = wanted
+    return this.#settle(now)
+  }
+
+  /** Usual size of a frame in symbols and the loss of the worse path (0..1); used in striped mode. */
+  setSymbols(nSource: number, kRepair: number, loss: number, now: Milliseconds): readonly ParentAction[] {
+    this.#symbols = { nSource, kRepair, loss }
+    return this.#settle(now)
+  }
+
+  // What parents do
+
+  subscribed(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
+    const slot = this.#slots.get(parent)
+    if (slot?.state !== "asked") return NOTHING
+    slot.state = "live"
+    this.#heal.addParent(parent, now)
+    return this.#settle(now)
+  }
+
+  /** `av.refused`; also for a parent that had accepted and found no stream. */
+  refused(parent: PeerKeyId, error: string, now: Milliseconds): readonly ParentAction[] {
+    const slot = this.#slots.get(parent)
+    if (slot === undefined) return NOTHING
+    this.counts.refused++
+    this.#remove(slot, error === "CapacityExceeded" ? "capacity" : "failed", now)
+    return this.#settle(now)
+  }
+
+  /** The link to it is gone. */
+  lost(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
+    const slot = this.#slots.get(parent)
+    if (slot === undefined) return NOTHING
+    if (isHealthy(slot)) this.counts.healed++
+    this.#remove(slot, "failed", now)
+    return this.#settle(now)
+  }
+
+  /** A chunk or keep-alive of this stream that passed the outer seal. Called for every one: cheap. */
+  heard(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
+    const slot = this.#slots.get(parent)
+    if (slot === undefined) return NOTHING
+    if (slot.state === "live") this.#heal.heard(parent, now)
+    if (slot.provenAt !== undefined && slot.doomed !== "silent") return NOTHING
+    if (slot.state === "asked") {
+      // Media may overtake the answer.
+      slot.state = "live"
+      this.#heal.addParent(parent, now)
+    }
+    slot.provenAt ??= now
+    if (slot.doomed === "silent") slot.doomed = undefined
+    this.#choice.fed()
+    return this.#settle(now)
+  }
+
+  /** `av.leaving`: it will be gone in `inMs`; another one is taken first. */
+  leaving(parent: PeerKeyId, inMs: Milliseconds, now: Milliseconds): readonly ParentAction[] {
+    const slot = this.#slots.get(parent)
+    if (slot === undefined) return NOTHING
+    slot.goneBy = now + inMs
+    this.#doom(slot, "leaving", now)
+    return this.#settle(now)
+  }
+
+  /** About once a second per parent. */
+  measured(parent: PeerKeyId, delivery: Delivery, now: Milliseconds): void {
+    if (this.#slots.has(parent)) this.#watch.measured(parent, delivery, now)
+  }
+
+  /** Its symbols are missing from several frames in a row: until further notice the other parent sends everything. */
+  suspect(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
+    const slot = this.#slots.get(parent)
+    if (slot === undefined) return NOTHING
+    slot.suspectUntil = now + SUSPECT_MS
+    return this.#settle(now)
+  }
+
+  // Time
+
+  tick(now: Milliseconds): readonly ParentAction[] {
+    if (this.#closed) return NOTHING
+    const out: ParentAction[] = []
+    for (const slot of [...this.#slots.values()]) {
+      if (slot.state === "asked" && now >= slot.answerBy) {
+        this.counts.timeouts++
+        this.#drop(slot, "timeout", "failed", now, out)
+      } else if (slot.provenAt !== undefined && now - slot.provenAt >= FORGIVE_MS) {
+        this.#backoff.forgive(slot.keyId)
+      }
+      if (slot.doomed === "demoted" && now - slot.doomedAt >= PARDON_MS) slot.doomed = undefined
+    }
+    let rebuild = false
+    for (const action of this.#heal.tick(now)) {
+      if (action.kind === "upstreamRebuildRequired") rebuild = true
+      else this.#silent(action.dead, now)
+    }
+    this.#demote(now)
+    this.#improve(now, out)
+    out.push(...this.#settle(now))
+    if (rebuild && this.#dry && now - this.#drySince >= STARVED_MS) out.push({ kind: "starved" })
+    return out
+  }
+
+  /** Nobody watches any more. The manager does nothing after this. */
+  close(now: Milliseconds): readonly ParentAction[] {
+    if (this.#closed) return NOTHING
+    const out: ParentAction[] = []
+    for (const slot of [...this.#slots.values()]) this.#drop(slot, "closed", undefined, now, out)
+    this.#keepSpare(undefined, out)
+    this.#closed = true
+    return out
+  }
+
+  // Decisions
+
+  #settle(now: Milliseconds): readonly ParentAction[] {
+    if (this.#closed) return NOTHING
+    const out: ParentAction[] = []
+    this.#checkPlan(now)
+    this.#retire(now, out)
+    this.#fill(now, out)
+    this.#choosePrimary(now)
+    this.#watchDryness(now, out)
+    this.#assignRanges(now, out)
+    const spare = this.#choice.spare(this.#slots, this.#spare, now)
+    if (spare !== this.#spare) this.#keepSpare(spare, out)
+    return out
+  }
+
+  /** A parent that the plan no longer allows may close a circle: it is replaced when the plan stays so. */
+  #checkPlan(now: Milliseconds): void {
+    for (const slot of this.#live()) {
+      if (this.#list.isAllowed(slot.keyId, now)) {
+        slot.outsideSince = undefined
+        if (slot.doomed === "ineligible") slot.doomed = undefined
+        continue
+      }
+      slot.outsideSince ??= now
+      if (slot.doomed === undefined && now - slot.outsideSince >= SWITCH_DWELL_MS) this.#doom(slot, "ineligible", now)
+    }
+  }
+
+  /** Lets go of doomed parents as soon as others deliver. */
+  #retire(now: Milliseconds, out: ParentAction[]): void {
+    const proven = [...this.#slots.values()].filter(isProven)
+    for (const slot of this.#live()) {
+      if (slot.doomed === undefined) continue
+      const gone = slot.goneBy !== undefined && now >= slot.goneBy
+      if (gone || proven.length >= (slot.doomed === "silent" ? 1 : this.#wanted)) this.#retireOne(slot, now, out)
+    }
+    const keep = this.#list.plannedParent(now)
+    const worstFirst = proven.filter(({ keyId }) => keyId !== keep).sort((a, b) => this.#rtt(b.keyId) - this.#rtt(a.keyId))
+    for (const slot of worstFirst.slice(0, Math.max(0, proven.length - this.#wanted))) {
+      this.#drop(slot, "replaced", undefined, now, out)
+    }
+  }
+
+  #retireOne(slot: ParentSlot, now: Milliseconds, out: ParentAction[]): void {
+    const reason = slot.doomed
+    if (reason === "silent") this.counts.healed++
+    if (reason === "improved") this.counts.switched++
+    const failure = reason === "silent" || reason === "demoted" || reason === "leaving" ? reason : undefined
+    this.#drop(slot, reason === "silent" || reason === "leaving" ? reason : "replaced", failure, now, out)
+  }
+
+  /** Asks further candidates until enough parents are there or on their way. */
+  #fill(now: Milliseconds, out: ParentAction[]): void {
+    for (;;) {
+      const slots = [...this.#slots.values()]
+      const expected = slots.filter((slot) => isHealthy(slot) || slot.state === "asked").length
+      if (expected >= this.#wanted) return
+      const candidate = this.#choice.next(this.#slots, now)
+      if (candidate === undefined) return
+      if (slots.length >= MAX_PARENTS && !this.#makePlace(now, out)) return
+      this.#ask(candidate, undefined, now, out)
+    }
+  }
+
+  /**
+   * Gives up a doomed parent: the one that has been silent longest, though never the last that may come back; else one that delivers,
+   * while another delivers too.
+   */
+  #makePlace(now: Milliseconds, out: ParentAction[]): boolean {
+    const live = this.#live()
+    const heard = (slot: ParentSlot) => this.#heal.lastHeard(slot.keyId) ?? 0
+    const silent = live.filter(({ doomed }) => doomed === "silent").sort((a, b) => heard(a) - heard(b))
+    const going = live.filter(({ doomed }) => doomed !== undefined && doomed !== "silent").sort((a, b) => a.doomedAt - b.doomedAt)
+    const delivering = live.filter((slot) => slot.provenAt !== undefined && slot.doomed !== "silent")
+    const given = live.length > 1 ? (silent[0] ?? (delivering.length > 1 ? going[0] : undefined)) : undefined
+    if (given === undefined) return false
+    this.#retireOne(given, now, out)
+    return true
+  }
+
+  #demote(now: Milliseconds): void {
+    const keyIds = [...this.#slots.values()].filter(isProven).map(({ keyId }) => keyId)
+    const poorest = this.#watch.poorest(keyIds, now)
+    const slot = poorest === undefined ? undefined : this.#slots.get(poorest)
+    if (slot === undefined || this.#slots.size > this.#wanted || this.#choice.next(this.#slots, now) === undefined) return
+    this.counts.demoted++
+    this.#watch.demoted(now)
+    this.#doom(slot, "demoted", now)
+  }
+
+  /** D-26.6: moves a healthy set, one parent at a time. */
+  #improve(now: Milliseconds, out: ParentAction[]): void {
+    const slots = [...this.#slots.values()]
+    if (slots.length !== this.#wanted || !slots.every(isProven)) return
+    const [worst, ...kept] = slots.sort((a, b) => this.#rtt(b.keyId) - this.#rtt(a.keyId))
+    if (worst === undefined) return
+    const keptKeys = kept.map(({ keyId }) => keyId)
+    const candidate = this.#choice.challenger(worst.keyId, keptKeys, this.#slots, now)
+    if (candidate === undefined) return
+    this.#doom(worst, "improved", now)
+    this.#ask(candidate, worst.keyId, now, out)
+  }
+
+  #choosePrimary(now: Milliseconds): void {
+    const primary = this.primary === undefined ? undefined : this.#slots.get(this.primary)
+    const planned = this.#list.plannedParent(now)
+    const plannedSlot = planned === undefined ? undefined : this.#slots.get(planned)
+    if (plannedSlot !== undefined && isProven(plannedSlot)) {
+      if (planned !== this.primary) this.#heal.promoteToPrimary(plannedSlot.keyId)
+      return
+    }
+    if (primary !== undefined && isHealthy(primary)) return
+    const [best] = [...this.#slots.values()].filter(isProven).sort((a, b) => this.#rtt(a.keyId) - this.#rtt(b.keyId))
+    if (best !== undefined) this.#heal.promoteToPrimary(best.keyId)
+  }
+
+  #watchDryness(now: Milliseconds, out: ParentAction[]): void {
+    const delivering = this.#live().filter((slot) => slot.provenAt !== undefined && !this.#heal.isSilent(slot.keyId, now))
+    const dry = delivering.length === 0
+    if (dry === this.#dry) return
+    this.#dry = dry
+    this.#drySince = now
+    if (dry) this.counts.dry++
+    else out.push({ kind: "requestKeyframe", parent: delivering[0]!.keyId })
+  }
+
+  /** Striped mode: two parents that both deliver share the symbols; in every other case each sends all. */
+  #assignRanges(now: Milliseconds, out: ParentAction[]): void {
+    if (this.#options.mode !== "striped") return
+    const live = this.#live()
+    const sharing = live.length === 2 && live.every((slot) => isProven(slot) && now >= slot.suspectUntil)
+    const { nSource, kRepair, loss } = this.#symbols
+    const [front, back] = stripeRanges(nSource, kRepair, loss)
+    // Who had the front keeps it.
+    const [first] = [...live].sort((a, b) => (a.range?.[0] ?? 1) - (b.range?.[0] ?? 1))
+    for (const slot of live) this.#setRange(slot, sharing ? (slot === first ? front : back) : undefined, out)
+  }
+
+  #setRange(slot: ParentSlot, range: SymbolRange | undefined, out: ParentAction[]): void {
+    if (sameRange(slot.range, range)) return
+    slot.range = range
+    out.push({ kind: "setRange", parent: slot.keyId, range })
+  }
+
+  // Carrying out
+
+  #ask(candidate: ParentCandidate, replaces: PeerKeyId | undefined, now: Milliseconds, out: ParentAction[]): void {
+    const parent = keyOf(candidate)
+    const wait = candidate.linked === false ? NEW_LINK_TIMEOUT_MS : SUBSCRIBE_TIMEOUT_MS
+    this.counts.asked++
+    this.#slots.set(parent, newSlot(parent, now + wait, replaces))
+    if (this.#spare === parent) this.#spare = undefined
+    out.push({ kind: "subscribe", parent, policy: this.#policy, range: undefined, via: this.#choice.via(parent, now) })
+  }
+
+  #drop(slot: ParentSlot, why: LeaveReason, failure: FailureKind | undefined, now: Milliseconds, out: ParentAction[]): void {
+    this.#remove(slot, failure, now)
+    out.push({ kind: "unsubscribe", parent: slot.keyId, why })
+  }
+
+  #remove(slot: ParentSlot, failure: FailureKind | undefined, now: Milliseconds): void {
+    this.#slots.delete(slot.keyId)
+    this.#heal.removeParent(slot.keyId, now)
+    this.#watch.forget(slot.keyId)
+    if (failure !== undefined) this.#backoff.failed(slot.keyId, failure, now)
+    // The better one did not come: the one that it was to replace stays.
+    const stays = slot.replaces === undefined ? undefined : this.#slots.get(slot.replaces)
+    if (slot.provenAt === undefined && stays?.doomed === "improved") stays.doomed = undefined
+  }
+
+  #keepSpare(spare: PeerKeyId | undefined, out: ParentAction[]): void {
+    if (this.#spare !== undefined) out.push({ kind: "release", parent: this.#spare })
+    if (spare !== undefined) out.push({ kind: "prepare", parent: spare })
+    this.#spare = spare
+  }
+
+  #silent(parent: PeerKeyId, now: Milliseconds): void {
+    const slot = this.#slots.get(parent)
+    if (slot !== undefined && slot.doomed !== "leaving") this.#doom(slot, "silent", now)
+  }
+
+  #doom(slot: ParentSlot, reason: DoomReason, now: Milliseconds): void {
+    slot.doomed = reason
+    slot.doomedAt = now
+  }
+
+  #live(): ParentSlot[] {
+    return [...this.#slots.values()].filter(({ state }) => state === "live")
+  }
+
+  #rtt(keyId: PeerKeyId): Milliseconds {
+    return this.#list.offerOf(keyId).rttMs
+  }
+}

@@ -1,0 +1,54 @@
+/** One parent of a subscription as the manager sees it. */
+import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
+import type { DoomReason } from "./parent-actions.ts"
+import type { SymbolRange } from "./types.ts"
+
+/** At most this many at a time: two, and one on its way in or out. */
+export const MAX_PARENTS = 3
+
+export interface ParentSlot {
+  readonly keyId: PeerKeyId
+  state: "asked" | "live"
+  /** No answer until then: the next candidate. */
+  answerBy: Milliseconds
+  /** A live parent that this one is to replace. */
+  replaces: PeerKeyId | undefined
+  /** First sign of life after it accepted; until then it is no reason to let go of another. */
+  provenAt: Milliseconds | undefined
+  doomed: DoomReason | undefined
+  doomedAt: Milliseconds
+  /** It said that it will be gone by then. */
+  goneBy: Milliseconds | undefined
+  /** Since when the plan does not allow it. */
+  outsideSince: Milliseconds | undefined
+  /** Asked symbols; undefined: all. */
+  range: SymbolRange | undefined
+  /** Its part of the frames was missing: until then the other parent carries everything. */
+  suspectUntil: Milliseconds
+}
+
+export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: PeerKeyId | undefined): ParentSlot {
+  return {
+    keyId,
+    state: "asked",
+    answerBy,
+    replaces,
+    provenAt: undefined,
+    doomed: undefined,
+    doomedAt: 0,
+    goneBy: undefined,
+    outsideSince: undefined,
+    range: undefined,
+    suspectUntil: 0,
+  }
+}
+
+/** Accepted, and nothing against it. */
+export function isHealthy(slot: ParentSlot): boolean {
+  return slot.state === "live" && slot.doomed === undefined
+}
+
+/** Delivers, and nothing against it. */
+export function isProven(slot: ParentSlot): boolean {
+  return isHealthy(slot) && slot.provenAt !== undefined
+}
