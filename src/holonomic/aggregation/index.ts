@@ -1,0 +1,3 @@
+/** Aggregates: many old items folded into one. */
+export * from "./mass.ts"
+export * from "./meta.ts"
