@@ -1,0 +1,11 @@
+/** Permission tokens, and the channels they open. */
+export * from "./channel-access.ts"
+export * from "./channel-hash.ts"
+export * from "./channel-node.ts"
+export * from "./channel-registry.ts"
+export * from "./issue.ts"
+export * from "./membership-frame.ts"
+export * from "./permission-token.ts"
+export * from "./token-cache.ts"
+export * from "./token-chain.ts"
+export * from "./validity.ts"
