@@ -1,0 +1,98 @@
+/** Which node a call by service name goes to: the caller's gate, then a policy (control-plane 3.2, 4.8). */
+import { keyedBlake2s } from "../crypto/hash.ts"
+import { ByteWriter } from "../wire/byte-writer.ts"
+import { AvError } from "../wire/errors.ts"
+import { nodeIdToU64 } from "../wire/node-id.ts"
+import type { Bytes, NodeId, U64 } from "../wire/types.ts"
+import type { RpcFailure } from "./status.ts"
+
+/** What routing must know and this folder does not: who offers a service, and who lets us call it. */
+export interface RpcDirectory {
+  /** Nodes whose live announcement has the tag `nrpc:<service>`. */
+  providers(service: string): readonly NodeId[]
+  /** The caller's gate: does `target` let this node call `service`? */
+  mayCall(target: NodeId, service: string): boolean
+  /** True for nodes known to be down; unknown ones stay. */
+  unavailable?(node: NodeId): boolean
+  /** Measured round trip, milliseconds. */
+  rttMs?(node: NodeId): number | undefined
+}
+
+export type RoutingPolicy =
+  | { kind: "round-robin" }
+  | { kind: "random" }
+  /** The same key meets the same node as long as it is there. */
+  | { kind: "sticky"; key: U64 }
+  | { kind: "lowest-latency" }
+
+export type CandidateResult = { kind: "candidates"; nodes: NodeId[] } | RpcFailure
+
+/**
+ * The nodes a call may go to, ascending. "Nobody offers it" is `no-route`; "everybody who offers it refuses me" is
+ * `capability-denied`, told about the first node in order.
+ */
+export function serviceCandidates(directory: RpcDirectory, service: string, filterUnhealthy = true): CandidateResult {
+  const offering = [...directory.providers(service)]
+  if (offering.length === 0) return { kind: "no-route", target: null, reason: `nobody offers ${service}` }
+  const reachable = filterUnhealthy ? offering.filter((node) => directory.unavailable?.(node) !== true) : offering
+  // Ids have one length and one case: text order is the order of the integers.
+  const sorted = reachable.sort()
+  const first = sorted[0]
+  if (first === undefined) return { kind: "no-route", target: null, reason: `nobody who offers ${service} is available` }
+  const nodes = sorted.filter((node) => directory.mayCall(node, service))
+  return nodes.length === 0 ? { kind: "capability-denied", target: first, capability: service } : { kind: "candidates", nodes }
+}
+
+/** Chooses among candidates; holds the cursor that all calls of one node share. */
+export class Router {
+  readonly #random: () => number
+  #cursor = 0
+
+  /** @param random uniform, 0 ≤ x < 1 */
+  constructor(random: () => number) {
+    this.#random = random
+  }
+
+  /** One of `nodes`, which are sorted and not empty. */
+  choose(policy: RoutingPolicy, nodes: readonly NodeId[], rttMs?: (node: NodeId) => number | undefined): NodeId {
+    const index = this.#index(policy, nodes, rttMs)
+    const chosen = nodes[index]
+    if (chosen === undefined) throw new AvError("UsageError", { why: "no candidates" })
+    return chosen
+  }
+
+  #index(policy: RoutingPolicy, nodes: readonly NodeId[], rttMs?: (node: NodeId) => number | undefined): number {
+    switch (policy.kind) {
+      case "round-robin": {
+        const index = this.#cursor % nodes.length
+        this.#cursor = (this.#cursor + 1) % Number.MAX_SAFE_INTEGER
+        return index
+      }
+      case "random":
+        return Math.min(nodes.length - 1, Math.floor(this.#random() * nodes.length))
+      case "sticky":
+        return nodes.indexOf(stickyChoice(policy.key, nodes) ?? "")
+      case "lowest-latency": {
+        const times = nodes.map((node) => rttMs?.(node) ?? Number.POSITIVE_INFINITY)
+        return times.indexOf(Math.min(...times))
+      }
+    }
+  }
+}
+
+/** Rendezvous hashing: when one of N nodes leaves, only its own keys move (D23). Undefined without nodes. */
+export function stickyChoice(key: U64, nodes: readonly NodeId[]): NodeId | undefined {
+  let best: { node: NodeId; weight: bigint } | undefined
+  for (const node of nodes) {
+    const weight = stickyWeight(key, node)
+    const wins = best === undefined || weight > best.weight || (weight === best.weight && node < best.node)
+    if (wins) best = { node, weight }
+  }
+  return best?.node
+}
+
+function stickyWeight(key: U64, node: NodeId): bigint {
+  const input: Bytes = new ByteWriter(16).u64le(key).u64le(nodeIdToU64(node)).finish()
+  const hash = keyedBlake2s("mesh-sticky-v1", input)
+  return new DataView(hash.buffer, hash.byteOffset, 8).getBigUint64(0, true)
+}
