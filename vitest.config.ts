@@ -6,6 +6,7 @@ export default defineConfig({
       "src/**/*.test.ts",
       "server/**/*.test.ts",
       "conformance/**/*.test.ts",
+      "sim/**/*.test.ts",
       "workers/**/*.test.ts",
       "examples/**/*.test.ts",
     ],

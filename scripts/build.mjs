@@ -8,6 +8,8 @@ import { bin, root } from "./lib.mjs"
 
 const dist = join(root, "dist")
 const WORKERS = ["mesh", "keys", "publish", "receive", "audio-worklet"]
+/** Built beside them, and in no page's way: only who relays without being a member loads it. */
+const MORE_WORKERS = ["relay"]
 const common = {
   configFile: false,
   root,
@@ -52,7 +54,7 @@ const workerSources = {
 }
 
 async function buildWorkers() {
-  for (const name of WORKERS) {
+  for (const name of [...WORKERS, ...MORE_WORKERS]) {
     await build({
       ...common,
       plugins: [raptorqWithoutUrl],

@@ -2,7 +2,7 @@
 export { answerJoin, ROOM_VERSION } from "./admission.ts"
 export { KEYFRAME_GAP_MS, KEYFRAME_REQUEST_GAP_MS, type KeyframeAnswer, KeyframeGate } from "./keyframe-gate.ts"
 export { RoomMachine } from "./machine.ts"
-export { FULL_MESH, neighbours } from "./neighbours.ts"
+export { FULL_MESH, neighbours, neighboursOnRing, ringOrder } from "./neighbours.ts"
 export type { OwnCommit, RoomOp, RoomOpName, RoomOpResult, RoomOps, TakenCommit } from "./ops.ts"
 export { mergePolicies, POLICY_GAP_MS } from "./policy-merge.ts"
 export { refusalError } from "./refusals.ts"

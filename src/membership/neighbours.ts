@@ -13,13 +13,27 @@ export function neighbours(
   me: PeerKeyId,
   canLink: (keyId: PeerKeyId) => boolean = () => true,
 ): PeerKeyId[] {
-  const ring = members
+  const ring = ringOrder(roomId, members)
+  return neighboursOnRing(ring, ring.indexOf(me), canLink)
+}
+
+/** All members in the order of their places on the ring. */
+export function ringOrder(roomId: Bytes, members: readonly PeerKeyId[]): PeerKeyId[] {
+  return members
     .map((keyId) => ({ keyId, position: ringPosition(roomId, keyId) }))
     .sort((a, b) => compareBytes(a.position, b.position) || compareUtf8(a.keyId, b.keyId))
     .map(({ keyId }) => keyId)
+}
+
+/** {@link neighbours} of the member at place `own` of a ring that is known already; none for a place below 0. */
+export function neighboursOnRing(
+  ring: readonly PeerKeyId[],
+  own: number,
+  canLink: (keyId: PeerKeyId) => boolean = () => true,
+): PeerKeyId[] {
   const size = ring.length
-  const own = ring.indexOf(me)
-  if (own < 0) return []
+  const me = ring[own]
+  if (me === undefined) return []
   const at = (ahead: number): PeerKeyId => ring[(((own + ahead) % size) + size) % size]!
   if (size <= FULL_MESH) {
     return Array.from({ length: size - 1 }, (_, i) => at(i + 1)).filter(canLink)

@@ -23,6 +23,7 @@ import { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import { People } from "./people.ts"
 import { QualityWatch } from "./quality-watch.ts"
+import { handOver, relayOptions } from "./relaying.ts"
 import { createRoomHub } from "./room-hub.ts"
 import { SavingWatch } from "./saving.ts"
 import { describeError } from "./sentences.ts"
@@ -204,6 +205,10 @@ export class Conductor implements ActionHost {
   async leave(): Promise<void> {
     if (this.#ended !== undefined) return
     this.media.publications.closeAll()
+    if (this.state === "connected") {
+      await handOver({ mesh: this.mesh, tell: (keyId, message) => this.send(this.directSession(keyId), message) })
+    }
+    if (this.ended) return
     const finished = new Promise<void>((resolve) => {
       const timer = setTimeout(() => this.#end("left"), LEAVE_MS)
       const off = this.events.on("left", () => {
@@ -277,7 +282,8 @@ export class Conductor implements ActionHost {
     if (this.#ended !== undefined) return
     const { decodes } = this.media
     const tracks = this.media.publications.tracks()
-    const state = { name: this.people.local.name, tracks, relay: false, ...(decodes === undefined ? {} : { decodes }) }
+    const relay = relayOptions(this.#parts.options).enabled
+    const state = { name: this.people.local.name, tracks, relay, ...(decodes === undefined ? {} : { decodes }) }
     this.driver.feed({ type: "setState", state, urgent })
   }
 

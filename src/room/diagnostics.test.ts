@@ -22,6 +22,7 @@ const stats: RoomStats = {
   send: [],
   receive: [],
   stages: { control: {}, room: {}, group: {}, seal: { InnerAead: 2 }, fountain: {}, media: {} },
+  relay: { enabled: true, subscribers: 0, admittedBitrate: 0, refused: {}, streams: [] },
   edges: [{ from: ID, to: ID, stream: "cam" }],
 }
 

@@ -6,6 +6,7 @@ import { AvError, isAvError } from "../wire/errors.ts"
 import { Conductor } from "./conductor.ts"
 import { readRoomAddress } from "./invitation.ts"
 import { LiveRoom } from "./live-room.ts"
+import { relayOptions } from "./relaying.ts"
 import type { JoinOptions, Room } from "./types.ts"
 import { workletUrl } from "./worker-source.ts"
 import { type RoomWorkers, startWorkers } from "./workers.ts"
@@ -42,7 +43,7 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
     const opened = await Promise.race([failure, Promise.all([openKeys(workers, options), engineReady])])
     const [{ signer, group }, engine] = opened
     audio = engine
-    await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId })])
+    await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId, relay: relayOptions(options) })])
     if (signal?.aborted) throw new AvError("Aborted")
     conductor = new Conductor({ address, options, workers, signer, group, audio })
   } catch (error) {

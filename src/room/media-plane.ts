@@ -96,7 +96,8 @@ export class MediaPlane {
       send,
       linkTo: options.linkTo,
       meshSubscribe: (request) => mesh.subscribeStream(request),
-      meshUnsubscribe: (streamId) => void mesh.unsubscribeStream(streamId),
+      meshUnsubscribe: (streamId, from) => void mesh.unsubscribeStream(streamId, from),
+      meshDeliver: (streamId, deliver) => void mesh.deliverStream(streamId, deliver),
       now: () => performance.now(),
       decodes: () => this.#decodes,
       openOutput: (keyId, stream) => this.#openOutput(keyId, stream),
@@ -158,8 +159,9 @@ export class MediaPlane {
     const { mesh } = this.#options.workers
     switch (message.t) {
       case "av.subscribe": {
-        const { streamId, subNonce, policy } = message
-        const answer = await mesh.addSubscriber({ streamId, peer: keyId, subNonce, policy, link })
+        const { streamId, subNonce, policy, symbolRange, via } = message
+        const more = { ...(symbolRange === undefined ? {} : { symbolRange }), ...(via === undefined ? {} : { via }) }
+        const answer = await mesh.addSubscriber({ streamId, peer: keyId, subNonce, policy, link, ...more })
         const about = { streamId, subNonce }
         this.#options.send(
           keyId,
@@ -181,6 +183,9 @@ export class MediaPlane {
         return
       case "av.refused":
         this.subscriptions.answered(keyId, streamKeyOf(message.streamId), message.subNonce, message.error)
+        return
+      case "av.leaving":
+        this.subscriptions.upstreams.parentLeaving(keyId)
         return
       default:
         return
@@ -242,7 +247,18 @@ export class MediaPlane {
         events.linkAlarm(event.link, event.type)
         return
       case "stream-silent":
-        this.subscriptions.silent(streamKeyOf(event.streamId), event.silentMs)
+        this.subscriptions.silent(streamKeyOf(event.streamId), event.from, event.silentMs)
+        return
+      case "stream-started":
+        this.subscriptions.upstreams.get(streamKeyOf(event.streamId))?.started(event.from)
+        return
+      case "relay-demand":
+        this.subscriptions.upstreams.demand(streamKeyOf(event.streamId), event.policy)
+        return
+      case "no-upstream":
+        for (const { peer, subNonce } of event.children) {
+          send(peer, { t: "av.refused", streamId: event.streamId, subNonce, error: "StreamNotFound" })
+        }
         return
       case "rung-too-large": {
         const { streamId, subNonce, peer } = event

@@ -2,13 +2,15 @@
 import type { VideoCodecName } from "../media/video-codecs.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { UNCAPPED } from "../wire/layers.ts"
-import type { Bytes, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
+import type { PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import type { RemoteStream } from "./descriptors.ts"
 import { LayerChoice, type LayerWish } from "./layer-choice.ts"
 import type { RoomParticipant } from "./participant.ts"
 import { choosable, type RemoteTrack } from "./remote-track.ts"
-import { type RequestHost, StreamRequest } from "./stream-request.ts"
+import type { RequestHost } from "./stream-request.ts"
 import type { LayerInfo, LayerReason, Subscription, TrackKind, TrackSource } from "./types.ts"
+import type { ParentWish, Upstream } from "./upstream.ts"
+import type { Upstreams } from "./upstreams.ts"
 
 /** A larger rung that has shown nothing after this time does not fit, ms. */
 const START_MS = 8_000
@@ -46,7 +48,7 @@ export interface SubscriptionHost extends RequestHost {
 /** A stream of the track that is being received, or is to be. */
 interface Leg {
   stream: RemoteStream
-  request: StreamRequest
+  upstream: Upstream
   /** Its pictures are on the track, or nothing was there before it. */
   showing: boolean
   startedAt: number
@@ -58,11 +60,13 @@ export class RemoteSubscription implements Subscription {
   readonly source: TrackSource
   readonly participant: RoomParticipant
   readonly #host: SubscriptionHost
+  readonly #upstreams: Upstreams
   readonly #choice = new LayerChoice()
   readonly #legs = new Map<string, Leg>()
   /** Streams that no decoder takes. */
   readonly #failed = new Set<string>()
   #track: RemoteTrack
+  #parents: readonly ParentWish[] = []
   #output: RemoteOutput | undefined
   #policy: ReceiverLayerPolicy = UNCAPPED
   #pinned: number | undefined
@@ -75,13 +79,14 @@ export class RemoteSubscription implements Subscription {
   #timer: ReturnType<typeof setTimeout> | undefined
   #unshowableSince: number | undefined
 
-  constructor(participant: RoomParticipant, track: RemoteTrack, host: SubscriptionHost) {
+  constructor(participant: RoomParticipant, track: RemoteTrack, upstreams: Upstreams, host: SubscriptionHost) {
     this.id = `${participant.id}/${track.label}`
     this.kind = track.kind
     this.source = track.source
     this.participant = participant
     this.#track = track
     this.#host = host
+    this.#upstreams = upstreams
   }
 
   get track(): MediaStreamTrack {
@@ -109,9 +114,9 @@ export class RemoteSubscription implements Subscription {
 
   setPolicy(policy: ReceiverLayerPolicy): void {
     this.#policy = policy
-    for (const { stream, request } of this.#legs.values()) {
+    for (const { stream, upstream } of this.#legs.values()) {
       this.#host.setMaxTemporal(stream.streamKey, policy.maxTemporal)
-      request.policyChanged()
+      upstream.policyChanged()
     }
     this.settle()
   }
@@ -156,27 +161,25 @@ export class RemoteSubscription implements Subscription {
     return this.#legs.get(streamKey)?.stream
   }
 
+  /**
+   * Where the streams of this track are taken from, in place of the publisher. Not for applications: whoever plans the tree of a stream
+   * calls it.
+   */
+  setParents(parents: readonly ParentWish[]): void {
+    this.#parents = [...parents]
+    for (const { upstream } of this.#legs.values()) upstream.setParents(parents)
+  }
+
+  /** The publisher can be reached (again): what did not fit before is tried once more. */
   linkReady(): void {
     this.#choice.forget()
-    for (const { request } of this.#legs.values()) request.linkReady()
     this.settle()
   }
 
-  linkLost(): void {
-    for (const { request } of this.#legs.values()) request.linkLost()
-  }
-
-  ask(streamKey: string): void {
-    this.#legs.get(streamKey)?.request.again()
-  }
-
-  silent(streamKey: string, silentMs: number): void {
-    this.#legs.get(streamKey)?.request.silent(silentMs)
-  }
-
-  answered(streamKey: string, subNonce: Bytes, refused: string | undefined): void {
+  /** The publisher says that the stream does not fit. */
+  tooLarge(streamKey: string): void {
     const leg = this.#legs.get(streamKey)
-    if (leg === undefined || !leg.request.answered(subNonce, refused) || refused !== "CapacityExceeded") return
+    if (leg === undefined) return
     this.#choice.refused(leg.stream.spatial, this.#host.now())
     this.settle()
   }
@@ -230,8 +233,8 @@ export class RemoteSubscription implements Subscription {
         return
       }
     }
-    for (const stream of wanted) this.#legs.get(stream.streamKey)?.request.start()
-    if (reason === "hidden") for (const leg of this.#legs.values()) leg.request.stop(true)
+    for (const stream of wanted) this.#legs.get(stream.streamKey)?.upstream.start(() => this.#policy)
+    if (reason === "hidden") for (const leg of this.#legs.values()) leg.upstream.stop(true)
     else if (wanted.length > 0) this.#dropOthers(wanted)
     this.#muteLegs()
     this.#tellLayer(wanted, offered, reason)
@@ -296,8 +299,9 @@ export class RemoteSubscription implements Subscription {
   }
 
   #addLeg(stream: RemoteStream, showing: boolean): void {
-    const request = new StreamRequest(stream, this.participant.id, () => this.#policy, this.#host)
-    this.#legs.set(stream.streamKey, { stream, request, showing, startedAt: this.#host.now() })
+    const upstream = this.#upstreams.claim(stream, this.participant.id)
+    if (this.#parents.length > 0) upstream.setParents(this.#parents)
+    this.#legs.set(stream.streamKey, { stream, upstream, showing, startedAt: this.#host.now() })
     if (this.#policy.maxTemporal < UNCAPPED.maxTemporal) this.#host.setMaxTemporal(stream.streamKey, this.#policy.maxTemporal)
   }
 
@@ -309,9 +313,9 @@ export class RemoteSubscription implements Subscription {
     for (const leg of legs) if (!isWanted(leg) && (replaced || !leg.showing)) this.#drop(leg, true)
   }
 
-  #drop({ stream, request }: Leg, tell: boolean): void {
+  #drop({ stream }: Leg, tell: boolean): void {
     this.#legs.delete(stream.streamKey)
-    request.stop(tell)
+    this.#upstreams.release(stream.streamKey, tell)
     this.#host.removeFromOutput(stream.streamKey)
   }
 

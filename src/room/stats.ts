@@ -5,6 +5,7 @@ import {
   type MeshLaneStats,
   type MeshLinkStats,
   type MeshReceiveStats,
+  type MeshRelayStats,
   type MeshSendStats,
   streamKeyOf,
 } from "../pipeline/index.ts"
@@ -16,7 +17,7 @@ import type { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import type { QualityBoard } from "./quality-board.ts"
 import type { RemoteSubscription } from "./remote-subscription.ts"
-import type { LaneStats, LinkFlowStats, LinkStats, ReceiveStreamStats, RoomStats, SendStreamStats } from "./types.ts"
+import type { LaneStats, LinkFlowStats, LinkStats, ReceiveStreamStats, RelayStats, RoomStats, SendStreamStats } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** Where the figures come from. */
@@ -84,6 +85,7 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
     .filter((session) => session.kind === "routed")
     .map((session): LinkStats => ({ peer: session.peer.keyId, kind: "routed", lanes: [], drops: {} }))
   const { stages } = mesh
+  const relay = relayStats(mesh.relay, (key) => media.subscriptions.byStreamKey(key)?.id)
   return {
     at: Date.now(),
     room: {
@@ -106,7 +108,8 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
       fountain: add(stages.payload, stages.fountain),
       media: add(stages.lane, stages.send),
     },
-    edges: edges(local.id, send, received),
+    edges: edges(local.id, send, received, relay),
+    relay,
   }
 }
 
@@ -203,11 +206,29 @@ function linkDrops(link: MeshLinkStats | undefined): Record<string, number> {
   return link.shed > 0 ? { ...link.drops, Shed: link.shed } : link.drops
 }
 
-function edges(local: string, send: SendStreamStats[], receive: ReceiveStreamStats[]): RoomStats["edges"] {
+function relayStats(mesh: MeshRelayStats, subscriptionOf: (streamKey: string) => string | undefined): RelayStats {
+  const streams = mesh.streams.map(({ streamId: id, bytes: _bytes, drops: _drops, ...stream }) => {
+    const streamId = streamKeyOf(id)
+    const subscription = subscriptionOf(streamId)
+    return { streamId, ...(subscription === undefined ? {} : { subscription }), ...stream }
+  })
+  return { ...mesh, streams }
+}
+
+/** Who sends what to whom as far as this page has a part in it. A stream is named by its track where this page shows it. */
+function edges(local: string, send: SendStreamStats[], receive: ReceiveStreamStats[], relay: RelayStats): RoomStats["edges"] {
+  const labelOf = (subscription: string) => subscription.slice(subscription.indexOf("/") + 1)
   return [
     ...send.flatMap((stream) => stream.subscribers.map((to) => ({ from: local, to, stream: stream.publication }))),
+    ...relay.streams.flatMap(({ children, subscription, streamId }) =>
+      children.map(({ peer }) => ({
+        from: local,
+        to: peer,
+        stream: subscription === undefined ? streamId : labelOf(subscription),
+      })),
+    ),
     ...receive.flatMap(({ from, subscription }) =>
-      from === "" ? [] : [{ from, to: local, stream: subscription.slice(subscription.indexOf("/") + 1) }],
+      from === "" ? [] : from.split(" ").map((parent) => ({ from: parent, to: local, stream: labelOf(subscription) })),
     ),
   ]
 }

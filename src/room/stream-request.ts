@@ -1,4 +1,4 @@
-/** Asks the publisher for one stream and keeps it coming: with a fresh key each time, patient with a slow sender (D-19.9). */
+/** Asks one parent for one stream and keeps it coming: with a fresh key each time, patient with a slow sender (D-19.9). */
 import type { MeshRefusal, MeshSubscribe } from "../pipeline/index.ts"
 import type { KnownControlMessage } from "../wire/control-json.ts"
 import type { Bytes, PeerKeyId, RandomBytes, ReceiverLayerPolicy } from "../wire/types.ts"
@@ -21,14 +21,27 @@ export interface RequestHost {
   /** The direct link to a member, if there is one. Key and request of a subscription must go the same way. */
   linkTo(keyId: PeerKeyId): { id: string; send(message: KnownControlMessage): boolean } | undefined
   meshSubscribe(request: MeshSubscribe): Promise<{ ok: true } | { ok: false; error: MeshRefusal }>
-  meshUnsubscribe(streamId: Bytes): void
+  /** The stream no longer comes from this neighbour. */
+  meshUnsubscribe(streamId: Bytes, from: PeerKeyId): void
+  /** Whether frames of the stream are for this page, or only for those it is handed on to. */
+  meshDeliver(streamId: Bytes, deliver: boolean): void
+}
+
+/** What is asked of the parent, as it is when the request goes out. */
+export interface RequestTerms {
+  policy(): ReceiverLayerPolicy
+  deliver(): boolean
+  /** Where else the stream can be had, the publisher last (D-45). */
+  via: readonly PeerKeyId[]
+  /** Symbols `[from, to)` of each object (D-29). */
+  symbolRange?: readonly [from: number, to: number]
 }
 
 export class StreamRequest {
   readonly stream: RemoteStream
   readonly #from: PeerKeyId
   readonly #host: RequestHost
-  readonly #policy: () => ReceiverLayerPolicy
+  readonly #terms: RequestTerms
   #wanted = false
   /** Set while a request is under way or accepted. */
   #subNonce: Bytes | undefined
@@ -37,10 +50,10 @@ export class StreamRequest {
   #patienceMs = PATIENCE_MS
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(stream: RemoteStream, from: PeerKeyId, policy: () => ReceiverLayerPolicy, host: RequestHost) {
+  constructor(stream: RemoteStream, from: PeerKeyId, terms: RequestTerms, host: RequestHost) {
     this.stream = stream
     this.#from = from
-    this.#policy = policy
+    this.#terms = terms
     this.#host = host
   }
 
@@ -48,9 +61,8 @@ export class StreamRequest {
     return this.#accepted
   }
 
-  /** True while the stream is to come. */
-  get wanted(): boolean {
-    return this.#wanted
+  get symbolRange(): RequestTerms["symbolRange"] {
+    return this.#terms.symbolRange
   }
 
   start(): void {
@@ -61,7 +73,7 @@ export class StreamRequest {
     this.#ask()
   }
 
-  /** @param tell whether the publisher is to hear of it */
+  /** @param tell whether the parent is to hear of it */
   stop(tell: boolean): void {
     if (!this.#wanted) return
     this.#wanted = false
@@ -70,7 +82,7 @@ export class StreamRequest {
     this.#subNonce = undefined
     this.#accepted = false
     const { streamId } = this.stream
-    this.#host.meshUnsubscribe(streamId)
+    this.#host.meshUnsubscribe(streamId, this.#from)
     if (tell && subNonce !== undefined) this.#host.send(this.#from, { t: "av.unsubscribe", streamId, subNonce })
   }
 
@@ -86,7 +98,7 @@ export class StreamRequest {
     clearTimeout(this.#timer)
     this.#accepted = false
     this.#subNonce = undefined
-    this.#host.meshUnsubscribe(this.stream.streamId)
+    this.#host.meshUnsubscribe(this.stream.streamId, this.#from)
   }
 
   /** Asks again, with a fresh key: a counter ran out, or nothing comes. */
@@ -105,7 +117,7 @@ export class StreamRequest {
   }
 
   /**
-   * `av.subscribed` or `av.refused`. True when the publisher does not want to send this stream (any more); unless {@link stop}
+   * `av.subscribed` or `av.refused`. True when the parent does not want to send this stream (any more); unless {@link stop}
    * follows, a request that was not accepted is repeated after a while.
    */
   answered(subNonce: Bytes, refused: string | undefined): boolean {
@@ -117,7 +129,7 @@ export class StreamRequest {
       this.#retryMs = RETRY_MS
       return false
     }
-    // What was accepted goes on until we leave it: the publisher only says that a smaller rung would do better.
+    // What was accepted goes on until we leave it: a publisher only says that a smaller rung would do better.
     if (!this.#accepted) this.#retryLater()
     return true
   }
@@ -125,7 +137,7 @@ export class StreamRequest {
   policyChanged(): void {
     const subNonce = this.#subNonce
     if (subNonce === undefined) return
-    this.#host.send(this.#from, { t: "av.policy", streamId: this.stream.streamId, subNonce, policy: this.#policy() })
+    this.#host.send(this.#from, { t: "av.policy", streamId: this.stream.streamId, subNonce, policy: this.#terms.policy() })
   }
 
   #ask(): void {
@@ -139,11 +151,15 @@ export class StreamRequest {
     const subNonce = this.#host.random(16)
     this.#subNonce = subNonce
     const { streamId, sealProfile, kind, codecId, fountain } = this.stream
-    const request: MeshSubscribe = { streamId, sealProfile, kind, codecId, fountain, from: this.#from, subNonce, link: link.id }
+    const { via, symbolRange } = this.#terms
+    const about = { from: this.#from, subNonce, link: link.id, deliver: this.#terms.deliver() }
+    const request: MeshSubscribe = { streamId, sealProfile, kind, codecId, fountain, ...about }
+    const range = symbolRange === undefined ? {} : { symbolRange: [...symbolRange] as [number, number] }
+    const options = { ...(via.length > 0 ? { via: [...via] } : {}), ...range }
     this.#host.meshSubscribe(request).then(
       (answer) => {
         if (this.#subNonce !== subNonce) return
-        const sent = answer.ok && link.send({ t: "av.subscribe", streamId, subNonce, policy: this.#policy() })
+        const sent = answer.ok && link.send({ t: "av.subscribe", streamId, subNonce, policy: this.#terms.policy(), ...options })
         if (!sent) {
           this.#subNonce = undefined
           this.#retryLater()

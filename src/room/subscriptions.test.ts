@@ -88,6 +88,7 @@ describe("subscriptions", () => {
         return { ok: true }
       },
       meshUnsubscribe: () => {},
+      meshDeliver: () => {},
       openOutput: take("open"),
       addToOutput: async (keyId, added, _of, how) => {
         await take(how)(keyId, added)
@@ -147,16 +148,16 @@ describe("subscriptions", () => {
 
     it("is patient with a silent sender, ever more", async () => {
       await answer(cam)
-      subscriptions.silent(cam.streamKey, 4_000)
+      subscriptions.silent(cam.streamKey, "bob", 4_000)
       expect(asked).toHaveLength(1)
-      subscriptions.silent(cam.streamKey, 5_500)
+      subscriptions.silent(cam.streamKey, "bob", 5_500)
       await settle()
       expect(asked).toHaveLength(2)
       await answer(cam)
-      subscriptions.silent(cam.streamKey, 7_500)
+      subscriptions.silent(cam.streamKey, "bob", 7_500)
       await settle()
       expect(asked).toHaveLength(2)
-      subscriptions.silent(cam.streamKey, 11_000)
+      subscriptions.silent(cam.streamKey, "bob", 11_000)
       await settle()
       expect(asked).toHaveLength(3)
     })

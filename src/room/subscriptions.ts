@@ -3,14 +3,18 @@ import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import type { RoomParticipant } from "./participant.ts"
 import { RemoteSubscription, type SubscriptionHost } from "./remote-subscription.ts"
 import type { RemoteTrack } from "./remote-track.ts"
+import { Upstreams } from "./upstreams.ts"
 
 /** All subscriptions of a room. */
 export class Subscriptions {
+  /** Where the streams come from, those included that are only handed on. */
+  readonly upstreams: Upstreams
   readonly #host: SubscriptionHost
   readonly #byId = new Map<string, RemoteSubscription>()
 
   constructor(host: SubscriptionHost) {
     this.#host = host
+    this.upstreams = new Upstreams(host)
   }
 
   get all(): readonly RemoteSubscription[] {
@@ -24,6 +28,8 @@ export class Subscriptions {
 
   /** The member publishes exactly these tracks now. */
   update(participant: RoomParticipant, tracks: readonly RemoteTrack[]): void {
+    const streams = tracks.flatMap((track) => track.streams)
+    this.upstreams.offered(participant.id, streams)
     const wanted = new Map(tracks.map((track) => [`${participant.id}/${track.label}`, track]))
     for (const subscription of this.#of(participant.id)) {
       const track = wanted.get(subscription.id)
@@ -33,7 +39,7 @@ export class Subscriptions {
       const known = this.#byId.get(id)
       if (known !== undefined) known.update(track)
       else if (track.streams.length > 0) {
-        const subscription = new RemoteSubscription(participant, track, this.#host)
+        const subscription = new RemoteSubscription(participant, track, this.upstreams, this.#host)
         this.#byId.set(id, subscription)
         subscription.settle()
       }
@@ -45,29 +51,32 @@ export class Subscriptions {
     for (const subscription of this.all) subscription.settle()
   }
 
-  /** A direct session to this member came up: ask (again) for everything it publishes, with fresh keys. */
+  /** A direct session to this member came up: ask (again) for everything that comes from it, with fresh keys. */
   linkReady(keyId: PeerKeyId): void {
+    this.upstreams.linkReady(keyId)
     for (const subscription of this.#of(keyId)) subscription.linkReady()
   }
 
   /** Asks again for one stream, with a fresh key: a counter ran out. */
-  ask(streamKey: string): void {
-    this.byStreamKey(streamKey)?.ask(streamKey)
+  ask(streamKey: string, from?: PeerKeyId): void {
+    this.upstreams.get(streamKey)?.again(from)
   }
 
-  /** Nothing came for `silentMs`, not even a keep-alive. */
-  silent(streamKey: string, silentMs: number): void {
-    this.byStreamKey(streamKey)?.silent(streamKey, silentMs)
+  /** Nothing came from this parent for `silentMs`, not even a keep-alive. */
+  silent(streamKey: string, from: PeerKeyId, silentMs: number): void {
+    this.upstreams.get(streamKey)?.silent(from, silentMs)
   }
 
   /** The direct session is gone; the streams wait for the next one. */
   linkLost(keyId: PeerKeyId): void {
-    for (const subscription of this.#of(keyId)) subscription.linkLost()
+    this.upstreams.linkLost(keyId)
   }
 
   /** The member left. */
   forget(keyId: PeerKeyId): void {
     for (const subscription of this.#of(keyId)) this.#close(subscription, false)
+    this.upstreams.offered(keyId, [])
+    this.upstreams.parentLeaving(keyId)
   }
 
   closeAll(): void {
@@ -76,8 +85,8 @@ export class Subscriptions {
 
   /** `av.subscribed` or `av.refused` from a member. */
   answered(keyId: PeerKeyId, streamKey: string, subNonce: Bytes, refused: string | undefined): void {
-    const subscription = this.byStreamKey(streamKey)
-    if (subscription?.participant.id === keyId) subscription.answered(streamKey, subNonce, refused)
+    const publisherRefuses = this.upstreams.get(streamKey)?.answered(keyId, subNonce, refused) === true
+    if (publisherRefuses && refused === "CapacityExceeded") this.byStreamKey(streamKey)?.tooLarge(streamKey)
   }
 
   /** The first picture of a stream is on its track. */

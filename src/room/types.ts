@@ -46,8 +46,20 @@ export interface JoinOptions {
   saving?: "auto" | boolean
   /** `true`: never transfer data channels to the worker; the page forwards buffers. For tests and old browsers. */
   forwardMedia?: boolean
+  /** Whether this page hands streams of others on. Default: yes, within the limits that {@link RelayOptions} names. */
+  relay?: RelayOptions
   /** How long a broken connection is tried, and how often. Missing members have their defaults. */
   reconnect?: Partial<ReconnectBudget>
+}
+
+/** How much a page does for others. Without it large rooms cannot be: every stream would have to leave its publisher once per viewer. */
+export interface RelayOptions {
+  /** `false`: nothing is handed on. Default true. */
+  enabled?: boolean
+  /** Subscriptions of others to streams that are not ours, in all. Default 32. */
+  maxSubscribers?: number
+  /** For what is handed on, bit/s. Default: what the links carry. */
+  uplinkBitrate?: number
 }
 
 /** The person asked the browser to save data; the battery is nearly empty and no charger is there; or nothing is saved. */
@@ -428,6 +440,33 @@ export interface RoomStats {
   stages: Record<"control" | "room" | "group" | "seal" | "fountain" | "media", Record<string, number>>
   /** Who sends to whom, as far as this page knows. */
   edges: { from: string; to: string; stream: string }[]
+  relay: RelayStats
+}
+
+/** A stream of somebody else that this page hands on. */
+export interface RelayedStreamStats {
+  streamId: string
+  /** Id of the subscription where this page shows the stream as well. */
+  subscription?: string
+  /** Key ids of those it comes from. */
+  from: string[]
+  /** What comes in, bit/s. */
+  bitrate: number
+  chunks: number
+  /** Chunks that another parent had brought. */
+  duplicates: number
+  /** Who gets it, what was handed to their links, and which layers they have room for. */
+  children: { peer: string; chunks: number; bytes: number; fits: "all" | "base" | "less" }[]
+}
+
+export interface RelayStats {
+  enabled: boolean
+  /** Subscriptions granted, and what they are taken to need; bit/s. */
+  subscribers: number
+  admittedBitrate: number
+  /** Requests refused, by the name of the limit. */
+  refused: Record<string, number>
+  streams: RelayedStreamStats[]
 }
 
 /** A live room. Made by `joinRoom`. */

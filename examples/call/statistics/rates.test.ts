@@ -17,6 +17,7 @@ function stats(at: number, sent: number, received: number): RoomStats {
     send: [],
     receive: [],
     stages: { control: {}, room: {}, group: {}, seal: {}, fountain: {}, media: {} },
+    relay: { enabled: true, subscribers: 0, admittedBitrate: 0, refused: {}, streams: [] },
     edges: [],
   }
 }

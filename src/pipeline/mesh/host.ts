@@ -130,6 +130,10 @@ export class MeshHost implements MeshApi {
     return this.#live().subscribeStream(subscription)
   }
 
+  deliverStream(streamId: Bytes, deliver: boolean): void {
+    this.#live().deliverStream(streamId, deliver)
+  }
+
   unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void {
     this.#live().unsubscribeStream(streamId, from)
   }

@@ -9,7 +9,8 @@ import type { Bytes, PeerKeyId, ReceiverLayerPolicy } from "../../wire/types.ts"
 import type { MeshIo } from "./core.ts"
 import { DropCounter } from "./drops.ts"
 import type { EpochKeys } from "./epoch-keys.ts"
-import { Fanout, type Subscriber } from "./hop/fanout.ts"
+import { Fanout, type NewSubscriber } from "./hop/fanout.ts"
+import type { OutStream } from "./hop/out-stream.ts"
 import { PolicyRaises } from "./hop/raise.ts"
 import { sizeOf } from "./hop/sender.ts"
 import { LayerPlan, type PlannedLink } from "./layer-plan.ts"
@@ -34,7 +35,7 @@ const EXHAUSTED_EVERY_MS = 1_000
  */
 const KEYFRAME_PATIENCE_MS = 350
 
-export class PublishedStream {
+export class PublishedStream implements OutStream {
   readonly facts: MeshPublish
   readonly fanout = new Fanout()
   readonly drops = new DropCounter()
@@ -81,12 +82,10 @@ export class PublishedStream {
     return this.#closed
   }
 
-  subscribe(subscriber: Omit<Subscriber, "lastSentAt" | "awaitsKeyframe" | "upperLayers" | "breaks" | "brokenAt">): void {
-    const video = this.facts.kind === "video"
+  subscribe(subscriber: NewSubscriber): void {
     const known = this.fanout.get(subscriber.peer)
     if (known !== undefined) this.#raises.forget(known)
-    const never = Number.NEGATIVE_INFINITY
-    this.fanout.add({ ...subscriber, lastSentAt: never, awaitsKeyframe: video, upperLayers: true, breaks: 0, brokenAt: never })
+    this.fanout.add(subscriber, this.facts.kind === "video")
     this.#lastWantedAt = this.#io.now()
     this.#setActive(true)
   }
@@ -234,7 +233,7 @@ export class PublishedStream {
       const nSource = packets[index]?.nSource
       this.fanout.deliver(innerChunk, nSource === undefined ? context : { ...context, nSource })
     })
-    this.fanout.flush(this.#io.now())
+    this.fanout.flush()
   }
 
   /** One bad frame must not end the line: even an error of another kind (a failing WebCrypto) is only counted. */

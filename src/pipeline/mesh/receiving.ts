@@ -1,6 +1,7 @@
 /** Received streams as a whole: which chunk belongs where, and what waits for its epoch. */
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes, PeerKeyId, U64 } from "../../wire/types.ts"
+import type { ChunkVerdict } from "../relay/core.ts"
 import type { MeshIo } from "./core.ts"
 import { DropCounter } from "./drops.ts"
 import type { EpochKeys } from "./epoch-keys.ts"
@@ -49,19 +50,27 @@ export class Receiving {
   }
 
   /** An authentic chunk from a neighbour: open it, or keep it until its key comes (av-mesh 4.2, steps 6-9). */
-  async chunk(inflow: Inflow, innerChunk: Bytes): Promise<void> {
+  async chunk(inflow: Inflow, innerChunk: Bytes): Promise<ChunkVerdict> {
     const stream = this.#streams.get(inflow.streamKey)
-    if (stream === undefined) return this.#innerDrops.add("UnknownStream")
+    if (stream === undefined) return "unread"
     const result = await stream.open(innerChunk)
     if (result.kind === "opened") {
       const awaitedMs = this.#deliver(stream, result.header.layer.temporal, result.plaintext)
-      return inflow.link.partCame(awaitedMs)
+      inflow.link.partCame(awaitedMs)
+      return "opened"
     }
-    if (result.kind === "duplicate") return stream.countDuplicate()
-    if (result.kind === "unknown-epoch") return this.#wait(inflow, result.header.epoch, innerChunk)
+    if (result.kind === "duplicate") {
+      stream.countDuplicate()
+      return "duplicate"
+    }
+    if (result.kind === "unknown-epoch") {
+      this.#wait(inflow, result.header.epoch, innerChunk)
+      return "held"
+    }
     this.#innerDrops.add(result.error)
     // Whoever handed it on may have made it up: counted against this neighbour (av-mesh 4.2, step 8).
     inflow.link.drops.add(result.error)
+    return "forged"
   }
 
   /** The key of `epoch` came: open what waited for it. */

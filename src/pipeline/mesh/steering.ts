@@ -2,7 +2,7 @@
 import type { NodeUplink, UplinkUser } from "../../link/uplink.ts"
 import type { Subscriber } from "./hop/fanout.ts"
 import type { MeshLink } from "./hop/link.ts"
-import type { PublishedStream } from "./published-stream.ts"
+import type { SteeredStream } from "./hop/out-stream.ts"
 
 /** A link this young may still be far below what it carries; where others are served it does not slow them down. Ms. */
 const YOUNG_MS = 1_500
@@ -28,9 +28,9 @@ export class Steering {
   }
 
   /** @param links all of the node, those without a stream included */
-  steer(streams: Iterable<PublishedStream>, links: Iterable<MeshLink>, now: number): void {
+  steer(streams: Iterable<SteeredStream>, links: Iterable<MeshLink>, now: number): void {
     const video = [...streams].filter((stream) => stream.facts.kind === "video" && stream.fanout.size > 0)
-    const onLink = new Map<MeshLink, PublishedStream[]>()
+    const onLink = new Map<MeshLink, SteeredStream[]>()
     for (const stream of video) {
       for (const { link } of stream.fanout.all()) onLink.set(link, [...(onLink.get(link) ?? []), stream])
     }
@@ -49,7 +49,7 @@ export class Steering {
   }
 
   /** No link is driven beyond what its streams need, nor all of them beyond what the node can send. */
-  #divide(links: Iterable<MeshLink>, onLink: ReadonlyMap<MeshLink, readonly PublishedStream[]>, now: number): void {
+  #divide(links: Iterable<MeshLink>, onLink: ReadonlyMap<MeshLink, readonly SteeredStream[]>, now: number): void {
     const users = new Map<MeshLink, UplinkUser>()
     for (const link of links) {
       const { rate } = link.sender
@@ -62,7 +62,7 @@ export class Steering {
   }
 
   /** The base layer alone may leave most of a link unused; then only padding shows whether the rest would fit by now. */
-  #probe({ peer, link }: Subscriber, stream: PublishedStream, now: number): void {
+  #probe({ peer, link }: Subscriber, stream: SteeredStream, now: number): void {
     const { rate, probe } = link.sender
     const wanted = stream.fits(peer) === "base" ? stream.encoded.pathRate(now) : 0
     if (rate.target >= wanted || !rate.mayProbe(now) || now < (this.#probeAt.get(link) ?? 0)) return
@@ -81,12 +81,12 @@ function isSettled(link: MeshLink, now: number): boolean {
 }
 
 /** What a stream can take on the path of one subscriber, bit/s. */
-function mostOnPath(stream: PublishedStream): number {
+function mostOnPath(stream: SteeredStream): number {
   return (stream.facts.maxBitrate ?? Number.POSITIVE_INFINITY) / stream.encoded.share
 }
 
 /** What a link has for one of its streams: all of it less what the others use, but never less than an equal part. */
-function roomFor({ peer, link }: Subscriber, stream: PublishedStream, streams: readonly PublishedStream[], now: number): number {
+function roomFor({ peer, link }: Subscriber, stream: SteeredStream, streams: readonly SteeredStream[], now: number): number {
   const { rate } = link.sender
   // What is lost is sent a second time.
   const usable = rate.target / (1 + rate.losses.loss)

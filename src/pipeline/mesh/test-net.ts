@@ -3,9 +3,10 @@ import { LANE_LOW_MARK, type LaneChannel, type LaneHandlers, type LaneState } fr
 import type { EncodedFrame, MeshToPublish, MeshToReceive } from "../../media/types.ts"
 import { CODEC_AV1_SVC, CODEC_OPUS, UNCAPPED } from "../../wire/layers.ts"
 import type { Bytes, ReceiverLayerPolicy, SealProfile } from "../../wire/types.ts"
+import { RelayCore } from "../relay/core.ts"
 import { MeshCore } from "./core.ts"
 import { streamKeyOf } from "./stream-key.ts"
-import type { MeshEvent, MeshStream } from "./types.ts"
+import type { MeshEvent, MeshOptions, MeshRelayOptions, MeshStream } from "./types.ts"
 
 interface LinkQuality {
   /** Share of lost messages, 0..1. */
@@ -70,6 +71,7 @@ export class TestNet {
   /** First rate of the links of new nodes, bit/s: far above what most tests send. */
   startRate: number | undefined = 20_000_000
   readonly nodes = new Map<string, TestNode>()
+  readonly relays = new Map<string, TestRelay>()
   readonly #random: () => number
   readonly #events: { at: number; order: number; run: () => void }[] = []
   readonly #lanes: FakeLane[] = []
@@ -89,14 +91,21 @@ export class TestNet {
     return Uint8Array.from({ length }, () => Math.floor(this.#random() * 256))
   }
 
-  node(name: string): TestNode {
-    const node = new TestNode(this, name)
+  node(name: string, relay?: MeshRelayOptions): TestNode {
+    const node = new TestNode(this, name, relay)
     this.nodes.set(name, node)
     return node
   }
 
+  /** A relay that is no member: it has no place for a content key. */
+  relay(name: string, limits: Partial<MeshRelayOptions> = {}): TestRelay {
+    const relay = new TestRelay(this, name, { enabled: true, ...limits })
+    this.relays.set(name, relay)
+    return relay
+  }
+
   /** Lanes 1..n with open channels and the same session key (returned) at both ends. The link id is the other's name. */
-  connect(a: TestNode, b: TestNode, quality: LinkQuality = {}): Bytes {
+  connect(a: Linkable, b: Linkable, quality: LinkQuality = {}): Bytes {
     const narrow = quality.bottleneck
     const [narrowThere, narrowBack] = narrow === undefined ? [] : [new NarrowPlace(narrow), new NarrowPlace(narrow)]
     if (narrowThere !== undefined) this.#narrow.set(`${a.name} ${b.name}`, narrowThere)
@@ -151,21 +160,29 @@ export class TestNet {
       for (const event of due) this.#events.splice(this.#events.indexOf(event), 1)
       for (const event of due) event.run()
       for (const lane of this.#lanes) lane.drain()
-      if (this.now % 5 === 0) for (const node of this.nodes.values()) node.core.tick()
+      if (this.now % 5 === 0) for (const node of [...this.nodes.values(), ...this.relays.values()]) node.core.tick()
       await settle()
     }
   }
 
-  /** `a` publishes, `b` subscribes; both ends agree on the nonce. */
+  /** `publisher`, or a relay, sends; `receiver` subscribes; both ends agree on the nonce. */
   async subscribe(
-    publisher: TestNode,
-    receiver: TestNode,
+    publisher: Linkable,
+    receiver: Linkable,
     stream: MeshStream,
     policy: ReceiverLayerPolicy = UNCAPPED,
+    more: { symbolRange?: [number, number]; deliver?: boolean } = {},
   ): Promise<Bytes> {
     const subNonce = this.bytes(16)
-    const asked = await receiver.core.subscribeStream({ ...stream, from: publisher.name, subNonce })
-    const given = await publisher.core.addSubscriber({ streamId: stream.streamId, peer: receiver.name, subNonce, policy })
+    const { deliver = true, ...range } = more
+    const asked = await receiver.core.subscribeStream({ ...stream, from: publisher.name, subNonce, deliver })
+    const given = await publisher.core.addSubscriber({
+      streamId: stream.streamId,
+      peer: receiver.name,
+      subNonce,
+      policy,
+      ...range,
+    })
     if (!asked.ok || !given.ok) throw new Error(`subscription refused: ${JSON.stringify([asked, given])}`)
     return subNonce
   }
@@ -190,6 +207,33 @@ export class TestNet {
 
 type ReceivedFrame = Extract<MeshToReceive, { type: "frame" }>
 
+/** Whatever can be at an end of a link. */
+interface Linkable {
+  readonly name: string
+  readonly core: Pick<MeshCore, "addLane" | "setLinkKey" | "subscribeStream" | "addSubscriber" | "tick">
+}
+
+export class TestRelay {
+  readonly core: RelayCore
+  readonly events: MeshEvent[] = []
+
+  constructor(
+    readonly net: TestNet,
+    readonly name: string,
+    relay: MeshRelayOptions,
+  ) {
+    this.core = new RelayCore(testOptions(net, name, relay), {
+      now: () => net.now,
+      emit: (event) => void this.events.push(event),
+    })
+  }
+}
+
+function testOptions(net: TestNet, ownKeyId: string, relay: MeshRelayOptions | undefined): MeshOptions {
+  const start = net.startRate === undefined ? {} : { startRate: net.startRate }
+  return { ownKeyId, ...start, ...(relay === undefined ? {} : { relay }) }
+}
+
 export class TestNode {
   readonly core: MeshCore
   readonly events: MeshEvent[] = []
@@ -199,17 +243,15 @@ export class TestNode {
   constructor(
     readonly net: TestNet,
     readonly name: string,
+    relay?: MeshRelayOptions,
   ) {
-    this.core = new MeshCore(
-      { ownKeyId: name, ...(net.startRate === undefined ? {} : { startRate: net.startRate }) },
-      {
-        now: () => net.now,
-        timeOrigin: 1_700_000_000_000,
-        emit: (event) => void this.events.push(event),
-        toPublisher: (_port, message) => void this.toPublisher.push(message),
-        toReceiver: (_port, message) => void this.toReceiver.push(message),
-      },
-    )
+    this.core = new MeshCore(testOptions(net, name, relay), {
+      now: () => net.now,
+      timeOrigin: 1_700_000_000_000,
+      emit: (event) => void this.events.push(event),
+      toPublisher: (_port, message) => void this.toPublisher.push(message),
+      toReceiver: (_port, message) => void this.toReceiver.push(message),
+    })
   }
 
   frames(stream: MeshStream): ReceivedFrame[] {

@@ -53,6 +53,8 @@ export interface MeshSubscribe extends MeshStream {
   link?: MeshLinkId
   /** Name of the port given to {@link MeshApi.connectReceiver}; frames of this stream go there. Default `"receive"`. */
   port?: string
+  /** `false`: the stream is only handed on to others (see {@link MeshApi.deliverStream}). Default true. */
+  deliver?: boolean
 }
 
 export interface MeshSubscriber {
@@ -64,6 +66,10 @@ export interface MeshSubscriber {
   /** Link the request came on. Default: the newest link to `peer`. */
   link?: MeshLinkId
   policy: ReceiverLayerPolicy
+  /** Of each fountain object only the symbols `[from, to)` (D-29). */
+  symbolRange?: readonly [from: number, to: number]
+  /** Where a relay may get the stream, nearest first (D-45). */
+  via?: readonly PeerKeyId[]
 }
 
 /** Refusals of a subscription; goes into `av.refused` as `error`. */
@@ -71,7 +77,8 @@ export type MeshRefusal = Extract<
   ErrorCode,
   "StreamNotFound" | "CapacityExceeded" | "TransitKeyReuse" | "LinkIdInvalid" | "SessionClosed" | "SubscriberNotFound"
 >
-export type MeshAnswer = { ok: true } | { ok: false; error: MeshRefusal }
+/** `limit`: with `CapacityExceeded` of a relay the promise that would be broken, in the words of its advertisement. */
+export type MeshAnswer = { ok: true } | { ok: false; error: MeshRefusal; limit?: string }
 
 /** Message of the keys worker on the port of {@link MeshApi.setKeysPort}. The root secret never passes the main thread. */
 export type MeshKeysMessage =
@@ -120,6 +127,13 @@ export type MeshEvent =
   | { type: "path-silent"; link: MeshLinkId; silentMs: number }
   /** The link to this subscriber has long had too little for the stream: a smaller rung would look better there (D-37). */
   | { type: "rung-too-large"; streamId: Bytes; peer: PeerKeyId; subNonce: Bytes }
+  /**
+   * What neighbours want of a stream that is not ours, between them: subscribe to it, or change the policy. Without `policy` nobody
+   * wants it any more. `via`: where a neighbour says it can be had. At most every 250 ms per stream.
+   */
+  | { type: "relay-demand"; streamId: Bytes; policy: ReceiverLayerPolicy | undefined; via: PeerKeyId[] }
+  /** Nobody brought the stream for 5 s: these subscriptions ended, answer `av.refused` with `StreamNotFound` (D-45). */
+  | { type: "no-upstream"; streamId: Bytes; children: { peer: PeerKeyId; subNonce: Bytes }[] }
   /** A content key or a link counter ran out (`DekExhausted`, `LinkSeqExhausted`): rotate the epoch or subscribe again. */
   | { type: "exhausted"; streamId: Bytes; error: ErrorCode; peer?: PeerKeyId }
 
@@ -230,6 +244,32 @@ export interface MeshReceiveStats {
   layer?: { spatial: number; temporal: number }
 }
 
+/** A stream of somebody else that is handed on. */
+export interface MeshRelayedStream {
+  streamId: Bytes
+  from: PeerKeyId[]
+  /** What comes in, with what lies under the messages; bit/s. */
+  bitrate: number
+  chunks: number
+  /** Bytes of the chunks that came in, copies left out. */
+  bytes: number
+  /** Chunks that another parent had brought. */
+  duplicates: number
+  children: { peer: PeerKeyId; chunks: number; bytes: number; fits: LayersThatFit }[]
+  /** What could not be sealed, by error name. */
+  drops: Record<string, number>
+}
+
+export interface MeshRelayStats {
+  enabled: boolean
+  /** Subscriptions granted, and what they are taken to need; bit/s. */
+  subscribers: number
+  admittedBitrate: number
+  /** Requests refused, by the name of the limit. */
+  refused: Record<string, number>
+  streams: MeshRelayedStream[]
+}
+
 export interface MeshStats {
   /** Monotonic milliseconds of the worker. */
   at: number
@@ -239,6 +279,7 @@ export interface MeshStats {
   links: MeshLinkStats[]
   send: MeshSendStats[]
   receive: MeshReceiveStats[]
+  relay: MeshRelayStats
   /** Refused items per stage, by error name. */
   stages: Record<"lane" | "outer" | "hold" | "inner" | "payload" | "fountain" | "send", Record<string, number>>
 }
@@ -277,15 +318,20 @@ export interface MeshApi {
   setSealEpoch(epoch: U64): void
   publishStream(stream: MeshPublish): MeshAnswer
   unpublishStream(streamId: Bytes): void
-  /** Neighbour wants our stream. Answer goes into `av.subscribed` / `av.refused`. The first video frame will be a keyframe. */
+  /**
+   * Neighbour wants our stream, or one that we hand on; `relay-demand` tells what is needed for that. Answer goes into `av.subscribed` /
+   * `av.refused`. Of our own streams the first video frame will be a keyframe.
+   */
   addSubscriber(subscriber: MeshSubscriber): Promise<MeshAnswer>
   /** With `subNonce` only the subscription made with it is meant; a late message about an older one is refused. */
   setSubscriberPolicy(streamId: Bytes, peer: PeerKeyId, policy: ReceiverLayerPolicy, subNonce?: Bytes): MeshAnswer
   removeSubscriber(streamId: Bytes, peer: PeerKeyId, subNonce?: Bytes): MeshAnswer
-  /** `av.keyframe` came in for our stream. Ignored from a peer without a subscription. */
+  /** `av.keyframe` came in for a stream of ours or one that we hand on. Ignored from a peer without a subscription. */
   requestKeyframe(streamId: Bytes, peer: PeerKeyId): void
   /** Call before `av.subscribe` goes out. Calling again with a new `subNonce` replaces the key; the old one opens for 2 s. */
   subscribeStream(subscription: MeshSubscribe): Promise<MeshAnswer>
+  /** Whether frames of a subscribed stream go to the receive worker; children get it either way. */
+  deliverStream(streamId: Bytes, deliver: boolean): void
   /** Without `from`: every parent of the stream. The receive worker is not told; its own stream is removed by the main thread. */
   unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void
   stats(): MeshStats
@@ -302,5 +348,19 @@ export interface MeshOptions {
   /** First rate of a link to an unknown peer, bit/s. Default 600 000. */
   startRate?: number
   /** Uplink of this node where it is known or advertised, bit/s: the targets of all links together stay below it. */
+  uplinkBitrate?: number
+  /** Whether and how much is handed on. Default: nothing. */
+  relay?: MeshRelayOptions
+}
+
+/** The limits of a relay. */
+export interface MeshRelayOptions {
+  enabled: boolean
+  /** Streams of others. Default 64. */
+  maxStreams?: number
+  /** Subscriptions to them, in all and per stream. Default 32 and 16. */
+  maxSubscribers?: number
+  maxSubscribersPerStream?: number
+  /** For what is handed on, bit/s. Default: no limit of its own; {@link MeshOptions.uplinkBitrate} holds for everything. */
   uplinkBitrate?: number
 }

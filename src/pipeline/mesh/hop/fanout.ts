@@ -1,6 +1,8 @@
-/** Hands inner-sealed chunks of one stream to its subscribers. Knows no content key: a relay uses it as it is. */
+/** Hands inner-sealed chunks of one stream to its subscribers. Knows no content key: publishers and relays use it alike. */
 import { relayForwards } from "../../../link/lane-capacity.ts"
-import { admitsChunk, CODEC_OPAQUE, LAYER_BASE } from "../../../wire/layers.ts"
+import { inSymbolRange, Roster, SymbolIndex } from "../../../relay/index.ts"
+import { decodeChunk } from "../../../wire/chunk.ts"
+import { CODEC_OPAQUE, LAYER_BASE } from "../../../wire/layers.ts"
 import type { Bytes, ChunkLayer, PeerKeyId, ReceiverLayerPolicy } from "../../../wire/types.ts"
 import type { MeshLink } from "./link.ts"
 import type { HopSealer } from "./sender.ts"
@@ -10,13 +12,19 @@ const KEEP_ALIVE_MS = 500
 /** Breaks this far apart have nothing to do with each other, ms. */
 const BREAKS_TOGETHER_MS = 10_000
 
-export interface Subscriber {
+/** A subscription as it was asked for. */
+export interface NewSubscriber {
   peer: PeerKeyId
   link: MeshLink
   sealer: HopSealer
   /** Of the request; tells one subscription of a peer from the next. */
   subNonce: Bytes
   policy: ReceiverLayerPolicy
+  /** Symbols `[from, to)` of each fountain object (D-29); without it all. */
+  symbolRange?: readonly [from: number, to: number]
+}
+
+export interface Subscriber extends NewSubscriber {
   /** When the last message was handed to the link; ms. */
   lastSentAt: number
   /** Nothing but the next keyframe is of use; only a publisher can tell. */
@@ -26,13 +34,16 @@ export interface Subscriber {
   /** How often in a row it was left without a base frame, and when last; ms. */
   breaks: number
   brokenAt: number
+  /** Chunks and bytes handed to the link. */
+  chunks: number
+  bytes: number
 }
 
 /** What goes with a chunk on its way out. */
 interface ChunkContext {
   streamKey: string
-  /** Serial number of the frame, see `Queued`. */
-  frame: number
+  /** Serial number of the frame, see `Queued`; undefined at a relay. */
+  frame?: number
   /** When the frame was made or the chunk came in; ms. */
   madeAt: number
   /** Goes to the audio lane, at once or not at all. */
@@ -41,73 +52,88 @@ interface ChunkContext {
   nSource?: number
   keyframe?: boolean
   patienceMs?: number
+  /** Whom a relay has the chunk from. */
+  from?: PeerKeyId
   /** A subscriber was left without a base frame and gets nothing until the next keyframe. */
   onBroken?(): void
 }
 
 export class Fanout {
-  readonly #subscribers = new Map<PeerKeyId, Subscriber>()
+  readonly #roster = new Roster<Subscriber>()
+  readonly #onRemoved: (peer: PeerKeyId) => void
+  /** Follows the stream while somebody wants only some of its symbols. */
+  #symbols: SymbolIndex | undefined
+
+  /** @param onRemoved hears of subscriptions that ended, not of those that were replaced */
+  constructor(onRemoved: (peer: PeerKeyId) => void = () => {}) {
+    this.#onRemoved = onRemoved
+  }
 
   get size(): number {
-    return this.#subscribers.size
+    return this.#roster.size
   }
 
   get(peer: PeerKeyId): Subscriber | undefined {
-    return this.#subscribers.get(peer)
+    return this.#roster.get(peer)
   }
 
-  /** Adds, or replaces the subscription of the same peer. */
-  add(subscriber: Subscriber): void {
-    const known = this.#subscribers.get(subscriber.peer)
+  /** Adds, or replaces the subscription of the same peer. `waits`: nothing before the next keyframe is of use to it. */
+  add(subscriber: NewSubscriber, waits: boolean): void {
+    const known = this.#roster.get(subscriber.peer)
     let slot = known?.sealer
     if (known?.link === subscriber.link && slot instanceof SealerSlot) slot.sealer = subscriber.sealer
     else {
-      this.remove(subscriber.peer)
+      known?.link.forget(known.sealer)
       slot = new SealerSlot(subscriber.sealer)
     }
-    this.#subscribers.set(subscriber.peer, { ...subscriber, sealer: slot })
+    const never = Number.NEGATIVE_INFINITY
+    const nothing = { lastSentAt: never, upperLayers: true, breaks: 0, brokenAt: never, chunks: 0, bytes: 0 }
+    this.#roster.set({ ...subscriber, sealer: slot, awaitsKeyframe: waits, ...nothing })
+    this.#followSymbols()
   }
 
   remove(peer: PeerKeyId): boolean {
-    const subscriber = this.#subscribers.get(peer)
+    const subscriber = this.#roster.delete(peer)
     if (subscriber === undefined) return false
-    this.#subscribers.delete(peer)
     subscriber.link.forget(subscriber.sealer)
+    this.#followSymbols()
+    this.#onRemoved(peer)
     return true
   }
 
   /** Ends every subscription that runs over this link. */
   removeLink(link: MeshLink): void {
-    for (const subscriber of [...this.#subscribers.values()]) if (subscriber.link === link) this.remove(subscriber.peer)
+    for (const subscriber of this.all()) if (subscriber.link === link) this.remove(subscriber.peer)
   }
 
   clear(): void {
-    for (const peer of [...this.#subscribers.keys()]) this.remove(peer)
+    for (const peer of this.peers()) this.remove(peer)
   }
 
   all(): Subscriber[] {
-    return [...this.#subscribers.values()]
+    return [...this.#roster]
   }
 
   peers(): PeerKeyId[] {
-    return [...this.#subscribers.keys()]
+    return this.#roster.peers()
   }
 
   /** A keyframe starts: whoever waited for one takes part from here on. */
   keyframe(): void {
-    for (const subscriber of this.#subscribers.values()) subscriber.awaitsKeyframe = false
+    for (const subscriber of this.#roster) subscriber.awaitsKeyframe = false
   }
 
   /** Queues a chunk for everyone whose policy admits it. A link in trouble does not touch the others. */
   deliver(innerChunk: Bytes, context: ChunkContext): void {
-    const { streamKey, frame, madeAt, audio, nSource, keyframe = false, patienceMs, onBroken } = context
+    const { streamKey, frame, madeAt, audio, nSource, keyframe = false, patienceMs, from, onBroken } = context
     const { codecId, layer } = placeOf(innerChunk)
-    for (const subscriber of this.#subscribers.values()) {
-      const { link, sealer, policy, awaitsKeyframe, upperLayers } = subscriber
-      if (awaitsKeyframe || !admitsChunk(policy, codecId, layer)) continue
-      if (!upperLayers && layer.temporal > 0) continue
+    const symbol = this.#symbols?.of(decodeChunk(innerChunk))
+    for (const subscriber of this.#roster.admitted(codecId, layer, from)) {
+      const { link, sealer, awaitsKeyframe, upperLayers, symbolRange } = subscriber
+      if (awaitsKeyframe || (!upperLayers && layer.temporal > 0) || !inSymbolRange(symbolRange, symbol)) continue
       if (audio) {
         link.sendAudio({ innerChunk, sealer })
+        handed(subscriber, innerChunk, madeAt)
         continue
       }
       // Repair comes after source, so the quality alone says whether this link needs the symbol (LL-25).
@@ -119,27 +145,30 @@ export class Fanout {
         subscriber.brokenAt = madeAt
         onBroken()
       }
-      const item = { innerChunk, sealer, streamKey, frame, layer, madeAt, keyframe, onBroken: broken }
-      link.enqueue(patienceMs === undefined ? item : { ...item, patienceMs })
+      const item = { innerChunk, sealer, streamKey, layer, madeAt, keyframe, ...(frame === undefined ? {} : { frame }) }
+      const patient = patienceMs === undefined ? item : { ...item, patienceMs }
+      link.enqueue(onBroken === undefined ? patient : { ...patient, onBroken: broken })
+      handed(subscriber, innerChunk, madeAt)
     }
   }
 
-  /** After the last chunk of a frame. */
-  flush(now: number): void {
-    for (const subscriber of this.#subscribers.values()) {
-      if (subscriber.awaitsKeyframe) continue
-      subscriber.lastSentAt = now
-      subscriber.link.pump()
-    }
+  /** After the last chunk of a frame, or after each where frames are not seen. */
+  flush(): void {
+    for (const subscriber of this.#roster) if (!subscriber.awaitsKeyframe) subscriber.link.pump()
   }
 
-  /** Keep-alives for those who got nothing for a while. */
-  tick(now: number): void {
-    for (const subscriber of this.#subscribers.values()) {
-      if (now - subscriber.lastSentAt < KEEP_ALIVE_MS) continue
+  /** Keep-alives for those who got nothing for a while. `lives`: whether the stream may be shown to be alive to this subscriber. */
+  tick(now: number, lives: (subscriber: Subscriber) => boolean = () => true): void {
+    for (const subscriber of this.#roster) {
+      if (now - subscriber.lastSentAt < KEEP_ALIVE_MS || !lives(subscriber)) continue
       subscriber.lastSentAt = now
       subscriber.link.sendKeepAlive(subscriber.sealer)
     }
+  }
+
+  #followSymbols(): void {
+    const wanted = this.all().some(({ symbolRange }) => symbolRange !== undefined)
+    this.#symbols = wanted ? (this.#symbols ?? new SymbolIndex()) : undefined
   }
 }
 
@@ -158,6 +187,12 @@ class SealerSlot implements HopSealer {
   failed(error: unknown): void {
     this.sealer.failed(error)
   }
+}
+
+function handed(subscriber: Subscriber, { length }: Bytes, now: number): void {
+  subscriber.lastSentAt = now
+  subscriber.chunks += 1
+  subscriber.bytes += length
 }
 
 /** Codec and layer out of the clear header (av-mesh 1). An opaque chunk is base layer whatever it says (D-4). */

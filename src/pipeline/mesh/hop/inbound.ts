@@ -83,6 +83,11 @@ export class Inbound {
     }
   }
 
+  /** Streams with a subscription. */
+  get streams(): number {
+    return this.#inflows.size
+  }
+
   /** Subscriptions of one stream. */
   of(streamKey: string): Inflow[] {
     return [...(this.#inflows.get(streamKey)?.values() ?? [])]

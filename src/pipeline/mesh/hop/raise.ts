@@ -29,6 +29,11 @@ export class PolicyRaises {
     this.tick(use, now)
   }
 
+  /** What the subscriber asked for and does not get yet. */
+  wish(subscriber: Subscriber): ReceiverLayerPolicy | undefined {
+    return this.#waiting.get(subscriber)?.policy
+  }
+
   /** The subscription ended or began anew. */
   forget(subscriber: Subscriber): void {
     this.#waiting.delete(subscriber)

@@ -1,0 +1,203 @@
+/** One stream of somebody else as this node takes it: from one or several parents, to show it, to hand it on, or both. */
+import { mergePolicies } from "../membership/index.ts"
+import type { Bytes, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
+import type { RemoteStream } from "./descriptors.ts"
+import { type RequestHost, StreamRequest } from "./stream-request.ts"
+
+/** Parents that were replaced go when another one delivers, or after this time; ms. */
+const OVERLAP_MS = 5_000
+
+/** A relay that brings nothing for this time, not even a keep-alive, is given up for the publisher; ms. */
+const SILENT_MS = 1_500
+
+/** A parent as it is to be asked. */
+export interface ParentWish {
+  peer: PeerKeyId
+  /** Symbols `[from, to)` of each fountain object (D-29); without it all. */
+  symbolRange?: readonly [from: number, to: number]
+}
+
+export class Upstream {
+  /** A track of this page holds on to it, shown or not. */
+  claimed = false
+  readonly stream: RemoteStream
+  readonly publisher: PeerKeyId
+  readonly #host: RequestHost
+  readonly #requests = new Map<PeerKeyId, StreamRequest>()
+  /** Parents that were replaced and serve until another one does. */
+  readonly #leaving = new Map<PeerKeyId, StreamRequest>()
+  #parents: readonly ParentWish[]
+  #own: (() => ReceiverLayerPolicy) | undefined
+  #demand: ReceiverLayerPolicy | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(stream: RemoteStream, publisher: PeerKeyId, host: RequestHost) {
+    this.stream = stream
+    this.publisher = publisher
+    this.#host = host
+    this.#parents = [{ peer: publisher }]
+  }
+
+  /** Whom the stream is asked of, those on their way out left aside. */
+  get parents(): readonly ParentWish[] {
+    return this.#parents
+  }
+
+  /** What others want of it through this page. */
+  get demanded(): ReceiverLayerPolicy | undefined {
+    return this.#demand
+  }
+
+  /** Somebody takes the stream: this page, or others through it. */
+  get used(): boolean {
+    return this.#own !== undefined || this.#demand !== undefined
+  }
+
+  /** This page wants to show the stream, with the policy that `policy` gives. */
+  start(policy: () => ReceiverLayerPolicy): void {
+    const before = this.#own
+    this.#own = policy
+    if (before !== undefined) return
+    if (this.#demand !== undefined) {
+      this.#host.meshDeliver(this.stream.streamId, true)
+      this.policyChanged()
+    }
+    this.#changed()
+  }
+
+  /** This page shows it no more. @param tell whether the publisher is to hear of it */
+  stop(tell: boolean): void {
+    if (this.#own === undefined) return
+    this.#own = undefined
+    if (this.#demand === undefined) this.#end(tell)
+    else {
+      this.#host.meshDeliver(this.stream.streamId, false)
+      this.policyChanged()
+    }
+  }
+
+  /** What those want between them that this page hands the stream on to; undefined: nobody does. */
+  demand(policy: ReceiverLayerPolicy | undefined): void {
+    const before = this.#demand
+    this.#demand = policy
+    if (!this.used) {
+      if (before !== undefined) this.#end(true)
+    } else if (before === undefined && this.#own === undefined) this.#changed()
+    else this.policyChanged()
+  }
+
+  /**
+   * Takes the stream from exactly these from now on. New ones are asked first; who is no longer among them serves until one that is
+   * delivers. An empty list means the publisher.
+   */
+  setParents(parents: readonly ParentWish[]): void {
+    this.#parents = parents.length === 0 ? [{ peer: this.publisher }] : [...parents]
+    if (this.used) this.#changed()
+  }
+
+  /** A parent is about to leave the room: the others must do, or the publisher. */
+  parentLeaving(peer: PeerKeyId): void {
+    if (peer !== this.publisher && this.#parents.some((parent) => parent.peer === peer)) {
+      this.setParents(this.#parents.filter((parent) => parent.peer !== peer))
+    }
+  }
+
+  /** The first chunk of a parent came. */
+  started(from: PeerKeyId): void {
+    if (this.#requests.has(from)) this.#dropLeaving()
+  }
+
+  linkReady(peer: PeerKeyId): void {
+    this.#request(peer)?.linkReady()
+  }
+
+  linkLost(peer: PeerKeyId): void {
+    this.#leaving.get(peer)?.stop(false)
+    this.#leaving.delete(peer)
+    this.#requests.get(peer)?.linkLost()
+    // Somebody else handed the stream on and is gone: without another parent only the publisher is left.
+    if (this.used && peer !== this.publisher && this.#requests.has(peer)) this.parentLeaving(peer)
+  }
+
+  /** Asks again, with fresh keys. */
+  again(peer?: PeerKeyId): void {
+    for (const [parent, request] of this.#requests) if (peer === undefined || parent === peer) request.again()
+  }
+
+  /** Nothing came from a parent for `silentMs`. The publisher gets time; of a relay something must always come. */
+  silent(peer: PeerKeyId, silentMs: number): void {
+    if (peer !== this.publisher && silentMs >= SILENT_MS && this.#request(peer)?.accepted === true) this.parentLeaving(peer)
+    else this.#request(peer)?.silent(silentMs)
+  }
+
+  /** `av.subscribed` or `av.refused` of a parent. True when the publisher does not want to send this stream (any more). */
+  answered(peer: PeerKeyId, subNonce: Bytes, refused: string | undefined): boolean {
+    const request = this.#request(peer)
+    if (request?.answered(subNonce, refused) !== true) return false
+    if (peer === this.publisher) return true
+    request.stop(false)
+    this.#requests.delete(peer)
+    this.#leaving.delete(peer)
+    this.parentLeaving(peer)
+    return false
+  }
+
+  policyChanged(): void {
+    for (const request of this.#requests.values()) request.policyChanged()
+  }
+
+  #request(peer: PeerKeyId): StreamRequest | undefined {
+    return this.#requests.get(peer) ?? this.#leaving.get(peer)
+  }
+
+  #policy(): ReceiverLayerPolicy {
+    const own = this.#own?.()
+    return mergePolicies([...(own === undefined ? [] : [own]), ...(this.#demand === undefined ? [] : [this.#demand])])
+  }
+
+  /** Brings the requests in line with the parents. */
+  #changed(): void {
+    const wanted = new Map(this.#parents.map((parent) => [parent.peer, parent]))
+    for (const [peer, request] of this.#requests) {
+      if (sameRange(wanted.get(peer), request)) continue
+      this.#requests.delete(peer)
+      if (!wanted.has(peer)) this.#leaving.set(peer, request)
+    }
+    for (const parent of wanted.values()) this.#ask(parent)
+    if (this.#leaving.size === 0) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#dropLeaving(), OVERLAP_MS)
+  }
+
+  #ask({ peer, symbolRange }: ParentWish): void {
+    if (this.#requests.has(peer)) return
+    const terms = {
+      policy: () => this.#policy(),
+      deliver: () => this.#own !== undefined,
+      via: peer === this.publisher ? [] : [this.publisher],
+      ...(symbolRange === undefined ? {} : { symbolRange }),
+    }
+    const request = this.#leaving.get(peer) ?? new StreamRequest(this.stream, peer, terms, this.#host)
+    this.#leaving.delete(peer)
+    this.#requests.set(peer, request)
+    request.start()
+  }
+
+  #dropLeaving(): void {
+    clearTimeout(this.#timer)
+    for (const request of this.#leaving.values()) request.stop(true)
+    this.#leaving.clear()
+  }
+
+  #end(tell: boolean): void {
+    this.#dropLeaving()
+    for (const [peer, request] of this.#requests) request.stop(tell || peer !== this.publisher)
+    this.#requests.clear()
+  }
+}
+
+function sameRange(wish: ParentWish | undefined, { symbolRange }: StreamRequest): boolean {
+  if (wish === undefined) return false
+  const [a, b] = [wish.symbolRange, symbolRange]
+  return a === b || (a !== undefined && b !== undefined && a[0] === b[0] && a[1] === b[1])
+}
