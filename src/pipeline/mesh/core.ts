@@ -299,6 +299,7 @@ export class MeshCore {
     const now = this.#io.now()
     this.#keys.tick(now)
     this.#receiving.tick(now)
+    for (const streamKey of this.#receiving.tailsLost()) for (const { link } of this.#inbound.of(streamKey)) link.askForTail()
     for (const stream of this.#published.values()) stream.tick(now)
     for (const link of this.#links.values()) link.tick()
     if (now - this.#steeredAt >= STEER_EVERY_MS) {

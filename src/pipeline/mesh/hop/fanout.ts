@@ -119,7 +119,7 @@ export class Fanout {
         subscriber.brokenAt = madeAt
         onBroken()
       }
-      const item = { innerChunk, sealer, streamKey, frame, layer, madeAt, keyframe, onBroken: broken }
+      const item = { innerChunk, sealer, streamKey, frame, nSource, layer, madeAt, keyframe, onBroken: broken }
       link.enqueue(patienceMs === undefined ? item : { ...item, patienceMs })
     }
   }
