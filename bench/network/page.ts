@@ -43,7 +43,8 @@ function query<K extends "canvas" | "video">(name: K): HTMLElementTagNameMap[K] 
 
 function paintedTrack(): MediaStreamTrack {
   painter ??= new MovingPainter(canvas, wallClock)
-  const [track] = canvas.captureStream(FRAMES_PER_SECOND).getVideoTracks()
+  // With a frame rate given, the browser leaves out pictures that come a little early.
+  const [track] = canvas.captureStream().getVideoTracks()
   if (track === undefined) throw new Error("the canvas gives no track")
   return track
 }

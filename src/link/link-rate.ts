@@ -2,6 +2,7 @@
 import type { LaneReport } from "../wire/lane-message.ts"
 import { AUDIO_LANE } from "./lane-port.ts"
 import { LossMeter } from "./loss-meter.ts"
+import { LossSpread } from "./loss-spread.ts"
 import { OwnQueue } from "./own-queue.ts"
 import { PACE } from "./pacer.ts"
 import { FREE_MS, FULL_MS, RateController, type RateMode, START_RATE, silence } from "./rate-controller.ts"
@@ -61,6 +62,7 @@ export class LinkRate {
   #limit = Number.POSITIVE_INFINITY
   #cap = Number.POSITIVE_INFINITY
   #wish = START_RATE
+  readonly #spread = new LossSpread()
   readonly #ownQueue = new OwnQueue()
   readonly #slowBase = new SlowBase()
   #giveWay = Number.POSITIVE_INFINITY
@@ -84,6 +86,12 @@ export class LinkRate {
   /** What the link may send over all video lanes, bit/s. */
   get target(): number {
     return Math.min(this.#controller.rate, this.#limit, this.#cap, this.#giveWay)
+  }
+
+  /** What there should be lanes for, bit/s: the target, or what the streams need where it is the lanes that keep it down. */
+  get demand(): number {
+    const target = this.target
+    return this.#limit > target ? target : Math.max(target, Math.min(this.#wish, this.#cap))
   }
 
   /**
@@ -205,7 +213,8 @@ export class LinkRate {
     const capped = this.#controller.rate > Math.min(this.#limit, this.#cap, this.#giveWay)
     const limited = laneLimited || unused || capped
     const competed = this.#controller.mode === "compete"
-    this.#controller.feed({ ...digest, now, limited })
+    const told = this.#spread.feed(digest.lost, digest.q >= FREE_MS, now)
+    this.#controller.feed({ ...digest, lost: told, now, limited })
     this.#comeBack(digest.q, competed, limited, now)
     const { mode, delivered } = this.#controller
     const { limit, newBase } = this.#ownQueue.look({ now, q: digest.q, rtt: digest.rtt, mode, delivered })

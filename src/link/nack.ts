@@ -8,6 +8,8 @@ import { MESSAGE_OVERHEAD } from "./pacer.ts"
 const NACK_INTERVAL_MS = 5
 /** A gap above this is an outage, not a loss to repair. Also the most numbers of one NACK. */
 const MAX_NUMBERS = 64
+/** A frame puts seldom more messages than this on one lane. */
+const TAIL_NUMBERS = 2
 /** Missing numbers remembered per lane. The oldest go first: they are the least worth. */
 const MAX_MISSING = 1_024
 /** The second request follows a round trip and this later, ms. */
@@ -84,6 +86,14 @@ export class NackReceiver {
     return requests
   }
 
+  /** The numbers after the highest one of each lane: what was sent there last, if that was lost. */
+  tail(): NackRequest[] {
+    return [...this.#lanes].map(([laneId, { highest }]) => {
+      const laneSeqs = Array.from({ length: TAIL_NUMBERS }, (_, index) => (highest + 1 + index) & 0xffffff)
+      return { laneId, laneSeqs }
+    })
+  }
+
   closeLane(laneId: number): void {
     this.#lanes.delete(laneId)
   }
@@ -98,6 +108,8 @@ interface HeldMessage<T> {
   length: number
   /** What to seal again; `undefined` for padding, which is never repeated. */
   item: T | undefined
+  /** Age of the frame up to which it is of use, ms, where that is known better than by {@link RETRANSMIT_MS}. */
+  usefulMs?: number
 }
 
 type NackOutcome<T> =
@@ -132,6 +144,23 @@ export class NackSender<T> {
     }
   }
 
+  /** Whether this number went out at least so long ago: one that is still on its way is not missing. */
+  sentBefore(laneId: number, laneSeq: number, at: number): boolean {
+    const held = this.#held.get(keyOf(laneId, laneSeq))
+    return held !== undefined && held.sentAt <= at
+  }
+
+  /** Share of the budget for retransmissions that the last second took. @param rate as in {@link NackConditions} */
+  spentShare(now: number, rate: number): number {
+    this.#spent = this.#spent.filter((spent) => now - spent.at <= BUDGET_MS)
+    return this.#spent.reduce((sum, each) => sum + each.cost, 0) / ((BUDGET_SHARE * rate) / 8)
+  }
+
+  /** What was sent under this number, if it is still held. */
+  held(laneId: number, laneSeq: number): HeldMessage<T> | undefined {
+    return this.#held.get(keyOf(laneId, laneSeq))?.message
+  }
+
   /** Forgets what must not be sent again: its subscription ended. */
   forget(match: (item: T) => boolean): void {
     for (const [key, { message }] of this.#held) {
@@ -157,7 +186,7 @@ export class NackSender<T> {
     if (held === undefined || now - held.sentAt > HELD_MS) return { kind: "unknown" }
     const { message } = held
     if (message.item === undefined) return { kind: "padding" }
-    const limit = playout === undefined ? RETRANSMIT_MS : playout.delayMs - playout.rttMs / 2 - 20
+    const limit = message.usefulMs ?? (playout === undefined ? RETRANSMIT_MS : playout.delayMs - playout.rttMs / 2 - 20)
     if (now - message.frameAt >= limit) return { kind: "too-old" }
     const cost = message.length + MESSAGE_OVERHEAD
     this.#spent = this.#spent.filter((spent) => now - spent.at <= BUDGET_MS)

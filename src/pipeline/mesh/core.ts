@@ -182,6 +182,8 @@ export class MeshCore {
     const now = this.#io.now()
     this.#keys.tick(now)
     this.#receiving.tick(now)
+    for (const streamKey of this.#receiving.tailsLost())
+      for (const { link } of this.#relay.inbound.of(streamKey)) link.askForTail()
     for (const stream of this.#published.values()) stream.tick(now)
     this.#relay.tick()
     if (now - this.#rungAt < RUNG_EVERY_MS) return

@@ -12,6 +12,7 @@ import { OnTimeCount } from "./on-time.ts"
 import { contentKindOf, MAX_FRAME_BYTES } from "./packetize.ts"
 import { RepairCount } from "./repair-count.ts"
 import { streamKeyOf } from "./stream-key.ts"
+import { TailWatch } from "./tail-watch.ts"
 import type { MeshReceiveStats, MeshSubscribe } from "./types.ts"
 
 /** Requests for a keyframe go up at most this often, in ms (RM-19). */
@@ -28,6 +29,7 @@ export class ReceivedStream {
   readonly #repairs = new RepairCount()
   readonly #ages = new FrameAges()
   readonly #onTime = new OnTimeCount()
+  readonly #tails = new TailWatch()
   readonly #joiner: FrameJoiner
   #closed = false
   #keyframeAt = Number.NEGATIVE_INFINITY
@@ -54,7 +56,10 @@ export class ReceivedStream {
       onUnreported: (count) => {
         this.#lostFrames += count
       },
-      onRestart: () => this.#objects.reset(),
+      onRestart: () => {
+        this.#objects.reset()
+        this.#tails.clear()
+      },
     })
   }
 
@@ -95,6 +100,11 @@ export class ReceivedStream {
     return true
   }
 
+  /** `true` when the end of a frame seems lost: ask for what may have followed the last messages. */
+  tailLost(): boolean {
+    return this.#tails.due(this.#io.now())
+  }
+
   stats(from: PeerKeyId[], held: number): MeshReceiveStats {
     return {
       streamId: this.#facts.streamId,
@@ -131,7 +141,11 @@ export class ReceivedStream {
     const refused = this.#objects.stats.refused
     const object = this.#objects.add(payload)
     if (this.#objects.stats.refused > refused) throw new AvError("PayloadInvalid", { why: "symbol" })
-    if (object === undefined) return
+    if (object === undefined) {
+      this.#tails.part(payload.frameId, this.#io.now())
+      return
+    }
+    this.#tails.done(payload.frameId)
     if (object.contentKind !== own) throw new AvError("PayloadInvalid", { why: "content kind", kind: object.contentKind })
     this.#repairs.completed(payload.frameId, object.repaired, this.#io.now())
     // The assembler has put the objects of the frame together already.
@@ -162,6 +176,7 @@ export class ReceivedStream {
 
   #lost(frameId: number): void {
     this.#lostFrames += 1
+    this.#tails.done(frameId)
     this.#io.toReceiver(this.#port, { type: "lost", streamKey: this.#key, frameId })
   }
 }

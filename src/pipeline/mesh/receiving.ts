@@ -86,6 +86,11 @@ export class Receiving {
     for (const _ of this.#hold.expire(now)) this.#holdDrops.add("UnknownEpoch")
   }
 
+  /** Streams with a frame whose end seems lost. */
+  tailsLost(): string[] {
+    return [...this.#streams].flatMap(([streamKey, stream]) => (stream.tailLost() ? [streamKey] : []))
+  }
+
   /** Forgets what waits; the streams stay. */
   erase(): void {
     for (const streamKey of this.#streams.keys()) this.#hold.forget(streamKey)

@@ -18,6 +18,8 @@ const MAX_IN_DECODER = 3
 /** A missing frame may still come or be repaired for this long after the buffer target. */
 const REPAIR_MS = 30
 const MIN_WAIT_MS = 50
+/** A base frame is waited for so long before a keyframe is asked for: it is sent again a second time, and that is sooner there. */
+const KEYFRAME_WAIT_MS = 150
 /** A picture is written this much before its time: compositing takes about a refresh of the screen. */
 const LEAD_US = 16_000
 /** A picture whose time is further ahead than this has a broken clock; it is shown at once. */
@@ -253,7 +255,10 @@ export class VideoReceiver {
 
   #askForKeyframe(nowMs: number): void {
     const needed =
-      this.#stats.frames > 0 && !this.#muted && this.#queue.length === 0 && this.#order.needsKeyframe(nowMs, this.#waitMs)
+      this.#stats.frames > 0 &&
+      !this.#muted &&
+      this.#queue.length === 0 &&
+      this.#order.needsKeyframe(nowMs, Math.max(KEYFRAME_WAIT_MS, this.#waitMs))
     if (!this.#wish.update(needed, nowMs)) return
     this.#stats.keyframeRequests++
     this.#sink.needKeyframe(this.#key)

@@ -145,7 +145,7 @@ export class Fanout {
         subscriber.brokenAt = madeAt
         onBroken()
       }
-      const item = { innerChunk, sealer, streamKey, layer, madeAt, keyframe, ...(frame === undefined ? {} : { frame }) }
+      const item = { innerChunk, sealer, streamKey, nSource, layer, madeAt, keyframe, ...(frame === undefined ? {} : { frame }) }
       const patient = patienceMs === undefined ? item : { ...item, patienceMs }
       link.enqueue(onBroken === undefined ? patient : { ...patient, onBroken: broken })
       handed(subscriber, innerChunk, madeAt)

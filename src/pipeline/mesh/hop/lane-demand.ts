@@ -42,9 +42,10 @@ export class LaneDemands {
   evaluate(now: number, cap: number): LaneWish | undefined {
     this.#limit(now, cap)
     this.#evaluatedAt ??= now
-    if (now - this.#evaluatedAt < EVALUATE_EVERY_MS) return undefined
-    this.#evaluatedAt = now
     const open = this.#lanes.video(false).length
+    const next = this.#asked !== undefined && open > this.#asked.open && this.#wanted > open
+    if (!next && now - this.#evaluatedAt < EVALUATE_EVERY_MS) return undefined
+    this.#evaluatedAt = now
     if (open === 0) return undefined
     const own = this.#own(cap, open)
     const theirs = this.#theirs(now, cap, open)
@@ -68,7 +69,7 @@ export class LaneDemands {
 
   #own(cap: number, open: number): LaneDemand {
     const { rate, laneLimited } = this.#sender
-    return { rate: rate.target, loss: rate.losses.loss, rttMs: rate.rttMs, cap, open, laneLimited }
+    return { rate: rate.demand, loss: rate.losses.loss, rttMs: rate.rttMs, cap, open, laneLimited }
   }
 
   /** Only one side may open lanes, so each looks at both directions. */

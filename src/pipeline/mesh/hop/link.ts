@@ -133,6 +133,11 @@ export class MeshLink {
     if (this.#options.now() - asked < rttMs + RESENT_MARGIN_MS) this.rtxUseful += 1
   }
 
+  /** A frame waits for more and nothing comes: asks for what may have been sent last on each lane. */
+  askForTail(): void {
+    for (const nack of this.receiver.tail(this.#options.now())) this.#control(nack)
+  }
+
   /** Call every 5 ms: reports, NACKs, the pacer, and the health and number of lanes. */
   tick(): void {
     const now = this.#options.now()

@@ -11,6 +11,9 @@ import type { Bytes } from "../../../wire/types.ts"
 /** Time over which the incoming rate is measured, ms. */
 const RATE_WINDOW_MS = 2_000
 
+/** The end of a frame is asked for from this loss on. */
+const TAIL_FROM_LOSS = 0.01
+
 interface Arrival {
   laneId: number
   laneSeq: number
@@ -41,6 +44,13 @@ export class LinkReceiver {
     this.#reports.receive(laneId, laneSeq, sentUs, clockMicros(now), bytes, heldUp)
     this.#nacks.receive(laneId, laneSeq)
     if (laneId !== AUDIO_LANE) this.#sum(now, bytes + MESSAGE_OVERHEAD)
+  }
+
+  /** NACKs for the numbers after the highest of every lane: nobody knows whether they were sent. None on a path that loses little. */
+  tail(now: number): Bytes[] {
+    if (this.video.loss < TAIL_FROM_LOSS) return []
+    this.askedAt = now
+    return this.#nacks.tail().map(({ laneId, laneSeqs }) => encodeLaneNack(laneId, laneSeqs))
   }
 
   /** NACKs that are due (LL-14). */

@@ -11,6 +11,7 @@ import { LANE_HEADER_LENGTH, LANE_PADDING, type LaneNack, type LaneReport, MAX_L
 import { KEEP_ALIVE_FRAME_LENGTH, LINK_FRAME_HEADER_LENGTH } from "../../../wire/link-frame.ts"
 import type { Bytes } from "../../../wire/types.ts"
 import type { DropCounter } from "../drops.ts"
+import { FrameNeeds } from "./frame-needs.ts"
 import type { Lane } from "./lane.ts"
 import { type Lanes, loadsOf } from "./lanes.ts"
 import { RateProbe } from "./rate-probe.ts"
@@ -33,8 +34,17 @@ const PROBE_EVERY_MS = 3_000
 const PROBE_RARELY_MS = 60_000
 /** A report tells of messages that we sent within about a round trip and this, ms. */
 const REPORTED_MS = 100
+/** Below this share of the budget for retransmissions everything that is asked for goes out again. */
+const ROOMY_SHARE = 0.4
 /** Second copies of audio that wait. */
 const MAX_COPIES = 64
+/**
+ * A base frame is worth sending again until it is so old, ms: what follows it can not be shown without it, and a keyframe would
+ * come later still.
+ */
+const BASE_USEFUL_MS = 220
+/** A message younger than this part of a round trip can not be missed yet, whatever is asked for. */
+const IN_FLIGHT_SHARE = 0.8
 
 /** Makes hop messages for one subscription: outer seal and link frame, with room for the lane header in front. */
 export interface HopSealer {
@@ -49,6 +59,8 @@ export interface Outgoing extends Queued {
   innerChunk: Bytes
   sealer: HopSealer
   keyframe?: boolean
+  /** Source symbols of its frame; undefined at a relay, and where frames are not made of symbols. */
+  nSource?: number | undefined
   /** Its frame can not be shown at the other end, nor can what follows up to a keyframe. */
   onBroken?(): void
   /** Of a retransmission: the lane that lost it. Another one is preferred. */
@@ -80,6 +92,7 @@ export class LinkSender {
   readonly #padding = new SendBudget()
   readonly #assigner = new LaneAssigner()
   readonly #nacks = new NackSender<Outgoing>(this.#assigner)
+  readonly #needs = new FrameNeeds()
   #copies: { at: number; audio: AudioMessage }[] = []
   #gateSince: number | undefined
   #tickAt: number | undefined
@@ -154,8 +167,10 @@ export class LinkSender {
 
   /** The peer misses numbers (LL-14): what is still of use goes out again, first of all. */
   takeNack({ laneId, laneSeqs }: Pick<LaneNack, "laneId" | "laneSeqs">): void {
-    for (const laneSeq of laneSeqs) this.runs.missing(laneId, laneSeq)
-    this.#again(laneId, laneSeqs)
+    const before = this.#now() - IN_FLIGHT_SHARE * this.rate.rttMs
+    const missing = laneSeqs.filter((laneSeq) => this.#nacks.sentBefore(laneId, laneSeq, before))
+    for (const laneSeq of missing) this.runs.missing(laneId, laneSeq)
+    this.#again(laneId, missing)
     this.pump()
   }
 
@@ -256,10 +271,16 @@ export class LinkSender {
   #again(laneId: number, laneSeqs: number[]): void {
     const now = this.#now()
     const lanes = loadsOf(this.#lanes.video(true))
-    const outcomes = this.#nacks.answer({ laneId, laneSeqs }, { now, rate: this.rate.target, lanes })
+    const roomy = this.#nacks.spentShare(now, this.rate.target) < ROOMY_SHARE
+    const needed = laneSeqs.filter((laneSeq) => {
+      const message = this.#nacks.held(laneId, laneSeq)
+      return message?.item === undefined || this.#needs.missing(message, message.item, roomy)
+    })
+    const outcomes = this.#nacks.answer({ laneId, laneSeqs: needed }, { now, rate: this.rate.target, lanes })
     const items = outcomes.flatMap((outcome) => {
       const item = outcome.kind === "resend" ? outcome.message.item : undefined
-      return item === undefined ? [] : [{ ...item, lostOn: laneId }]
+      if (item === undefined) return []
+      return [isBase(item) ? { ...item, lostOn: laneId, patienceMs: BASE_USEFUL_MS - STALE_MS } : { ...item, lostOn: laneId }]
     })
     this.rtxSent += items.length
     this.#queue.pushFirst(items)
@@ -344,8 +365,14 @@ export class LinkSender {
     this.runs.sent(lane.id, laneSeq)
     if (item === undefined) return
     this.#videoAt = now
-    this.#nacks.sent({ laneId: lane.id, laneSeq, frameAt: item.madeAt, length, item }, now)
+    this.#needs.sent(item)
+    const held = { laneId: lane.id, laneSeq, frameAt: item.madeAt, length, item }
+    this.#nacks.sent(isBase(item) ? { ...held, usefulMs: BASE_USEFUL_MS } : held, now)
   }
+}
+
+function isBase({ layer }: Outgoing): boolean {
+  return layer.spatial === 0 && layer.temporal === 0
 }
 
 /** Bytes of the lane message that carries a chunk. */
