@@ -2,7 +2,7 @@
 import { type PathSlice, SLICE_MS } from "../../e2e/network/path.ts"
 import { quantile, round } from "../measure.ts"
 import type { BenchRow } from "../subject.ts"
-import type { Run } from "./run.ts"
+import { HALVED_TARGET, RECOVERED, type Run } from "./run.ts"
 
 /** Two shown frames so far apart are a freeze. */
 const FREEZE_MS = 200
@@ -11,8 +11,6 @@ const TRANSIT_STEP_MS = 10
 const EDGE_FRAMES = 3
 /** The call has arrived at its rate. */
 const RAMPED = 0.8
-const HALVED_TARGET = 1.05
-const RECOVERED = 0.85
 
 /** Numbers of one run; absent ones could not be measured. */
 export type Figures = Record<string, number>
@@ -109,14 +107,15 @@ function rampUp(run: Run): number {
 }
 
 /** How the call took the change in the middle third. */
-function eventFigures({ scenario, slices, windowAtProxy, windowMs, middle }: Run): Figures {
+function eventFigures({ scenario, slices, windowAtProxy, windowMs, middle, target }: Run): Figures {
   const third = windowMs / 3
   const [changed, back] = [windowAtProxy + third, windowAtProxy + 2 * third]
   if (scenario.event === "halve") {
     const down = firstAt(slices, changed, 3, (rate) => rate <= (scenario.capacity / 2) * HALVED_TARGET, "offeredBytes")
     const up = firstAt(slices, back, 10, (rate) => rate >= scenario.capacity * RECOVERED)
     const settled = slices.filter(({ at }) => at >= changed + 1_500 && at < back).map(({ queueMs }) => queueMs)
-    return { down_ms: down - changed, back_ms: up - back, queue_p95_while_halved_ms: quantile(settled, 0.95) }
+    const own = target === undefined ? {} : { target_down_ms: target.downMs, target_back_ms: target.backMs }
+    return { ...own, down_ms: down - changed, back_ms: up - back, queue_p95_while_halved_ms: quantile(settled, 0.95) }
   }
   if (middle === undefined) return {}
   return { own_beside_bulk_kbps: (middle.call * 8) / third, bulk_kbps: (middle.bulk * 8) / third }

@@ -124,6 +124,17 @@ const abilities = {
     await sides.get(kind)?.connection.setRemoteDescription({ type: "answer", sdp: answer })
   },
 
+  /** Ms until the sender's target lies within these bounds, bit/s; NaN for a call that does not tell, and when time is up. */
+  async targetReaches(least: number, most: number, patienceMs: number): Promise<number> {
+    const begin = performance.now()
+    while (room !== undefined && performance.now() - begin < patienceMs) {
+      const rate = (await room.stats()).links.find(({ kind }) => kind === "direct")?.rate
+      if (rate !== undefined && rate >= least && rate <= most) return performance.now() - begin
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    return Number.NaN
+  },
+
   /** Bytes that the competing transfer has brought so far. */
   async bulkBytes(): Promise<number> {
     let bytes = 0

@@ -8,6 +8,9 @@ import type { Counters } from "./page.ts"
 import type { Scenario } from "./scenario.ts"
 import type { Sighting, Watched } from "./watcher.ts"
 
+/** The capacity was halved: shares of the half that count as gone down to, and of the whole as come back to. */
+export const HALVED_TARGET = 1.05
+export const RECOVERED = 0.85
 /** From the start of the call to the measured window. */
 const WARM_UP_MS = 5_000
 /** Frames drawn at the end of the window may come so much later. */
@@ -24,6 +27,12 @@ export interface Side {
 export interface PhaseBytes {
   call: number
   bulk: number
+}
+
+/** How soon the sender's own target followed a change of capacity, ms; NaN where it cannot be seen or never did. */
+export interface TargetTimes {
+  downMs: number
+  backMs: number
 }
 
 /** Raw material of one call. Times of pages are on the sender's wall clock, those of the path on the proxy's. */
@@ -48,6 +57,8 @@ export interface Run {
   droppedPackets: number
   /** Received in the middle third, with a competing transfer only. */
   middle?: PhaseBytes
+  /** With halved capacity only. */
+  target?: TargetTimes
   proof: PathProof
   /** How late the rig itself was, ms: 99 of 100 packets less than that. */
   rigLateP99: number
@@ -81,7 +92,7 @@ export async function runCall(
   const start = { ...uplink.counters }
   const windowAtProxy = performance.now()
   const windowAt = await sender.page.evaluate(() => globalThis.networkBench.wallClock())
-  const middle = await passWindow(scenario, windowMs, sender, receiver)
+  const { middle, target } = await passWindow(scenario, windowMs, sender, receiver)
   const after = await readCounters()
   const end = { ...uplink.counters }
   const [queueP50, queueP95] = [uplink.waits.quantile(0.5), uplink.waits.quantile(0.95)]
@@ -112,26 +123,34 @@ export async function runCall(
     lostPackets: end.lostPackets - start.lostPackets,
     droppedPackets: end.droppedPackets - start.droppedPackets,
     ...(middle !== undefined && { middle }),
+    ...(target !== undefined && { target }),
     proof,
     rigLateP99: proxy.lateness.quantile(0.99),
   }
 }
 
 /** Lets the window pass, with what is to happen in its middle third. */
-async function passWindow(scenario: Scenario, windowMs: number, sender: Side, receiver: Side): Promise<PhaseBytes | undefined> {
+async function passWindow(
+  scenario: Scenario,
+  windowMs: number,
+  sender: Side,
+  receiver: Side,
+): Promise<{ middle?: PhaseBytes; target?: TargetTimes }> {
   const third = windowMs / 3
   const wait = (ms: number) => receiver.page.waitForTimeout(ms)
   if (scenario.event === "none") {
     await wait(windowMs)
-    return undefined
+    return {}
   }
   await wait(third)
   if (scenario.event === "halve") {
+    const reaches = (least: number, most: number) =>
+      sender.page.evaluate(([from, to, ms]) => globalThis.networkBench.targetReaches(from, to, ms), [least, most, third] as const)
     sender.peer.change({ capacity: scenario.capacity / 2 })
-    await wait(third)
+    const [downMs] = await Promise.all([reaches(0, (HALVED_TARGET * scenario.capacity) / 2), wait(third)])
     sender.peer.change({ capacity: scenario.capacity })
-    await wait(third)
-    return undefined
+    const [backMs] = await Promise.all([reaches(RECOVERED * scenario.capacity, Number.MAX_VALUE), wait(third)])
+    return { target: { downMs, backMs } }
   }
   await startBulk(sender.page, receiver.page)
   const begin = await receivedBytes(receiver.page)
@@ -139,7 +158,7 @@ async function passWindow(scenario: Scenario, windowMs: number, sender: Side, re
   const end = await receivedBytes(receiver.page)
   await stopBulk(sender.page, receiver.page)
   await wait(third)
-  return { call: end.call - begin.call, bulk: end.bulk - begin.bulk }
+  return { middle: { call: end.call - begin.call, bulk: end.bulk - begin.bulk } }
 }
 
 /** Everything that arrived at the page, the transfer apart from the call. */

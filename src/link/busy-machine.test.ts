@@ -24,7 +24,7 @@ describe("threads that are kept from running a third of the time", () => {
 
   test("do not starve a full one, nor let its queue grow", () => {
     for (const seed of SEEDS) {
-      expect(meanTarget(true, seed, 3 * M)).toBeLessThan(1 * M)
+      expect(meanTarget(true, seed, 3 * M)).toBeLessThan(1.5 * M)
       expect(meanTarget(false, seed, 3 * M)).toBeGreaterThan(2 * M)
       const path = new Path({ capacity: 3 * M, rttMs: 50, bufferMs: 200, seed })
       path.flow({ senderStalls: OFTEN, receiverStalls: OFTEN })

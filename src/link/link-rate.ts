@@ -32,6 +32,13 @@ const MAX_PUT_ASIDE = 5
 const COMEBACK_MS = 5_000
 const COMEBACK_SHARE = 0.9
 const COMEBACK_GROWTH = 0.5
+/**
+ * Capacity that went may come back: after this time without a queue, ms, the way back to what was carried not long ago, ms, is
+ * tried fast. A queue ends the attempt, and the next one waits, ms.
+ */
+const RETURN_AFTER_MS = 500
+const CARRIED_LATELY_MS = 20_000
+const RETURN_AGAIN_MS = 2_500
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
 
@@ -75,6 +82,10 @@ export class LinkRate {
   /** Most that was delivered while nobody competed, bit/s; and until when the way back there is short. */
   #carried = 0
   #comebackUntil = Number.NEGATIVE_INFINITY
+  #carriedAt = Number.NEGATIVE_INFINITY
+  #freeSince: number | undefined
+  #returning = false
+  #returnFrom = Number.NEGATIVE_INFINITY
   #digestAt = Number.NEGATIVE_INFINITY
   /** Counts of the digests that were put aside. */
   #pending = { got: 0, lost: 0 }
@@ -272,9 +283,26 @@ export class LinkRate {
     if (mode !== "steady") this.#comebackUntil = Number.NEGATIVE_INFINITY
     else if (competed) this.#comebackUntil = now + COMEBACK_MS
     else if (q < FULL_MS) this.#carried = Math.max(this.#carried, this.#controller.delivered)
-    if (now >= this.#comebackUntil || q >= FREE_MS || limited) return
+    const returning = this.#returns(q, now) && !limited
+    if ((now >= this.#comebackUntil && !returning) || q >= FREE_MS || limited) return
     const grown = rate * (1 + (COMEBACK_GROWTH * passed) / 1_000)
     this.#controller.keep(Math.min(COMEBACK_SHARE * this.#carried, grown))
+  }
+
+  /** Whether the way back to what the path carried a moment ago may be tried now. */
+  #returns(q: number, now: number): boolean {
+    const { mode, rate, delivered } = this.#controller
+    if (delivered >= COMEBACK_SHARE * this.#carried) this.#carriedAt = now
+    if (mode !== "steady" || q >= FREE_MS) {
+      if (this.#returning && q >= FREE_MS) this.#returnFrom = now + RETURN_AGAIN_MS
+      this.#returning = false
+      this.#freeSince = undefined
+      return false
+    }
+    this.#freeSince ??= now
+    const lately = now - this.#carriedAt < CARRIED_LATELY_MS && rate < COMEBACK_SHARE * this.#carried
+    this.#returning = lately && now - this.#freeSince >= RETURN_AFTER_MS && now >= this.#returnFrom
+    return this.#returning
   }
 
   #smoothRtt(rtt: number): void {

@@ -7,7 +7,7 @@ const MAX_AUDIO_HOLD_US = 300_000
  * not noticed (EBU R37), and neither has to wait for the other within these bounds. The rest of the room is for what we measure
  * imprecisely.
  */
-const PICTURE_AHEAD_US = 40_000
+const PICTURE_AHEAD_US = 48_000
 const SOUND_AHEAD_US = 25_000
 /** Without a report for this long, sound is not the master any more. */
 const FRESH_US = 700_000

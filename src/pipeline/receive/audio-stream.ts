@@ -20,7 +20,7 @@ import type { AudioReceiveOptions, ReceiveStats } from "./types.ts"
 import type { ReceiveSink } from "./video-stream.ts"
 
 /** What an even path needs beside the packet that is being played. */
-const MIN_BUFFER_MS = 14
+const MIN_BUFFER_MS = 8
 /** Blocks on their way to the worklet at most (one second): a suspended AudioContext takes none. */
 const MAX_UNDER_WAY = 50
 const MAX_IN_DECODER = 25
