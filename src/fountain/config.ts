@@ -88,11 +88,14 @@ export function encodePayloadId(symbolId: number): Bytes {
   return out
 }
 
-/** What to drop first from storage: 0..255, larger goes first (av-mesh 9.2). */
+/** What to drop first from storage: 0..255, larger goes first (av-mesh 9.2). Products stay within 32 bits, as where it comes from. */
 export function retentionPriority(svcQuality: number, symbolId: number, nSource: number): number {
   const quality = Math.min(svcQuality, 3)
   const beyond = symbolId - nSource
+  const times32 = (count: number) => Math.min(count * 32, 0xffffffff)
   const bucket =
-    beyond < 0 ? Math.floor((symbolId * 32) / Math.max(nSource, 1)) : 32 + Math.min(31, Math.floor((beyond * 32) / (beyond + 1)))
+    beyond < 0
+      ? Math.floor(times32(symbolId) / Math.max(nSource, 1))
+      : 32 + Math.min(31, Math.floor(times32(beyond) / (beyond + 1)))
   return (quality << 6) | (bucket & 0x3f)
 }

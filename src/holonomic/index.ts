@@ -1,7 +1,11 @@
 /** What a room computes alike everywhere without asking: topologies, claims, witnesses and memory. */
 export * from "./aggregation/index.ts"
+export * from "./capacity/index.ts"
 export * from "./checks.ts"
 export * from "./claims/index.ts"
+export * from "./content/index.ts"
+export * from "./retention/index.ts"
 export * from "./separators.ts"
 export * from "./topology/index.ts"
+export * from "./trust/index.ts"
 export * from "./witness/index.ts"

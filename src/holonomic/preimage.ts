@@ -47,6 +47,12 @@ export class Preimage {
     return this
   }
 
+  /** Bytes behind their length in 32 bits. */
+  sized(value: Bytes): this {
+    this.#out.lp32(value)
+    return this
+  }
+
   /** A text behind its length in 32 bits. */
   text(value: string): this {
     this.#out.lp32(utf8(value))

@@ -1,7 +1,10 @@
 /** Wholeness witnesses: roots over claims, their signatures, and what two of them say about each other. */
 export * from "./compare.ts"
 export * from "./equivocation.ts"
+export * from "./json.ts"
+export * from "./ledger.ts"
 export * from "./merkle.ts"
 export * from "./namespaces.ts"
+export * from "./rollback.ts"
 export * from "./verify.ts"
 export * from "./witness.ts"

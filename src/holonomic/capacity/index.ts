@@ -1,0 +1,2 @@
+/** What a network of memories holds and survives. */
+export * from "./model.ts"

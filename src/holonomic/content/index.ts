@@ -1,0 +1,11 @@
+/** Contents of a room's memory: manifests, consent, admission, and the store that keeps them. */
+export * from "./admission.ts"
+export * from "./consent.ts"
+export * from "./content-store.ts"
+export * from "./decay-port.ts"
+export * from "./envelope.ts"
+export * from "./make.ts"
+export * from "./manifest.ts"
+export * from "./manifest-codec.ts"
+export * from "./pressure.ts"
+export * from "./records.ts"

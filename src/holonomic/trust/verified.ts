@@ -1,0 +1,56 @@
+/**
+ * Signed claims and the fact that this process has verified one. The fact is kept beside the object, so that no copy, no spread and
+ * no JSON can carry it (D20).
+ */
+import { hybridVerify, peerKeyIdOf, pqHashOf } from "../../crypto/index.ts"
+import { isAvError } from "../../wire/errors.ts"
+import { strictBase64 } from "../checks.ts"
+import { type ClaimStatement, signedClaimBytes } from "../claims/signed-claim.ts"
+import type { JudgedClaim } from "./linked.ts"
+
+export interface SignedClaim extends ClaimStatement {
+  signatureEd25519Base64: string
+  signatureMlDsa65Base64: string
+}
+
+/** A peer's two public keys: 32 and 1952 bytes. */
+export interface PeerKeys {
+  ed25519: Uint8Array
+  mlDsa65: Uint8Array
+}
+
+const verified = new WeakSet<SignedClaim>()
+
+/** True when the keys are those the id commits to. Nobody's word is taken for it (D04). */
+export function keysMatch(peerId: string, keys: PeerKeys): boolean {
+  if (keys.ed25519.length !== 32 || keys.mlDsa65.length === 0) return false
+  return peerKeyIdOf(keys.ed25519, pqHashOf(keys.mlDsa65)) === peerId
+}
+
+/** Checks both signatures under the signer's keys, and remembers this very object when they are right. Never throws. */
+export async function verifyClaim(claim: SignedClaim, keys: PeerKeys): Promise<boolean> {
+  if (!keysMatch(claim.signerPeerId, keys)) return false
+  try {
+    const signature = { ed: strictBase64(claim.signatureEd25519Base64), pq: strictBase64(claim.signatureMlDsa65Base64) }
+    const bytes = signedClaimBytes(claim)
+    // Frozen, so that what was verified is what is read later.
+    Object.freeze(claim)
+    if (!(await hybridVerify(keys, bytes, signature))) return false
+  } catch (error) {
+    if (isAvError(error)) return false
+    throw error
+  }
+  verified.add(claim)
+  return true
+}
+
+/** Whether {@link verifyClaim} has accepted this object. */
+export function isVerified(claim: SignedClaim): boolean {
+  return verified.has(claim)
+}
+
+/** The claim as trust decisions read it. */
+export function judged(claim: SignedClaim): JudgedClaim {
+  const { signerPeerId, claimKind, claimBytes, claimVersion } = claim
+  return { signerPeerId, claimKind, claimBytes, claimVersion, verified: isVerified(claim) }
+}

@@ -1,0 +1,3 @@
+/** Storage of a room's memory. */
+export * from "./memory.ts"
+export * from "./storage.ts"
