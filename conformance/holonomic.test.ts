@@ -21,7 +21,7 @@ test("every section has cases and agrees", async () => {
 
 test("files of a single case are known by what they say, and agree", async () => {
   const seen = new Set<string>()
-  for (const file of read("holonomic-public") as unknown[]) {
+  for (const file of read("public/holonomic") as unknown[]) {
     const [result] = await runVectorFile(readVectorFile(file)!, publicTable)
     expect(result).toMatchObject({ passed: 1, failures: [], skipped: 0 })
     seen.add(result!.name)
@@ -49,7 +49,7 @@ test("a changed answer is found in every section", async () => {
 })
 
 test("a changed byte is found in every file of a single case", async () => {
-  for (const file of read("holonomic-public") as Record<string, unknown>[]) {
+  for (const file of read("public/holonomic") as Record<string, unknown>[]) {
     const member = Object.keys(file).find((key) => /^expected_|_v1_hex$|claim_version/.test(key))!
     const broken = { ...file, [member]: member === "claim_version" ? 2 : "00" }
     const [result] = await runVectorFile(readVectorFile(broken)!, publicTable)

@@ -18,7 +18,8 @@ const program = new Command()
       const table = runners[content.format.replace(/-vectors\/\d+$/, "")] ?? {}
       for (const section of await runVectorFile(content, table)) {
         total.skipped += section.skipped
-        if (section.skipped > 0) {
+        if (section.why !== undefined) console.log(`${section.name}: ${section.skipped} can not be answered: ${section.why}`)
+        else if (section.skipped > 0) {
           withoutRunner.push(section.name)
           continue
         }

@@ -1,6 +1,6 @@
 /** Runs the sections of one vector file and reports what agreed. */
 import { readPublicVector } from "./public-vector.ts"
-import type { CaseRunner } from "./types.ts"
+import { type CaseRunner, Unanswerable } from "./types.ts"
 
 export interface VectorFile {
   format: string
@@ -11,8 +11,10 @@ export interface SectionResult {
   name: string
   passed: number
   failures: { index: number; reason: string }[]
-  /** Cases of a section that nothing here implements. */
+  /** Cases of a section that nothing here implements, or that leave out what an answer needs. */
   skipped: number
+  /** Why the cases that were begun could not be answered. */
+  why?: string
 }
 
 /**
@@ -47,7 +49,10 @@ export async function runVectorFile(file: VectorFile, table: Record<string, Case
         await runner(testCase)
         result.passed++
       } catch (error) {
-        result.failures.push({ index, reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })
+        if (error instanceof Unanswerable) {
+          result.skipped++
+          result.why = error.message
+        } else result.failures.push({ index, reason: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })
       }
     }
     results.push(result)

@@ -1,4 +1,4 @@
-"""Makes conformance/vectors/holonomic.json and holonomic-public.json: claims, witnesses and topologies.
+"""Makes conformance/vectors/holonomic.json and public/holonomic.json: claims, witnesses and topologies.
 
 Written from the rules, in another language than the product and without its shortcuts: topologies are found with dictionaries and
 plain loops. Deterministic. Run: python3 conformance/generators/holonomic.py
@@ -587,4 +587,4 @@ def write(name, body):
 
 sections = [f"{json.dumps(name)}: [\n" + ",\n".join(map(line, found)) + "\n]" for name, found in SECTIONS.items()]
 write("holonomic.json", '{ "format": 1, "sections": {\n' + ",\n".join(sections) + "\n} }")
-write("holonomic-public.json", "[\n" + ",\n".join(map(line, public())) + "\n]")
+write("public/holonomic.json", "[\n" + ",\n".join(map(line, public())) + "\n]")
