@@ -4,6 +4,7 @@ import "./styles/lobby.css"
 import "./styles/call.css"
 import "./styles/tiles.css"
 import "./styles/panels.css"
+import "./styles/network.css"
 import "./styles/overlays.css"
 import {
   createInvitation,
@@ -15,7 +16,17 @@ import {
   openDevices,
   type Room,
 } from "holomesh"
-import { inviteLink, lacksSecret, readAddress, roomNameFrom, roomUrl, serverUrl, suggestRoomName } from "./address.ts"
+import {
+  inviteLink,
+  lacksSecret,
+  linkFor,
+  publishes,
+  readAddress,
+  roomNameFrom,
+  roomUrl,
+  serverUrl,
+  suggestRoomName,
+} from "./address.ts"
 import { createCallPage } from "./call/call-page.ts"
 import { h } from "./dom.ts"
 import { mark } from "./icons.ts"
@@ -49,8 +60,9 @@ const newRoom = { label: "Make a new room", run: () => startNewRoom() }
 function showLobby(): void {
   document.title = address.room === "" ? "holomesh" : `${address.room} · holomesh`
   const lobby = createLobby(address, {
-    join({ name, room, stream }) {
+    join({ name, room, stream, mode }) {
       savePreferences({ name })
+      address = { ...address, mode }
       if (prepareRoom(room)) void join(name, Promise.resolve({ stream, problems: [] }))
       else stopAll(stream)
     },
@@ -60,7 +72,7 @@ function showLobby(): void {
 }
 
 function startNewRoom(): void {
-  address = { ...address, room: "", fragment: "", open: false, autojoin: false }
+  address = { ...address, room: "", fragment: "", open: false, autojoin: false, mode: "call" }
   history.replaceState(null, "", location.pathname)
   showLobby()
 }
@@ -72,7 +84,8 @@ function prepareRoom(typed: string): boolean {
   try {
     const fragment = address.open ? "" : `#${createInvitation(serverUrl(), room).fragment}`
     address = { ...address, room, fragment }
-    history.replaceState(null, "", inviteLink(address))
+    // A broadcast that is loaded again is still on stage; the link to send is another one.
+    history.replaceState(null, "", address.mode === "stage" ? linkFor(address, "stage") : inviteLink(address))
     return true
   } catch (error) {
     showNotice({ title: "No such room", text: describeError(error), actions: [newRoom] })
@@ -84,8 +97,9 @@ function prepareRoom(typed: string): boolean {
 async function join(name: string, devices: Promise<OpenedDevices>, attempt = new AbortController()): Promise<void> {
   const onProgress = showJoining(() => attempt.abort())
   try {
-    const { open, forward } = address
-    const options = { name: name || "Guest", open, forwardMedia: forward, signal: attempt.signal, onProgress }
+    const { open, forward, uplink } = address
+    const limit = uplink === undefined ? {} : { uplinkBitrate: uplink }
+    const options = { name: nameOr(name), open, forwardMedia: forward, signal: attempt.signal, onProgress, ...limit }
     enter(await joinRoom(roomUrl(address), options), name, devices)
   } catch (error) {
     void devices.then(({ stream }) => stopAll(stream))
@@ -114,6 +128,10 @@ function enter(room: Room, name: string, devices: Promise<OpenedDevices>): void 
   })
 }
 
+function nameOr(name: string): string {
+  return name || (address.mode === "relay" ? "Relay" : "Guest")
+}
+
 const STEPS: Readonly<Record<JoinStep, string>> = {
   server: "Calling the meeting server …",
   members: "Waiting for the room to answer …",
@@ -134,6 +152,7 @@ function showJoining(cancel: () => void): (step: JoinStep) => void {
 /** Joins with the remembered devices, without the lobby. */
 function rejoin(name: string): void {
   const attempt = new AbortController()
+  if (!publishes(address)) return void join(name, Promise.resolve({ stream: new MediaStream(), problems: [] }), attempt)
   const { camera, microphone } = loadPreferences()
   const opened = openDevices({ camera, microphone, signal: attempt.signal })
   const devices = opened.catch((error: unknown): OpenedDevices => {

@@ -241,7 +241,7 @@ export class Receiving {
 
   /** A link that nothing needs any more is closed. */
   #unlink(peer: SimPeer, other: SimPeer): void {
-    if (other.up.has(peer.index) || peer.manager?.spare === other.keyId) return
+    if (other.up.has(peer.index) || peer.manager?.spare === other.keyId || other.manager?.spare === peer.keyId) return
     peer.links.delete(other.index)
     other.links.delete(peer.index)
   }

@@ -198,13 +198,13 @@ export class World {
     const peer = stayers[Math.floor(lot * stayers.length)]
     if (peer === undefined) return
     if (!graceful) {
-      this.#childrenLose(peer, false)
-      this.#die(peer)
+      this.#childrenLose(peer, false, () => this.#die(peer))
       this.#mail.later(LOST_MS + this.room.ring.floodMs, () => this.room.remove(peer, this.#clock.now))
       return
     }
-    this.#childrenLose(peer, true)
-    peer.leaving = true
+    this.#childrenLose(peer, true, () => {
+      peer.leaving = true
+    })
     for (const { hop } of [...peer.roster]) this.#serving.sayLeaving(hop, GOODBYE_MS)
     this.#mail.later(GOODBYE_MS + 50, () => {
       this.#receiving.end(peer)
@@ -213,11 +213,17 @@ export class World {
     })
   }
 
-  #childrenLose(peer: SimPeer, graceful: boolean): void {
+  /** A loss is what leaves a child with fewer live parents: who is just moving and has another one already has lost nothing. */
+  #childrenLose(peer: SimPeer, graceful: boolean, go: () => void): void {
     const now = this.#clock.now
-    for (const { hop } of peer.roster) {
-      if (!hop.delivered || !hop.child.alive || hop.child.leaving) continue
-      this.metrics.parentGone(hop.child, now, graceful, Math.min(2, this.liveParents(hop.child)))
+    const before = [...peer.roster].flatMap(({ hop }) => {
+      const { child } = hop
+      if (!hop.delivered || !child.alive || child.leaving || child.up.get(peer.index) !== hop) return []
+      return [{ child, target: Math.min(2, this.liveParents(child)) }]
+    })
+    go()
+    for (const { child, target } of before) {
+      if (this.liveParents(child) < target) this.metrics.parentGone(child, now, graceful, target)
     }
   }
 

@@ -77,6 +77,18 @@ export class CandidateList {
     return keyId === publisher || !isTreeUsable(this.#tree, me, now) || mayFeed(this.#tree, me, keyId)
   }
 
+  /** Whether the plan feeds this one through this peer. */
+  isBelow(keyId: PeerKeyId): boolean {
+    return this.#downstream.has(keyId) || (this.#tree !== undefined && isDescendant(this.#tree, this.#options.me, keyId))
+  }
+
+  /** At least half of its places are free, as far as is known: it will hardly refuse. */
+  isRoomy({ signedCapacity: { capacity }, currentSubscribers = 0 }: ParentCandidate): boolean {
+    const { bitrateMbps } = this.#options
+    const byUplink = bitrateMbps > 0 ? capacity.uplinkMbps / bitrateMbps : Number.POSITIVE_INFINITY
+    return 2 * currentSubscribers < Math.min(capacity.maxSubscribersPerStream, byUplink)
+  }
+
   /** Steps from the source in the plan; unknown counts as far. */
   depthOf(keyId: PeerKeyId): number {
     if (keyId === this.#options.publisher) return 0
@@ -99,12 +111,17 @@ export class CandidateList {
     return ranked
   }
 
-  /** Without the plan's order, when nobody that it allows can be had: only this peer and who is below it are left out. */
+  /**
+   * Without the plan's order, when nobody that it allows can be had: only this peer and who takes the stream from it are left out. Who is
+   * below it in the plan comes last: the plan is not carried out yet.
+   */
   rankedWithoutPlan(now: Milliseconds): ParentCandidate[] {
     const { me } = this.#options
     const tree = this.#tree
-    const below = (keyId: PeerKeyId) => this.#downstream.has(keyId) || (tree !== undefined && isDescendant(tree, me, keyId))
-    return this.#rank((keyId) => keyId !== me && !below(keyId), now)
+    const ranked = this.#rank((keyId) => keyId !== me && !this.#downstream.has(keyId), now)
+    if (tree === undefined) return ranked
+    const below = ({ signedCapacity }: ParentCandidate) => isDescendant(tree, me, signedCapacity.advertiserKeyId)
+    return [...ranked.filter((candidate) => !below(candidate)), ...ranked.filter(below)]
   }
 
   /** Who would be good but was never reached: worth a link. The planned parent first. */

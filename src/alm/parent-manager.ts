@@ -7,12 +7,12 @@
 import type { Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import { CandidateBackoff, type FailureKind } from "./candidate-backoff.ts"
 import { CandidateList } from "./candidate-list.ts"
-import { SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
+import { PARENT_MISSED_MS, SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
 import { DeliveryWatch } from "./delivery-watch.ts"
 import { MultiParentSubscription } from "./heal.ts"
 import type { Delivery, DoomReason, LeaveReason, ParentAction, ParentManagerOptions, ParentReport } from "./parent-actions.ts"
 import { keyOf, ParentChoice } from "./parent-choice.ts"
-import { isHealthy, isProven, MAX_PARENTS, newSlot, type ParentSlot } from "./parent-slot.ts"
+import { isHealthy, isProven, MAX_IN_NEED, MAX_PARENTS, newSlot, type ParentSlot } from "./parent-slot.ts"
 import { sameRange, stripeRanges } from "./stripe.ts"
 import type { ParentCandidate, SymbolRange, TreeView } from "./types.ts"
 
@@ -59,6 +59,8 @@ export class ParentManager {
   #dry = true
   #drySince: Milliseconds
   #symbols = { nSource: 1, kRepair: 0, loss: 0 }
+  /** A parent was lost, and what it brought is not replaced yet. */
+  #urgent = false
   #closed = false
 
   constructor(options: ParentManagerOptions, now: Milliseconds) {
@@ -89,9 +91,13 @@ export class ParentManager {
     })
   }
 
-  /** True while some parent was heard within the last 1 000 ms: what D-39 asks before telling children "alive". */
+  /**
+   * True while some parent was heard within the last 1 000 ms: what D-39 asks before telling children "alive". A parent that the plan does
+   * not allow says nothing about the source, since its own feed may come from here.
+   */
   heardWithin(ms: Milliseconds, now: Milliseconds): boolean {
-    return this.#live().some(({ keyId }) => now - (this.#heal.lastHeard(keyId) ?? Number.NEGATIVE_INFINITY) <= ms)
+    const vouching = this.#live().filter(({ keyId }) => this.#list.isAllowed(keyId, now))
+    return vouching.some(({ keyId }) => now - (this.#heal.lastHeard(keyId) ?? Number.NEGATIVE_INFINITY) <= ms)
   }
 
   // What this peer knows
@@ -156,6 +162,7 @@ export class ParentManager {
     const slot = this.#slots.get(parent)
     if (slot === undefined) return NOTHING
     if (isHealthy(slot)) this.counts.healed++
+    if (slot.provenAt !== undefined) this.#urgent = true
     this.#remove(slot, "failed", now)
     return this.#settle(now)
   }
@@ -266,7 +273,7 @@ export class ParentManager {
 
   /** Lets go of doomed parents as soon as others deliver. */
   #retire(now: Milliseconds, out: ParentAction[]): void {
-    const proven = [...this.#slots.values()].filter(isProven)
+    const proven = [...this.#slots.values()].filter((slot) => isProven(slot) && !this.#isMissed(slot, now))
     for (const slot of this.#live()) {
       if (slot.doomed === undefined) continue
       const gone = slot.goneBy !== undefined && now >= slot.goneBy
@@ -287,30 +294,60 @@ export class ParentManager {
     this.#drop(slot, reason === "silent" || reason === "leaving" ? reason : "replaced", failure, now, out)
   }
 
-  /** Asks further candidates until enough parents are there or on their way. */
+  /** Asks further candidates until enough parents are there or on their way; in a hurry one more than is needed. */
   #fill(now: Milliseconds, out: ParentAction[]): void {
+    this.#watchNeed(now, out)
     for (;;) {
       const slots = [...this.#slots.values()]
-      const expected = slots.filter((slot) => isHealthy(slot) || slot.state === "asked").length
-      if (expected >= this.#wanted) return
-      const candidate = this.#choice.next(this.#slots, now)
-      if (candidate === undefined) return
-      if (slots.length >= MAX_PARENTS && !this.#makePlace(now, out)) return
+      const asked = slots.filter(({ state }) => state === "asked").length
+      const missing = this.#wanted - slots.filter((slot) => isHealthy(slot) && !this.#isMissed(slot, now)).length
+      const extra = asked >= missing
+      if (missing <= 0 || (extra && !(this.#urgent && asked === missing))) return
+      const candidate = this.#choice.next(this.#slots, now, this.#urgent)
+      // The last resort of everybody is not asked beside others.
+      if (candidate === undefined || (extra && keyOf(candidate) === this.#options.publisher)) return
+      const most = this.#urgent ? MAX_IN_NEED : MAX_PARENTS
+      if (slots.length >= most && !this.#makePlace(extra, now, out)) return
       this.#ask(candidate, undefined, now, out)
     }
   }
 
+  /** Whether a lost parent is to be replaced quickly. When all is well again, who was asked beside the ones that came is let go. */
+  #watchNeed(now: Milliseconds, out: ParentAction[]): void {
+    const slots = [...this.#slots.values()]
+    const delivers = ({ provenAt, doomed }: ParentSlot) =>
+      provenAt !== undefined && (doomed === undefined || doomed === "ineligible")
+    const missed = slots.some((slot) => delivers(slot) && this.#isMissed(slot, now))
+    const enough = slots.filter((slot) => delivers(slot) && !this.#isMissed(slot, now)).length >= this.#wanted
+    if (enough && this.#urgent) {
+      const planned = this.#list.plannedParent(now)
+      for (const slot of slots) {
+        if (slot.state !== "asked" || slot.replaces !== undefined || slot.keyId === planned) continue
+        this.#drop(slot, "surplus", undefined, now, out)
+      }
+    }
+    if (enough) this.#urgent = false
+    else if (missed || slots.some(({ doomed }) => doomed === "leaving")) this.#urgent = true
+  }
+
+  /** Not silent long enough to be given up, but another one delivers meanwhile. */
+  #isMissed(slot: ParentSlot, now: Milliseconds): boolean {
+    const heard = this.#heal.lastHeard(slot.keyId) ?? now
+    if (slot.state !== "live" || now - heard < PARENT_MISSED_MS) return false
+    return this.#live().some(({ keyId }) => (this.#heal.lastHeard(keyId) ?? 0) - heard >= PARENT_MISSED_MS / 2)
+  }
+
   /**
-   * Gives up a doomed parent: the one that has been silent longest, though never the last that may come back; else one that delivers,
-   * while another delivers too.
+   * Gives up a doomed parent: the one that has been silent longest, though never the last that may come back; else, unless `silentOnly`,
+   * one that delivers, while another delivers too.
    */
-  #makePlace(now: Milliseconds, out: ParentAction[]): boolean {
+  #makePlace(silentOnly: boolean, now: Milliseconds, out: ParentAction[]): boolean {
     const live = this.#live()
     const heard = (slot: ParentSlot) => this.#heal.lastHeard(slot.keyId) ?? 0
     const silent = live.filter(({ doomed }) => doomed === "silent").sort((a, b) => heard(a) - heard(b))
     const going = live.filter(({ doomed }) => doomed !== undefined && doomed !== "silent").sort((a, b) => a.doomedAt - b.doomedAt)
     const delivering = live.filter((slot) => slot.provenAt !== undefined && slot.doomed !== "silent")
-    const given = live.length > 1 ? (silent[0] ?? (delivering.length > 1 ? going[0] : undefined)) : undefined
+    const given = live.length > 1 ? (silent[0] ?? (delivering.length > 1 && !silentOnly ? going[0] : undefined)) : undefined
     if (given === undefined) return false
     this.#retireOne(given, now, out)
     return true
@@ -329,7 +366,7 @@ export class ParentManager {
   /** D-26.6: moves a healthy set, one parent at a time. */
   #improve(now: Milliseconds, out: ParentAction[]): void {
     const slots = [...this.#slots.values()]
-    if (slots.length !== this.#wanted || !slots.every(isProven)) return
+    if (slots.length !== this.#wanted || !slots.every((slot) => isProven(slot) && !this.#isMissed(slot, now))) return
     const [worst, ...kept] = slots.sort((a, b) => this.#rtt(b.keyId) - this.#rtt(a.keyId))
     if (worst === undefined) return
     const keptKeys = kept.map(({ keyId }) => keyId)
@@ -366,7 +403,8 @@ export class ParentManager {
   #assignRanges(now: Milliseconds, out: ParentAction[]): void {
     if (this.#options.mode !== "striped") return
     const live = this.#live()
-    const sharing = live.length === 2 && live.every((slot) => isProven(slot) && now >= slot.suspectUntil)
+    const sharing =
+      live.length === 2 && live.every((slot) => isProven(slot) && !this.#isMissed(slot, now) && now >= slot.suspectUntil)
     const { nSource, kRepair, loss } = this.#symbols
     const [front, back] = stripeRanges(nSource, kRepair, loss)
     // Who had the front keeps it.
@@ -414,7 +452,9 @@ export class ParentManager {
 
   #silent(parent: PeerKeyId, now: Milliseconds): void {
     const slot = this.#slots.get(parent)
-    if (slot !== undefined && slot.doomed !== "leaving") this.#doom(slot, "silent", now)
+    if (slot === undefined || slot.doomed === "leaving") return
+    this.#doom(slot, "silent", now)
+    if (slot.provenAt !== undefined) this.#urgent = true
   }
 
   #doom(slot: ParentSlot, reason: DoomReason, now: Milliseconds): void {

@@ -5,6 +5,8 @@ import type { SymbolRange } from "./types.ts"
 
 /** At most this many at a time: two, and one on its way in or out. */
 export const MAX_PARENTS = 3
+/** While a lost parent is being replaced one more is asked; what comes beyond two is let go at once. */
+export const MAX_IN_NEED = 4
 
 export interface ParentSlot {
   readonly keyId: PeerKeyId

@@ -142,6 +142,11 @@ export class SessionCore implements ControlSession {
     if (this.#closed) return
     this.#control.flush()
     this.#rpc?.flush()
+    this.#events.emit("drained", {})
+  }
+
+  buffered(type: number): number {
+    return this.#box(type).bufferedBytes
   }
 
   send(message: KnownControlMessage): void {
@@ -152,16 +157,20 @@ export class SessionCore implements ControlSession {
     this.sendFrame(FRAME_BINARY, encodeBinaryPayload(name, bytes))
   }
 
-  sendFrame(type: number, payload: Bytes): void {
+  sendFrame(type: number, payload: Bytes, order?: bigint): void {
     if (this.#closed) throw new AvError("SessionClosed")
     this.#lastSent = this.#options.clock()
-    const box = type === FRAME_RPC ? (this.#rpc ?? this.#control) : this.#control
     try {
-      box.push(type, payload)
+      this.#box(type).push(type, payload, order)
     } catch (error) {
       if (isAvError(error, "LimitExceeded")) this.#end("overflow", { code: GOAWAY.limit, error })
       throw error
     }
+  }
+
+  /** Calls have a channel of their own where there is one: a large body must not hold up control. */
+  #box(type: number): FrameOutbox {
+    return type === FRAME_RPC ? (this.#rpc ?? this.#control) : this.#control
   }
 
   /** Without a code nothing is said about the peer itself: it may have other sessions, and stays in its rooms. */

@@ -52,6 +52,8 @@ export type SessionEvents = {
   heard: Record<string, never>
   /** A message that broke its rules was dropped. */
   dropped: { error: AvError }
+  /** A channel has room again; see {@link ControlSession.buffered}. */
+  drained: Record<string, never>
   /** GOAWAY of the peer, just before `closed`. */
   goaway: { code: number; text: string }
   closed: ClosedInfo
@@ -74,8 +76,15 @@ export interface ControlSession {
    * then closed as well: a peer that does not read is gone).
    */
   send(message: KnownControlMessage): void
-  /** Queues a frame of any type; fragmented where it is longer than one frame. Throws as {@link ControlSession.send}. */
-  sendFrame(type: number, payload: Bytes): void
+  /** Round trip of the last PING in ms; undefined before the first. */
+  readonly rttMs: number | undefined
+  /** Bytes that wait on the channel which frames of this type take; `Infinity` while it is not open. */
+  buffered(type: number): number
+  /**
+   * Queues a frame of any type; fragmented where it is longer than one frame. Frames with the same `order` arrive as they were
+   * sent, also when a long one is followed by a short one. Throws as {@link ControlSession.send}.
+   */
+  sendFrame(type: number, payload: Bytes, order?: bigint): void
   sendBinary(name: string, bytes: Bytes): void
   /** GOAWAY with this code (control-plane 0.5), then the end. Idempotent. */
   close(code?: number, text?: string): void

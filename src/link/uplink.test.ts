@@ -28,6 +28,21 @@ test("shares are fair: little is given in full, the rest in equal parts, and nev
 })
 
 describe("the uplink of a node", () => {
+  test("another limit holds from the next time on, and can be lifted", () => {
+    const uplink = new NodeUplink()
+    const user = (needs: number): UplinkUser => ({ rate: 4e6, delivered: 1e6, needs, queueMs: 0 })
+    const links = new Map([
+      [{}, user(4e6)],
+      [{}, user(4e6)],
+    ])
+    const total = () => sum(uplink.share(links, 0).values())
+    expect(total()).toBe(8e6)
+    uplink.limitTo(1e6)
+    expect(total()).toBe(1e6)
+    uplink.limitTo(Number.POSITIVE_INFINITY)
+    expect(total()).toBe(8e6)
+  })
+
   const user = (rate: number, more: Partial<UplinkUser> = {}): UplinkUser => ({
     rate,
     delivered: rate,

@@ -25,7 +25,7 @@ export interface UplinkUser {
 }
 
 export class NodeUplink {
-  readonly #limit: number
+  #limit: number
   #measured: number | undefined
   #seenAt = 0
   #grownAt = 0
@@ -33,6 +33,11 @@ export class NodeUplink {
 
   /** @param limit what the node may use altogether where that is known, bit/s */
   constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit
+  }
+
+  /** Takes effect with the next {@link share}. @param limit bit/s, infinite for none */
+  limitTo(limit: number): void {
     this.#limit = limit
   }
 

@@ -20,6 +20,7 @@ import { Opener } from "./opener.ts"
 import { OwnState } from "./own-state.ts"
 import { Presence } from "./presence.ts"
 import { Roll } from "./roll.ts"
+import { Routes } from "./routes.ts"
 import { SelfUpdate } from "./self-update.ts"
 import { Sequencer } from "./sequencer.ts"
 import type { RoomSession } from "./sessions.ts"
@@ -43,6 +44,7 @@ export class Life {
   readonly track: GroupTrack
   readonly leaves: Leaves
   readonly links: Links
+  readonly routes: Routes
   readonly catchUp: CatchUp
   readonly merge: Merge
   readonly door: Door
@@ -90,7 +92,8 @@ export class Life {
       links,
     })
     this.roll = new Roll(core, this.presence, this.leaves, this.states)
-    this.links = new Links(core, this.leaves, this.states)
+    this.routes = new Routes(core, this.leaves, this.states)
+    this.links = new Links(core, this.leaves, this.routes)
     this.catchUp = new CatchUp(core, {
       otherBranch: (id) => this.#otherBranch(id),
       tooOld: () => this.comeback.soon(),

@@ -85,6 +85,12 @@ export class Presence {
     if (peer !== undefined) peer.neighbour = true
   }
 
+  /** The last session with it was ended on purpose: those that keep a link to it notice its silence. */
+  parted(keyId: PeerKeyId): void {
+    const peer = this.#peers.get(keyId)
+    if (peer !== undefined) peer.neighbour = false
+  }
+
   /** A report by `reporter` (this peer included); undefined when it changes nothing for the application. */
   report(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId, now: Milliseconds): PresenceChange | undefined {
     const peer = this.#peers.get(keyId)

@@ -34,6 +34,43 @@ export const START = 1_750_000_000_000
 const SECRET: Bytes = new Uint8Array(32).fill(3)
 const NAME = "test-room"
 
+/** Hops of a routed frame (control-plane 1.6). */
+const ROUTED_TTL = 16
+
+interface Due {
+  at: number
+  seq: number
+  run: () => void | Promise<void>
+}
+
+const earlier = (a: Due, b: Due) => a.at < b.at || (a.at === b.at && a.seq < b.seq)
+
+/** A binary heap: rooms of hundreds have many thousands of messages under way. */
+function push(heap: Due[], item: Due): void {
+  let at = heap.push(item) - 1
+  while (at > 0) {
+    const parent = (at - 1) >> 1
+    if (!earlier(item, heap[parent]!)) break
+    heap[at] = heap[parent]!
+    at = parent
+  }
+  heap[at] = item
+}
+
+function pop(heap: Due[]): void {
+  const item = heap.pop()
+  if (item === undefined || heap.length === 0) return
+  let at = 0
+  for (;;) {
+    let child = 2 * at + 1
+    if (child + 1 < heap.length && earlier(heap[child + 1]!, heap[child]!)) child++
+    if (child >= heap.length || !earlier(heap[child]!, item)) break
+    heap[at] = heap[child]!
+    at = child
+  }
+  heap[at] = item
+}
+
 interface Session {
   id: SessionId
   kind: "direct" | "routed"
@@ -63,8 +100,9 @@ export interface NodeOptions {
   group?: RoomGroup
   secret?: Bytes
   root?: Bytes
-  /** Direct links of this node never come up. */
-  noDirect?: boolean
+  /** Direct links of this node never come up, or not with these. */
+  noDirect?: boolean | ((other: TestNode) => boolean)
+  maxNeighbours?: number
 }
 
 /** One tab: a machine and what a driver would hold. */
@@ -97,6 +135,7 @@ export class TestNode {
       random,
     }
     if (options.root !== undefined) machine.root = options.root
+    if (options.maxNeighbours !== undefined) machine.maxNeighbours = options.maxNeighbours
     this.machine = new RoomMachine(machine)
   }
 
@@ -117,16 +156,22 @@ export class TestNode {
   }
 }
 
+function refuses({ options: { noDirect } }: TestNode, other: TestNode): boolean {
+  return typeof noDirect === "function" ? noDirect(other) : noDirect === true
+}
+
 export class TestNetwork {
   now = START
   serverUp = true
   readonly nodes: TestNode[] = []
+  /** Every call and routed session that was asked for. */
+  readonly ways: { from: string; to: string; kind: Session["kind"]; via: "server" | "member"; open: boolean }[] = []
   readonly random: ReturnType<typeof seededRandom>
   /** One-way delay bounds in ms. */
   delay = { min: 5, spread: 30 }
   /** Probability in percent that a flooded message is lost on the way, as if its link had failed just then. */
   lossPercent = 0
-  readonly #queue: { at: number; seq: number; run: () => void | Promise<void> }[] = []
+  readonly #queue: Due[] = []
   #seq = 0
   #sessions = new Map<SessionId, Session>()
   #cuts: ((a: TestNode, b: TestNode) => boolean)[] = []
@@ -211,7 +256,7 @@ export class TestNetwork {
   }
 
   at(time: number, run: () => void | Promise<void>): void {
-    this.#queue.push({ at: time, seq: this.#seq++, run })
+    push(this.#queue, { at: time, seq: this.#seq++, run })
   }
 
   /** Runs until the virtual time has advanced by `ms`, or `until` holds. Returns whether it does. */
@@ -219,14 +264,9 @@ export class TestNetwork {
     const end = this.now + ms
     for (;;) {
       if (until()) return true
-      let first = 0
-      for (let i = 1; i < this.#queue.length; i++) {
-        const [a, b] = [this.#queue[i]!, this.#queue[first]!]
-        if (a.at < b.at || (a.at === b.at && a.seq < b.seq)) first = i
-      }
-      const next = this.#queue[first]
+      const next = this.#queue[0]
       if (next === undefined || next.at > end) break
-      this.#queue.splice(first, 1)
+      pop(this.#queue)
       this.now = Math.max(this.now, next.at)
       await next.run()
     }
@@ -326,9 +366,9 @@ export class TestNetwork {
       failed(2_000)
       return
     }
-    const introduced =
-      via === "server" ? this.serverUp && from.registered && to.registered : this.#introducer(from, to, via) && kind === "direct"
-    const possible = kind === "routed" || !(from.options.noDirect === true || to.options.noDirect === true)
+    const introduced = via === "server" ? this.serverUp && from.registered && to.registered : this.#way(from, to, via, kind)
+    this.ways.push({ from: from.label, to: to.label, kind, via: via === "server" ? "server" : "member", open: introduced })
+    const possible = kind === "routed" || !(refuses(from, to) || refuses(to, from))
     if (!introduced || !possible || this.#blocked(from, to)) {
       failed(2_000)
       return
@@ -336,11 +376,40 @@ export class TestNetwork {
     this.at(this.now + 4 * this.#hop(), () => this.#openSession(from, to, kind))
   }
 
-  #introducer(from: TestNode, to: TestNode, via: SessionId): boolean {
+  /** Whether a session leads to somebody: over a member linked to both, over several that pass frames on, or to that very member. */
+  #way(from: TestNode, to: TestNode, via: SessionId, kind: Session["kind"]): boolean {
     const session = this.#sessions.get(via)
     const middle = session?.ends.find((end) => end !== from)
     if (session?.open !== true || middle === undefined || !middle.alive) return false
-    return [...this.#sessions.values()].some(({ open, ends }) => open && ends.includes(middle) && ends.includes(to))
+    if (middle === to) return kind === "direct"
+    const linked = [...this.#sessions.values()].some(({ open, ends }) => open && ends.includes(middle) && ends.includes(to))
+    return linked || (kind === "routed" && session.kind === "direct" && this.#passesOn(from, middle, to))
+  }
+
+  /** A routed frame goes from member to member as each of them says. */
+  #passesOn(from: TestNode, first: TestNode, to: TestNode): boolean {
+    let [before, here] = [from, first]
+    for (let hops = 0; hops < ROUTED_TTL; hops++) {
+      const next = this.#sessions.get(here.machine.routeTo(to.nodeId, before.nodeId) ?? "")?.ends.find((end) => end !== here)
+      if (next === undefined || !next.alive || this.#blocked(here, next)) return false
+      if (next === to) return true
+      before = here
+      here = next
+    }
+    return false
+  }
+
+  /** Labels of those that a node has a direct link to. */
+  linksOf(node: TestNode): string[] {
+    const direct = [...this.#sessions.values()].filter(({ kind, open, ends }) => kind === "direct" && open && ends.includes(node))
+    return [...new Set(direct.map(({ ends }) => (ends.find((end) => end !== node) ?? node).label))]
+  }
+
+  /** Cuts the direct link of two nodes as a broken network would; both find out at once. */
+  cutLink(a: TestNode, b: TestNode): void {
+    for (const session of [...this.#sessions.values()]) {
+      if (session.kind === "direct" && session.ends.includes(a) && session.ends.includes(b)) this.#close(session)
+    }
   }
 
   #openSession(a: TestNode, b: TestNode, kind: Session["kind"]): void {

@@ -1,5 +1,5 @@
 /** The face of the room machine: what goes in (events), what comes out (actions), and what an application gets to hear. */
-import type { GroupView } from "../group/types.ts"
+import type { GroupView, PeerKeys } from "../group/types.ts"
 import type { ControlMessage, KnownControlMessage } from "../wire/control-json.ts"
 import type { AvError, ErrorCode } from "../wire/errors.ts"
 import type { ParticipantState } from "../wire/participant-state.ts"
@@ -36,6 +36,8 @@ export interface RoomMachineOptions {
   root?: Bytes
   /** Shown to others; at most 64 code points. */
   displayName?: string
+  /** At most so many places on the ring are taken (RM-20); for tests of large rooms with few pages. Default: as the rule says. */
+  maxNeighbours?: number
   random: RandomBytes
 }
 
@@ -81,6 +83,8 @@ export type RoomCommand =
   | { type: "setState"; state: LocalState; urgent?: boolean }
   /** Round trips measured per peer, for `links` of the state (RM-19). */
   | { type: "linkRtt"; rttMs: ReadonlyMap<NodeId, Milliseconds> }
+  /** Direct links that streams need (RM-20): `call` are made if they are missing, these and `keep` are not closed. Replaces the last. */
+  | { type: "linkUse"; call: readonly PeerKeyId[]; keep: readonly PeerKeyId[] }
   /** Host only; answered by `notice` `NotAllowed` otherwise. */
   | { type: "remove"; keyId: PeerKeyId }
   /** Host only: admission, size and bars (RM-18). `invite` replaces the member secret. */
@@ -195,4 +199,10 @@ export interface RoomMachineFace {
   sessionOf(keyId: PeerKeyId): SessionId | undefined
   /** Node id of a member, once its keys are known. */
   nodeOf(keyId: PeerKeyId): NodeId | undefined
+  /** Whether this peer tries to have a link of its own to that member; everybody else is reached through others. */
+  wantsLink(keyId: PeerKeyId): boolean
+  /** The session over which a routed frame for `node` goes on (control-plane 1.6); never back to where it came from. */
+  routeTo(node: NodeId, from: NodeId): SessionId | undefined
+  /** Long-term keys of another member, once they are known. */
+  keysOf(keyId: PeerKeyId): PeerKeys | undefined
 }

@@ -5,6 +5,7 @@ import { AvError, isAvError } from "../wire/errors.ts"
 import type { DriverAction } from "./machine-driver.ts"
 import { type NoticeHost, takeNotice } from "./notices.ts"
 import type { PeerHub } from "./peer-hub.ts"
+import type { ControlPlane } from "./rpc/control-plane.ts"
 import type { ServerConnection } from "./server-connection.ts"
 import type { RoomWorkers } from "./workers.ts"
 
@@ -12,6 +13,7 @@ import type { RoomWorkers } from "./workers.ts"
 export interface ActionHost extends NoticeHost {
   hub: PeerHub
   server: ServerConnection
+  control: ControlPlane
   mesh: RoomWorkers["mesh"]
   send(session: ControlSession | undefined, message: Parameters<ControlSession["send"]>[0]): boolean
   count(error: AvError): void
@@ -39,6 +41,7 @@ export function performAction(action: DriverAction, host: ActionHost): void {
       host.media.deliver(action.session, action.keyId, action.message).catch((error: unknown) => host.count(asAvError(error)))
       return
     case "peerClass":
+      host.control.classified(action.session, action.peerClass === "member")
       if (action.peerClass !== "stranger") host.hub.link(action.session)?.allowLaneControl()
       return
     case "epoch":

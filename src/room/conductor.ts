@@ -19,12 +19,17 @@ import { reconnectBudget } from "./link-care.ts"
 import { MachineDriver } from "./machine-driver.ts"
 import { mediaEvents } from "./media-events.ts"
 import { MediaPlane } from "./media-plane.ts"
+import { createDirector } from "./parents/create-director.ts"
+import type { ParentDirector } from "./parents/director.ts"
 import { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import { People } from "./people.ts"
 import { QualityWatch } from "./quality-watch.ts"
 import { handOver, relayOptions } from "./relaying.ts"
 import { createRoomHub } from "./room-hub.ts"
+import type { ControlPlane } from "./rpc/control-plane.ts"
+import { roomControl } from "./rpc/room-control.ts"
+import type { ControlStorage } from "./rpc/storage.ts"
 import { SavingWatch } from "./saving.ts"
 import { describeError } from "./sentences.ts"
 import { ServerConnection } from "./server-connection.ts"
@@ -50,6 +55,8 @@ export interface RoomParts {
   signer: IdentitySigner
   group: RoomOpContext["group"]
   audio: AudioEngine
+  /** What a stored identity kept of its announcements. */
+  controlStorage?: ControlStorage | undefined
 }
 
 export class Conductor implements ActionHost {
@@ -58,8 +65,10 @@ export class Conductor implements ActionHost {
   readonly #parts: RoomParts
   readonly driver: MachineDriver
   readonly server: ServerConnection
+  readonly control: ControlPlane
   readonly hub: PeerHub
   readonly media: MediaPlane
+  readonly parents: ParentDirector
   readonly saving: SavingWatch
   readonly #quality: QualityWatch
   readonly #log = new RoomLog(this.events)
@@ -91,6 +100,7 @@ export class Conductor implements ActionHost {
       relayKey: address.relayKey,
       ...(address.root === undefined ? {} : { root: address.root }),
       ...(this.people.local.name === "" ? {} : { displayName: this.people.local.name }),
+      ...(options.maxNeighbours === undefined ? {} : { maxNeighbours: options.maxNeighbours }),
       random: secureRandom,
     })
     const around = { wallClock: this.clock.now, sessions: () => this.hub.sessions.map(({ id }) => id) }
@@ -108,6 +118,7 @@ export class Conductor implements ActionHost {
         trouble: (error, final) => (final && this.state === "joining" ? this.#end("failed", error) : this.warn(error)),
       },
     )
+    this.control = roomControl(this, parts)
     this.hub = createRoomHub(this, parts)
     this.connections = new Connections(this, budget)
     this.media = new MediaPlane({
@@ -123,8 +134,11 @@ export class Conductor implements ActionHost {
         const session = this.directSession(keyId)
         return session && { id: session.id, send: (message) => this.send(session, message) }
       },
+      makePlace: (streamId, asker) => this.parents.makePlace(streamId, asker),
+      capacity: (from, signed) => void this.parents.desk.offer(from, signed, this.clock.now()),
       events: mediaEvents(this),
     })
+    this.parents = createDirector(this, parts)
     audio.onStateChange(() => this.#audioState())
     audio.onLatency((ms) => void workers.receive.setOutputLatency(ms))
     this.#quality = new QualityWatch({ workers, media: this.media, people: this.people })
@@ -172,6 +186,8 @@ export class Conductor implements ActionHost {
       serverConnected: this.server.connected,
       warnings: this.#warned,
       quality: this.#quality.board,
+      parents: this.parents,
+      control: this.control.stats(),
     })
   }
 
@@ -229,6 +245,7 @@ export class Conductor implements ActionHost {
   entered({ epoch, roomId, members }: GroupView): void {
     const moved = this.#roomId !== undefined && toHex(this.#roomId) !== toHex(roomId)
     this.#roomId = roomId
+    this.parents.desk.entered(roomId, epoch, this.clock.now())
     this.events.emit("epoch", { epoch, members: members.length })
     if (moved) this.media.publications.republish().catch((error: unknown) => this.warn(asAvError(error)))
   }
@@ -344,7 +361,9 @@ export class Conductor implements ActionHost {
     this.connections.close()
     this.#quality.close()
     this.saving.close()
+    this.parents.close()
     this.media.close()
+    this.control.close()
     this.hub.close(GOAWAY.leaving)
     this.server.client.close()
     const { keys } = this.#parts.workers

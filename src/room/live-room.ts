@@ -4,6 +4,10 @@ import { AvError } from "../wire/errors.ts"
 import { toHex } from "../wire/index.ts"
 import { type Conductor, MAX_NAME } from "./conductor.ts"
 import type { LocalPublication } from "./publication.ts"
+import { checkedBitrate } from "./relaying.ts"
+import { CapabilityFace } from "./rpc/capabilities.ts"
+import { createRoomRpc } from "./rpc/room-rpc.ts"
+import type { ChannelOptions, RoomCapabilities, RoomChannel, RoomRpc, RoomTokens } from "./rpc/types.ts"
 import { publishDefaults } from "./saving.ts"
 import type { Simulation } from "./simulate.ts"
 import type {
@@ -26,11 +30,18 @@ export class LiveRoom implements Room {
   readonly name: string
   readonly open: boolean
   readonly invitation: string
+  readonly rpc: RoomRpc
+  readonly capabilities: RoomCapabilities
+  readonly tokens: RoomTokens
   readonly #conductor: Conductor
   #leaving: Promise<void> | undefined
 
   constructor(conductor: Conductor, about: { name: string; open: boolean; invitation: string }) {
     this.#conductor = conductor
+    const { control } = conductor
+    this.rpc = createRoomRpc(control)
+    this.capabilities = new CapabilityFace(control)
+    this.tokens = control.channels.tokens
     this.name = about.name
     this.open = about.open
     this.invitation = about.invitation
@@ -96,6 +107,18 @@ export class LiveRoom implements Room {
     if ([...name].length > MAX_NAME) throw new AvError("MessageTooLarge", { max: MAX_NAME })
     this.#conductor.people.rename(name)
     this.#conductor.sendState(true)
+  }
+
+  async setUplinkLimit(bitrate: number | undefined): Promise<void> {
+    this.#requireOpen()
+    const limit = checkedBitrate(bitrate)
+    this.#conductor.parents.desk.limitUplink(limit, this.#conductor.clock.now())
+    await this.#conductor.mesh.limitUplink(limit)
+  }
+
+  channel(name: string, options?: ChannelOptions): RoomChannel {
+    this.#requireOpen()
+    return this.#conductor.control.channels.channel(name, options)
   }
 
   async sendMessage(text: string): Promise<ChatMessage> {

@@ -6,6 +6,7 @@ import type { PeerKeyId } from "../wire/types.ts"
 import type { Connections } from "./connections.ts"
 import type { Emitter } from "./emitter.ts"
 import type { MediaPlane } from "./media-plane.ts"
+import type { ParentDirector } from "./parents/director.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { People } from "./people.ts"
 import type { RoomEvents } from "./types.ts"
@@ -15,6 +16,7 @@ export interface NoticeHost {
   people: People
   media: MediaPlane
   connections: Connections
+  parents: Pick<ParentDirector, "state" | "forget">
   events: Emitter<RoomEvents>
   phase(phase: string, detail: string): void
   settings(settings: RoomSettings): void
@@ -36,6 +38,7 @@ export function takeNotice(notice: RoomNotice, host: NoticeHost): void {
       host.media.forget(notice.keyId)
       host.people.left(notice.keyId, notice.reason)
       host.connections.forget(notice.keyId)
+      host.parents.forget(notice.keyId)
       return
     case "connection":
       host.connections.member(notice.keyId, notice.connection)
@@ -44,6 +47,7 @@ export function takeNotice(notice: RoomNotice, host: NoticeHost): void {
       host.media.forget(notice.keyId)
       return
     case "state":
+      host.parents.state(notice.keyId, notice.state.links)
       host.people.update(notice.keyId, (participant) => {
         participant.name = notice.state.name
         host.media.applyState(participant, notice.state)

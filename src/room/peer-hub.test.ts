@@ -78,6 +78,7 @@ function hubOf(person: Person, skewMs = 0) {
     iceServers: () => [],
     wallClock: () => Date.now() + skewMs,
     accepts: () => true,
+    routeTo: () => undefined,
     events: {
       sessionOpen: ({ peer }) => told.push(`open ${peer.nodeId}`),
       sessionClosed: (_, reason) => told.push(`closed ${reason}`),
@@ -86,6 +87,7 @@ function hubOf(person: Person, skewMs = 0) {
       linkIce: () => {},
       pathChanged: () => {},
       message: () => {},
+      frame: () => {},
       heard: () => {},
       goaway: () => {},
       connectFailed: (node) => told.push(`failed ${node}`),
@@ -152,6 +154,27 @@ describe("introductions", () => {
     expect(told).toEqual([])
     reject({})
     await vi.waitFor(() => expect(told).toEqual([`failed ${large.nodeId}`]))
+  })
+})
+
+describe("a flood of introductions", () => {
+  test("is refused before anything of it is looked at, once for each attempt", async () => {
+    server.hold = true
+    const { told } = hubOf(small)
+    hubOf(large).hub.connect(small.nodeId, "server")
+    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    const { introduction } = server.connects[0]!
+    const forged = (attempt: number) => {
+      const description = introduction.description.slice()
+      new DataView(description.buffer).setBigUint64(48, BigInt(attempt), true)
+      server.tell(small.nodeId, "introduce", { ...introduction, description, from: large.nodeId, ttlMs: 10_000 })
+    }
+    for (let attempt = 1; attempt <= 40; attempt++) forged(attempt)
+    forged(40)
+    await vi.waitFor(() => expect(told.filter((line) => line.startsWith("dropped"))).toHaveLength(41))
+    expect(told.filter((line) => line.includes("signature"))).toHaveLength(32)
+    expect(told.filter((line) => line.includes("LimitExceeded"))).toHaveLength(9)
+    expect(server.rejects.map(({ attemptId }) => attemptId)).toEqual([33n, 34n, 35n, 36n, 37n, 38n, 39n, 40n])
   })
 })
 

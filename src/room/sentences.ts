@@ -21,6 +21,7 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   LeafIdentityUnverified: "A member of the room could not prove who they are. Leave and join again.",
   NotAllowed: "Only the host may do that.",
   RoomClosed: "The call has ended.",
+  IdentityConflict: "Another page uses the same identity. Close it, or reload this one.",
   Aborted: "Cancelled.",
   LinkFailed: "No direct connection to another participant could be made. A firewall may block it.",
   MediaUnsupported: "This browser cannot do that. A current Chrome, Edge or Chromium can.",

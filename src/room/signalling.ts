@@ -3,7 +3,10 @@ import type { ControlSession, LinkDescription } from "../link/index.ts"
 import type { RendezvousClient } from "../rendezvous/index.ts"
 import { FRAME_RENDEZVOUS, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
 import { encodeRendezvousMessage, type RejectReason, type RendezvousMessage } from "../wire/rendezvous-message.ts"
-import type { Bytes, NodeId, U64 } from "../wire/types.ts"
+import type { Bytes, Milliseconds, NodeId, U64 } from "../wire/types.ts"
+
+/** How long an offer is worth an answer, ms. */
+const OFFER_TTL_MS = 10_000
 
 /** One way of signalling. Every method answers false when it is closed at the moment. */
 export interface Signal {
@@ -12,7 +15,8 @@ export interface Signal {
   connect(target: NodeId, offer: LinkDescription): boolean
   answer(to: NodeId, answer: LinkDescription): boolean
   candidates(to: NodeId, description: Bytes): boolean
-  reject(target: NodeId, attemptId: U64, reason: RejectReason): boolean
+  /** @param retryAfterMs when it may be worth another try; 0: nothing is known */
+  reject(target: NodeId, attemptId: U64, reason: RejectReason, retryAfterMs?: Milliseconds): boolean
   /** A ROUTED or ROUTED_HELLO payload. */
   routed(type: number, payload: Bytes): boolean
 }
@@ -23,7 +27,7 @@ export function serverSignal(client: RendezvousClient): Signal {
     connect: (target, offer) => client.connectTo(target, offer),
     answer: (to, answer) => client.answer(to, answer),
     candidates: (to, description) => client.sendCandidates(to, description),
-    reject: (target, attemptId, reason) => client.reject({ target, attemptId, reason, retryAfterMs: 0 }),
+    reject: (target, attemptId, reason, retryAfterMs = 0) => client.reject({ target, attemptId, reason, retryAfterMs }),
     routed: (type, payload) => (type === FRAME_ROUTED_HELLO ? client.sendRoutedHello(payload) : client.sendRouted(payload)),
   }
 }
@@ -35,8 +39,18 @@ export function memberSignal(session: ControlSession): Signal {
     connect: (targetNode, offer) => send({ kind: "connect", targetNode, ...introduction(offer) }),
     answer: (toNode, answer) => send({ kind: "answer", toNode, ...introduction(answer) }),
     candidates: (toNode, description) => send({ kind: "candidates", toNode, description }),
-    reject: (targetNode, attemptId, reason) => send({ kind: "reject", targetNode, attemptId, reason, retryAfterMs: 0 }),
+    reject: (targetNode, attemptId, reason, retryAfterMs = 0) =>
+      send({ kind: "reject", targetNode, attemptId, reason, retryAfterMs }),
     routed: (type, payload) => trySend(session, type, payload),
+  }
+}
+
+/** To the peer of a routed session itself: this page has a session with both ends, so it introduces itself (control-plane 6.2). */
+export function ownSignal(session: ControlSession, self: NodeId): Signal {
+  const about = { kind: "introduce", fromNode: self, ttlMs: OFFER_TTL_MS } as const
+  return {
+    ...memberSignal(session),
+    connect: (_, offer) => trySend(session, FRAME_RENDEZVOUS, encodeRendezvousMessage({ ...about, ...introduction(offer) })),
   }
 }
 

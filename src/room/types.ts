@@ -4,6 +4,7 @@ import type { VideoCodecName } from "../media/video-codecs.ts"
 import type { AvError, ErrorCode } from "../wire/errors.ts"
 import type { ReceiverLayerPolicy } from "../wire/types.ts"
 import type { ReconnectBudget } from "./link-care.ts"
+import type { ChannelOptions, ControlStats, RoomCapabilities, RoomChannel, RoomRpc, RoomTokens } from "./rpc/types.ts"
 import type { Simulation } from "./simulate.ts"
 
 export type { ReconnectBudget, Simulation }
@@ -48,17 +49,27 @@ export interface JoinOptions {
   forwardMedia?: boolean
   /** Whether this page hands streams of others on. Default: yes, within the limits that {@link RelayOptions} names. */
   relay?: RelayOptions
+  /** Most that this page sends in all, its own pictures and what it hands on; bit/s. Default: what the links carry. */
+  uplinkBitrate?: number
   /** How long a broken connection is tried, and how often. Missing members have their defaults. */
   reconnect?: Partial<ReconnectBudget>
+  /**
+   * At most so many members of the ring are linked in a room that is larger. For tests of large rooms with few pages.
+   * @internal
+   */
+  maxNeighbours?: number
 }
 
 /** How much a page does for others. Without it large rooms cannot be: every stream would have to leave its publisher once per viewer. */
 export interface RelayOptions {
   /** `false`: nothing is handed on. Default true. */
   enabled?: boolean
-  /** Subscriptions of others to streams that are not ours, in all. Default 32. */
+  /**
+   * Subscriptions of others to streams that are not ours, in all, and to each stream of ours: whoever comes later takes it from somebody
+   * else. Default 32, for our own streams 64.
+   */
   maxSubscribers?: number
-  /** For what is handed on, bit/s. Default: what the links carry. */
+  /** For all copies that leave this page, those of its own streams included, bit/s. Default: what the links carry. */
   uplinkBitrate?: number
 }
 
@@ -394,6 +405,8 @@ export interface ReceiveStreamStats {
   bitrate: number
   /** Capture to arrival minus the fastest frame of the last minute, plus buffering; clocks are not compared. */
   jitterMs: number
+  /** Who feeds the stream, see {@link ParentStats}. */
+  parents: ParentStats[]
   /** Current target of the jitter buffer. */
   bufferMs: number
   /** Longest gap between two rendered frames (video) or concealed samples in ms (audio) since the start. */
@@ -441,6 +454,43 @@ export interface RoomStats {
   /** Who sends to whom, as far as this page knows. */
   edges: { from: string; to: string; stream: string }[]
   relay: RelayStats
+  /** Announcements, calls and channels. */
+  control: ControlStats
+}
+
+/** A member that a stream is taken from. */
+export interface ParentStats {
+  /** Key id. */
+  peer: string
+  /**
+   * `primary` sends everything. `backup` sends sound whole and of pictures the base layer, so that they play on when the other goes.
+   * `asked` has not answered yet; `going` is left as soon as another one delivers.
+   */
+  role: "primary" | "backup" | "asked" | "going"
+  /** With `going`: what is held against it. */
+  leaving?: "silent" | "leaving" | "ineligible" | "demoted" | "improved"
+  /** What came from it in the last second, bit/s; 0 where the publisher alone is asked. */
+  bitrate: number
+  /** Of what every parent should have brought, the share that came from this one, 0..1; missing while there is too little to compare. */
+  share?: number
+  /** What it promised to carry for the whole room, bit/s; missing where it promised nothing. */
+  claimedBitrate?: number
+}
+
+/** What happened to the parents of all streams that are taken now. */
+export interface ParentCounts {
+  /** Requests that went out. */
+  asked: number
+  refused: number
+  timeouts: number
+  /** Parents that fell silent or whose link broke, and were replaced. */
+  healed: number
+  /** Parents that were left for better ones. */
+  switched: number
+  /** Parents that were replaced because they delivered less than others. */
+  demoted: number
+  /** Times without any parent that was heard. */
+  dry: number
 }
 
 /** A stream of somebody else that this page hands on. */
@@ -464,6 +514,10 @@ export interface RelayStats {
   /** Subscriptions granted, and what they are taken to need; bit/s. */
   subscribers: number
   admittedBitrate: number
+  /** What this page promises the room to carry, its own streams included, bit/s; 0 with handing on switched off. */
+  promisedBitrate: number
+  /** What happened to the parents of streams that this page takes. */
+  parents: ParentCounts
   /** Requests refused, by the name of the limit. */
   refused: Record<string, number>
   streams: RelayedStreamStats[]
@@ -491,6 +545,19 @@ export interface Room extends AsyncDisposable {
   publish(media: MediaStream | MediaStreamTrack, options?: PublishOptions): Promise<Publication[]>
   unpublish(publication: Publication): Promise<void>
   setName(name: string): Promise<void>
+  /** Calls between members. */
+  readonly rpc: RoomRpc
+  /** What this page offers and whom it admits, and what the others said about that. */
+  readonly capabilities: RoomCapabilities
+  /** Signed rights on channels. */
+  readonly tokens: RoomTokens
+  /** Messages for those who subscribe, under rules of their own; the same object each time. With options the rules are replaced. */
+  channel(name: string, options?: ChannelOptions): RoomChannel
+  /**
+   * Changes {@link JoinOptions.uplinkBitrate} during the call: encoders and links go down to it within a second. Sound always goes
+   * out. `undefined`: what the links carry.
+   */
+  setUplinkLimit(bitrate: number | undefined): Promise<void>
   sendMessage(text: string): Promise<ChatMessage>
   sendData(topic: string, bytes: Uint8Array): Promise<void>
   /** Removes a participant; only the room's host may. Rejects with `NotAllowed`. */

@@ -48,6 +48,29 @@ describe("calls", () => {
     expect(await heard).toEqual(["a", "", "c"])
   })
 
+  it("prefer a session without anybody in between, whichever came last", async () => {
+    const net = new TestNet()
+    const a = net.node(1)
+    const sent: string[] = []
+    const session = (name: string, direct: boolean) => ({
+      peer: B,
+      entity: new Uint8Array(32),
+      direct,
+      send: () => sent.push(name),
+      bufferedAmount: () => 0,
+    })
+    a.attach(session("routed", false))
+    const inlet = a.attach(session("direct", true))
+    a.attach(session("routed later", false))
+    const first = failure(a.call(B, "x", text("")))
+    await settle()
+    inlet.close()
+    void failure(a.call(B, "x", text("")))
+    await settle()
+    expect(sent).toEqual(["direct", "routed later"])
+    expect(await first).toMatchObject({ kind: "transport" })
+  })
+
   it("reach the node itself by the same path", async () => {
     const { a } = pair()
     a.serve("me", async (context) => text(context.caller))

@@ -6,11 +6,13 @@ import { type ActionName, SHORTCUTS } from "./shortcuts.ts"
 /** What each button and key does; "more" is a popover the browser opens by itself. */
 export type Actions = Record<Exclude<ActionName, "more">, () => void>
 
+export type Panel = "chat" | "statistics" | "network"
+
 export interface ControlState {
   microphone: boolean
   camera: boolean
   sharing: boolean
-  panel: "chat" | "statistics" | undefined
+  panel: Panel | undefined
   unread: number
 }
 
@@ -19,8 +21,8 @@ export interface Controls {
   update(state: ControlState): void
 }
 
-/** @param canShare this browser can share the screen */
-export function createControls(actions: Actions, canShare: boolean): Controls {
+/** @param has whether this page has a use for the button */
+export function createControls(actions: Actions, has: (action: ActionName) => boolean): Controls {
   const button = (action: ActionName, name: IconName, label: string, style = "") => {
     const key = Object.entries(SHORTCUTS).find(([, bound]) => bound === action)?.[0]
     const title = key === undefined ? label : `${label} (${key.toUpperCase()})`
@@ -48,12 +50,13 @@ export function createControls(actions: Actions, canShare: boolean): Controls {
   chat.querySelector(".control-face")?.append(badge)
   const invite = button("invite", "invite", "Copy invite", "roomy")
   const statistics = button("statistics", "statistics", "Statistics", "roomy")
+  const network = button("network", "network", "Network", "roomy")
   const more = button("more", "more", "More")
   more.setAttribute("popovertarget", "more-menu")
   const leave = button("leave", "leave", "Leave", "danger")
-  share.hidden = !canShare
   const middle = h("div", { class: "controls-middle" }, microphone, camera, share, leave)
-  const side = h("div", { class: "controls-side" }, invite, chat, statistics, more)
+  const side = h("div", { class: "controls-side" }, invite, chat, network, statistics, more)
+  for (const each of [microphone, camera, share, invite]) each.hidden = !has(each.dataset.action as ActionName)
   return {
     element: h("div", { class: "controls", role: "group", "aria-label": "Call controls" }, middle, side),
     update(state) {
@@ -62,6 +65,7 @@ export function createControls(actions: Actions, canShare: boolean): Controls {
       press(share, state.sharing)
       press(chat, state.panel === "chat")
       press(statistics, state.panel === "statistics")
+      press(network, state.panel === "network")
       badge.hidden = state.unread === 0
       badge.textContent = state.unread > 99 ? "99+" : String(state.unread)
       chat.setAttribute("aria-label", state.unread === 0 ? "Chat" : `Chat, ${state.unread} unread`)

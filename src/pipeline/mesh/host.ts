@@ -8,6 +8,7 @@ import type {
   MeshAnswer,
   MeshApi,
   MeshEvent,
+  MeshFeeds,
   MeshKeysMessage,
   MeshLane,
   MeshLinkId,
@@ -98,6 +99,10 @@ export class MeshHost implements MeshApi {
     this.#live().pathChanged(link)
   }
 
+  limitUplink(bitrate: number | undefined): void {
+    this.#live().limitUplink(bitrate)
+  }
+
   setSealEpoch(epoch: U64): void {
     this.#live().setSealEpoch(epoch)
   }
@@ -136,6 +141,10 @@ export class MeshHost implements MeshApi {
 
   unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void {
     this.#live().unsubscribeStream(streamId, from)
+  }
+
+  feeds(): MeshFeeds {
+    return this.#live().feeds()
   }
 
   stats(): MeshStats {
