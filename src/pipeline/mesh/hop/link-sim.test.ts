@@ -63,7 +63,7 @@ describe("1.2 Mbit/s over four lanes and what is opened when asked for, rtt 50, 
       expect(inTime).toBeGreaterThanOrEqual(share)
       all += inTime / SEEDS.length
       const { rtxSent, sent } = sim.stats()
-      expect(rtxSent / sent).toBeLessThan(0.1)
+      expect(rtxSent / sent).toBeLessThan(0.08)
     }
     expect(all).toBeGreaterThan(share)
   })
