@@ -1,4 +1,4 @@
-/** Maps times of an AudioContext to the page's clock: when a sample is made, and when it comes out of the loudspeaker. */
+/** How far the loudspeaker is from an AudioContext, by what the browser says while it runs. */
 
 const EVERY_MS = 100
 /** Five seconds: callbacks of a busy machine come late by much more than two clocks drift apart meanwhile. */
@@ -17,15 +17,10 @@ export class ContextClock {
     setInterval(() => this.#look(), EVERY_MS)
   }
 
-  /** When the sample of this context time was rendered, in ms. Seen late at times and never early: the least counts. */
-  madeAt(seconds: number): number {
-    return seconds * 1_000 + Math.min(...this.#made)
-  }
-
-  /** When it is heard, by what the browser says of the output; the median of what it said lately. */
-  heardAt(seconds: number): number {
-    const sorted = [...this.#heard].sort((a, b) => a - b)
-    return seconds * 1_000 + (sorted[sorted.length >> 1] ?? Number.NaN)
+  /** From rendering to the loudspeaker, in ms. Rendering is seen late at times and never early: the least counts. */
+  get outputMs(): number {
+    const heard = [...this.#heard].sort((a, b) => a - b)
+    return (heard[heard.length >> 1] ?? Number.NaN) - Math.min(...this.#made)
   }
 
   #look(): void {

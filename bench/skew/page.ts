@@ -1,5 +1,6 @@
 /** What the pages of the skew benchmark can do; run.ts uses it through `globalThis.skewBench`. */
 import { createInvitation, joinRoom, type ReceiveStreamStats, type Room } from "holomesh"
+import { watchBeeps } from "./beep-watcher.ts"
 import { ContextClock, eventClock } from "./context-clock.ts"
 import { FlashPainter, FlashWatcher, FRAMES_PER_SECOND, watchCapture } from "./flash-picture.ts"
 import type { Events } from "./match.ts"
@@ -24,9 +25,11 @@ export interface Sample {
 }
 
 const events: Events = { flashes: [], beeps: [] }
-/** The detector has a context of its own on both sides, so that sound goes the same way to it. */
-const detector = new AudioContext({ sampleRate: 48_000, latencyHint: "interactive" })
-const clock = new ContextClock(detector)
+/** What an element takes to hand the sound of a track to the loudspeaker; no interface says it, and holomesh reckons with the same. */
+const ELEMENT_MS = 20
+/** A context that says how far away the loudspeaker is. */
+const output = new AudioContext({ sampleRate: 48_000, latencyHint: "interactive" })
+const clock = new ContextClock(output)
 let watcher: FlashWatcher | undefined
 let room: Room | undefined
 
@@ -39,16 +42,11 @@ function query<K extends "canvas" | "video">(name: K): HTMLElementTagNameMap[K] 
   return element
 }
 
-/** @param timeOf when the sample of a context time counts, on the page's clock */
-async function listen(audio: MediaStreamTrack, timeOf: (contextSeconds: number) => number): Promise<void> {
-  await detector.audioWorklet.addModule("beep-processor.js")
-  const node = new AudioWorkletNode(detector, "beep")
-  node.port.onmessage = ({ data }: MessageEvent<number>) => {
-    events.beeps.push(shared(timeOf(data)))
-  }
-  new MediaStreamAudioSourceNode(detector, { mediaStream: new MediaStream([audio]) }).connect(node)
-  // A node that leads nowhere is not run; its output is silence.
-  node.connect(detector.destination)
+/** @param laterMs what lies between the track and the ear */
+function listen(audio: MediaStreamTrack, laterMs: () => number): void {
+  void watchBeeps(audio.clone(), eventClock, (atMs) => {
+    events.beeps.push(shared(atMs + laterMs()))
+  })
 }
 
 const flashed = (atMs: number) => {
@@ -81,7 +79,7 @@ const abilities = {
   /** With a microphone granted, the browser offers its real addresses. */
   async prepare(): Promise<void> {
     await navigator.mediaDevices.getUserMedia({ audio: true })
-    await detector.resume()
+    await output.resume()
   },
 
   newRoom(): string {
@@ -94,7 +92,7 @@ const abilities = {
     await room.publish(audio, { source: "microphone" })
     await room.publish(video, { source: "camera", frameRate: FRAMES_PER_SECOND })
     // What can be captured of the own tracks, and when: the way into the browser is the same for every call.
-    await listen(audio, (seconds) => clock.madeAt(seconds))
+    listen(audio, () => 0)
     void watchCapture(video.clone(), eventClock, flashed)
   },
 
@@ -112,7 +110,7 @@ const abilities = {
     })
     const [video, audio] = [tracks.get("video"), tracks.get("audio")]
     if (video === undefined || audio === undefined) throw new Error("no tracks came")
-    await listen(audio, (seconds) => clock.heardAt(seconds))
+    listen(audio, () => clock.outputMs + ELEMENT_MS)
     watcher = new FlashWatcher(query("video"), video, flashed)
   },
 
@@ -121,8 +119,8 @@ const abilities = {
     return {
       ...events,
       missed: watcher?.missed ?? 0,
-      outputMs: clock.heardAt(0) - clock.madeAt(0),
-      claimedOutputMs: 1_000 * (detector.baseLatency + detector.outputLatency),
+      outputMs: clock.outputMs,
+      claimedOutputMs: 1_000 * (output.baseLatency + output.outputLatency),
     }
   },
 

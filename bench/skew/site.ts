@@ -10,6 +10,8 @@ const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8" /><titl
 <link rel="icon" href="data:," /></head><body><canvas></canvas><video autoplay muted playsinline></video>
 <script src="clock.js"></script><script type="module" src="page.js"></script></body></html>`
 const WORKLET = "audio-worklet.js"
+/** The worker that reads microphones. */
+const PUBLISH_WORKER = "publish.js"
 
 export interface Site {
   folder: string
@@ -25,20 +27,19 @@ export interface ClockErrors {
 export async function buildSite({ systemPpm, soundPpm }: ClockErrors): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), "holomesh-skew-"))
   await bundle("bench/skew/page.ts", "page.js", folder)
-  await bundle("bench/skew/beep-processor.ts", "beep-processor.js", folder)
   cpSync(join(ROOT, "dist/holomesh.js"), join(folder, "holomesh.js"))
   cpSync(join(ROOT, "dist/workers"), join(folder, "workers"), { recursive: true })
   writeFileSync(join(folder, "index.html"), PAGE)
   writeFileSync(join(folder, "clock.js"), "")
   const wrong = join(folder, "wrong")
   mkdirSync(wrong)
-  for (const part of ["page.js", "beep-processor.js", "holomesh.js", "workers", "index.html"]) {
+  for (const part of ["page.js", "holomesh.js", "workers", "index.html"]) {
     cpSync(join(folder, part), join(wrong, part), { recursive: true })
   }
   writeFileSync(join(wrong, "clock.js"), fastSystemClock(systemPpm))
-  for (const script of readdirSync(join(wrong, "workers")).filter((name) => name.endsWith(".js"))) {
+  for (const script of readdirSync(join(wrong, "workers")).filter((name) => name.endsWith(".js") && name !== WORKLET)) {
     const file = join(wrong, "workers", script)
-    const prefix = script === WORKLET ? slowSoundCard(soundPpm) : fastSystemClock(systemPpm)
+    const prefix = fastSystemClock(systemPpm) + (script === PUBLISH_WORKER ? slowSoundCard(soundPpm) : "")
     writeFileSync(file, prefix + readFileSync(file, "utf8"))
   }
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }

@@ -1,6 +1,4 @@
-/** Clocks that are wrong on purpose: scripts to be put before those of one page, its workers and its audio worklets. */
-import { CAPTURE_PROCESSOR } from "../../src/media/types.ts"
-
+/** Clocks that are wrong on purpose: scripts to be put before those of one page and its workers. */
 /**
  * `performance.now()` runs fast by `ppm`, alike in every thread. Event times, frame callbacks and the clocks of devices stay right, as
  * they do in a browser on a computer whose system clock is being slewed.
@@ -14,18 +12,27 @@ export function fastSystemClock(ppm: number): string {
 })();\n`
 }
 
-/** Microphones give `ppm` too few samples a second, as a sound card does whose crystal is slow. */
+/** Microphones give `ppm` too few samples a second, as a sound card does whose crystal is slow. For the worker that reads tracks. */
 export function slowSoundCard(ppm: number): string {
   return `(() => {
-  const register = globalThis.registerProcessor
-  globalThis.registerProcessor = (name, Processor) => register(name, name !== "${CAPTURE_PROCESSOR}" ? Processor : class extends Processor {
-    missing = 0
-    process(inputs, outputs, parameters) {
-      this.missing += (inputs[0]?.[0]?.length ?? 0) * ${ppm / 1e6}
-      if (this.missing < 1) return super.process(inputs, outputs, parameters)
-      this.missing--
-      return super.process(inputs.map((input) => input.map((samples) => samples.subarray(1))), outputs, parameters)
+  const { read } = ReadableStreamDefaultReader.prototype
+  let missing = 0
+  ReadableStreamDefaultReader.prototype.read = async function () {
+    const result = await read.call(this)
+    if (!(result.value instanceof AudioData)) return result
+    const { value: data } = result
+    missing += data.numberOfFrames * ${ppm / 1e6}
+    if (missing < 1) return result
+    missing--
+    const { sampleRate, numberOfChannels, timestamp } = data
+    const numberOfFrames = data.numberOfFrames - 1
+    const samples = new Float32Array(numberOfFrames * numberOfChannels)
+    for (let plane = 0; plane < numberOfChannels; plane++) {
+      data.copyTo(samples.subarray(plane * numberOfFrames), { planeIndex: plane, frameOffset: 1, format: "f32-planar" })
     }
-  })
+    data.close()
+    const value = new AudioData({ format: "f32-planar", sampleRate, numberOfChannels, numberOfFrames, timestamp, data: samples })
+    return { done: false, value }
+  }
 })();\n`
 }

@@ -30,7 +30,7 @@ const MAX_PUT_ASIDE = 5
  * small steps. For this long, ms, the fast way goes on to this share, growing by this part per second.
  */
 const COMEBACK_MS = 5_000
-const COMEBACK_SHARE = 0.9
+const COMEBACK_SHARE = 0.95
 const COMEBACK_GROWTH = 0.5
 /**
  * Capacity that went may come back: after this time without a queue, ms, the way back to what was carried not long ago, ms, is
@@ -38,7 +38,9 @@ const COMEBACK_GROWTH = 0.5
  */
 const RETURN_AFTER_MS = 500
 const CARRIED_LATELY_MS = 20_000
-const RETURN_AGAIN_MS = 2_500
+const RETURN_AGAIN_MS = 1_500
+/** The rate before we gave way to a queue that was not ours is kept up for so long, until it has arrived over there, ms. */
+const REGAIN_MS = 1_000
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
 
@@ -73,6 +75,9 @@ export class LinkRate {
   readonly #ownQueue = new OwnQueue()
   readonly #slowBase = new SlowBase()
   #giveWay = Number.POSITIVE_INFINITY
+  /** The rate when giving way began. */
+  #contested = 0
+  #regainUntil = Number.NEGATIVE_INFINITY
   /** When the first message went out that no report has answered; ms. */
   #unansweredSince: number | undefined
   #silenceCuts = 0
@@ -228,7 +233,10 @@ export class LinkRate {
     this.#controller.feed({ ...digest, lost: told, now, limited })
     this.#comeBack(digest.q, competed, limited, now)
     const { mode, delivered } = this.#controller
-    const { limit, newBase } = this.#ownQueue.look({ now, q: digest.q, rtt: digest.rtt, mode, delivered })
+    const { limit, newBase, theirs } = this.#ownQueue.look({ now, q: digest.q, rtt: digest.rtt, mode, delivered })
+    if (limit < Number.POSITIVE_INFINITY && this.#giveWay === Number.POSITIVE_INFINITY) this.#contested = this.#controller.rate
+    if (theirs) this.#regainUntil = now + REGAIN_MS
+    if (mode === "compete" && now < this.#regainUntil) this.#controller.keep(this.#contested)
     this.#giveWay = limit
     const slower = mode === "steady" && this.#slowBase.look(now, digest.q, { target: this.target, delivered })
     if (newBase || slower) this.#digester.forgetBase()

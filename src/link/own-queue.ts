@@ -3,9 +3,9 @@
  * its queue can not drain within the second after which the controller believes in a competitor; taking its share from then
  * on, it would keep the queue full for ever. So a contest begins with giving way for a moment: a queue that shrinks is ours.
  */
-import type { RateMode } from "./rate-controller.ts"
+import { MIN_RATE, type RateMode } from "./rate-controller.ts"
 
-/** While giving way only this share of what arrives is sent, ... */
+/** While giving way only this share of what arrives is sent, and of the least rate where that little arrives, ... */
 const GIVE_WAY_SHARE = 0.4
 /** ... and after this time the queue must have shrunk by so much of what that alone would drain, ms. */
 const JUDGE_AFTER_MS = 300
@@ -23,6 +23,8 @@ const MOST_WAIT_MS = 4_000
 /** A queue that stays is looked at again after this, then ever more seldom, ms. */
 const AGAIN_MS = 5_000
 const AGAIN_MOST_MS = 40_000
+/** What was found out about a competitor holds for so long after the last contest, ms. */
+const REMEMBERED_MS = 20_000
 
 interface Look {
   now: number
@@ -39,6 +41,8 @@ export interface OwnQueueVerdict {
   limit: number
   /** The path has no queue any more, although its delay is not what it was: the present one is its shortest. */
   newBase: boolean
+  /** The test has just ended: the queue is somebody else's, and what we gave up for it is to be taken back. */
+  theirs: boolean
 }
 
 interface Test {
@@ -51,24 +55,28 @@ interface Test {
   limit: number
 }
 
-const NOTHING: OwnQueueVerdict = { limit: Number.POSITIVE_INFINITY, newBase: false }
+const NOTHING: OwnQueueVerdict = { limit: Number.POSITIVE_INFINITY, newBase: false, theirs: false }
 
 export class OwnQueue {
   #test: Test | undefined
   #notBefore = Number.NEGATIVE_INFINITY
   #againMs = AGAIN_MS
+  #contestAt = Number.NEGATIVE_INFINITY
 
   /** Takes one look per report. */
   look({ now, q, rtt, mode, delivered }: Look): OwnQueueVerdict {
     if (mode !== "compete") {
-      this.#againMs = AGAIN_MS
-      this.#notBefore = Number.NEGATIVE_INFINITY
+      if (now - this.#contestAt > REMEMBERED_MS) {
+        this.#againMs = AGAIN_MS
+        this.#notBefore = Number.NEGATIVE_INFINITY
+      }
       this.#test = undefined
       return NOTHING
     }
+    this.#contestAt = now
     if (this.#test === undefined) {
       if (now < this.#notBefore) return NOTHING
-      this.#test = { since: now, from: now + rtt, q, largest: q, limit: GIVE_WAY_SHARE * delivered }
+      this.#test = { since: now, from: now + rtt, q, largest: q, limit: GIVE_WAY_SHARE * Math.max(delivered, MIN_RATE) }
     } else if (now < this.#test.from) {
       const { since, from } = this.#test
       const largest = Math.max(this.#test.largest, q)
@@ -77,17 +85,17 @@ export class OwnQueue {
       const drained = (1 - GIVE_WAY_SHARE) * (now - this.#test.from)
       if (q > GONE_MS && this.#test.q - q < SHRUNK_SHARE * drained) {
         const rest = this.#test.largest >= LARGE_MS && q < REST_MS
-        return rest ? { limit: this.#test.limit, newBase: true } : this.#giveUp(now)
+        return rest ? { limit: this.#test.limit, newBase: true, theirs: false } : this.#giveUp(now)
       }
       this.#test = { ...this.#test, from: now, q }
     }
-    return { limit: this.#test.limit, newBase: false }
+    return { limit: this.#test.limit, newBase: false, theirs: false }
   }
 
   #giveUp(now: number): OwnQueueVerdict {
     this.#test = undefined
     this.#notBefore = now + this.#againMs
     this.#againMs = Math.min(AGAIN_MOST_MS, 2 * this.#againMs)
-    return NOTHING
+    return { ...NOTHING, theirs: true }
   }
 }

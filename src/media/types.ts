@@ -109,6 +109,9 @@ export interface PcmBlock {
   channels: Float32Array<ArrayBuffer>[]
 }
 
+/** Publish worker → page, on the port of a capture: the track's own sound cannot be used as it is, the worklet has to resample it. */
+export const SOUND_UNFIT = "unfit"
+
 /** Receive worker → playout worklet. */
 export type PlayoutCommand =
   /** Decoded sound; `ptsUs` of its first sample. */

@@ -1,8 +1,9 @@
-/** Takes sound of one microphone from the capture worklet and gives it to every encoding of it. */
+/** Takes sound of one microphone, from its track or the capture worklet, and gives it to every encoding of it. */
 import { CaptureClock, nowUs } from "../../media/capture-clock.ts"
 import { rootMeanSquare, SpeakingDetector } from "../../media/speaking.ts"
-import { AUDIO_SAMPLE_RATE, type PcmBlock } from "../../media/types.ts"
+import { AUDIO_SAMPLE_RATE, type PcmBlock, SOUND_UNFIT } from "../../media/types.ts"
 import type { AudioStream } from "./audio-stream.ts"
+import { readSound } from "./track-sound.ts"
 
 /** Blocks between two level events: 100 ms. */
 const LEVEL_EVERY = 5
@@ -19,6 +20,8 @@ export class AudioSource {
   readonly #clock = new CaptureClock()
   readonly #speaking = new SpeakingDetector()
   #port: MessagePort
+  /** Ends reading from the track itself. */
+  #stop: () => void = () => undefined
   #blocks = 0
   #lastPtsUs = Number.NEGATIVE_INFINITY
   /** Loud sound since talking into the muted microphone began; told once. */
@@ -39,6 +42,7 @@ export class AudioSource {
 
   /** The port of another capture node. */
   replace(port: MessagePort): void {
+    this.#stop()
     this.#port.close()
     this.#port = port
     this.#clock.restart()
@@ -59,14 +63,25 @@ export class AudioSource {
   }
 
   close(): void {
+    this.#stop()
     this.#port.close()
     for (const stream of this.streams) stream.close()
     this.streams.clear()
   }
 
   #listen(port: MessagePort): void {
-    port.onmessage = (event: MessageEvent<PcmBlock>) => {
-      if (port === this.#port && event.data.type === "pcm") this.#input(event.data)
+    port.onmessage = ({ data }: MessageEvent<PcmBlock | ReadableStream<AudioData>>) => {
+      if (port !== this.#port) return
+      if (!(data instanceof ReadableStream)) {
+        if (data.type === "pcm") this.#input(data)
+        return
+      }
+      this.#stop()
+      const give = (block: PcmBlock) => this.#input(block)
+      this.#stop = readSound(data, give, () => {
+        this.#clock.restart()
+        port.postMessage(SOUND_UNFIT)
+      }).stop
     }
   }
 

@@ -26,9 +26,13 @@ const MAX_UNDER_WAY = 50
 const MAX_IN_DECODER = 25
 /** Decoding, two thread borders and one render quantum. */
 const HANDLING_MS = 8
-/** The delay is corrected when it is off by more than this, every so often, until it is off by less than the small limit. */
-const CORRECT_ABOVE_MS = 15
-const CORRECT_UNTIL_MS = 4
+/**
+ * The delay is corrected when it is off by more than this, every so often, until it is off by less than the small limit. Sound that is
+ * later than it need be holds up the picture too, and is brought forward sooner.
+ */
+const CORRECT_EARLY_MS = 15
+const CORRECT_LATE_MS = 7
+const CORRECT_UNTIL_MS = 3
 const CORRECT_EVERY_MS = 250
 const JUMP_BELOW_MS = -250
 /** What the ring must still hold when waiting for a missing packet ends. */
@@ -274,7 +278,7 @@ export class AudioReceiver {
     const heard = this.#group.heardUs(this.#key, atUs)
     if (target === undefined || heard === undefined) return
     const errorMs = (target - heard) / 1_000
-    const limit = this.#correcting ? CORRECT_UNTIL_MS : CORRECT_ABOVE_MS
+    const limit = this.#correcting ? CORRECT_UNTIL_MS : errorMs < 0 ? CORRECT_LATE_MS : CORRECT_EARLY_MS
     const correcting = Math.abs(errorMs) > limit
     if (correcting || this.#correcting) this.#send({ type: "adjust", ms: correcting ? errorMs : 0 })
     if (errorMs < JUMP_BELOW_MS) this.#group.forget(this.#key)
