@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http"
 import { expect, test } from "vitest"
-import { clientAddress } from "./client-address.ts"
+import { clientAddress, isForwardedByStranger } from "./client-address.ts"
 
 function from(remoteAddress: string, forwarded?: string): IncomingMessage {
   return { socket: { remoteAddress }, headers: { "x-forwarded-for": forwarded } } as unknown as IncomingMessage
@@ -9,6 +9,12 @@ function from(remoteAddress: string, forwarded?: string): IncomingMessage {
 test("the header of an unknown peer is not believed", () => {
   expect(clientAddress(from("203.0.113.5", "198.51.100.1"), ["10.0.0.1"])).toBe("203.0.113.5")
   expect(clientAddress(from("::ffff:203.0.113.5"), [])).toBe("203.0.113.5")
+})
+
+test("a proxy that nobody named is noticed", () => {
+  expect(isForwardedByStranger(from("10.0.0.9", "198.51.100.1"), ["10.0.0.1"])).toBe(true)
+  expect(isForwardedByStranger(from("::ffff:10.0.0.1", "198.51.100.1"), ["10.0.0.1"])).toBe(false)
+  expect(isForwardedByStranger(from("10.0.0.9"), ["10.0.0.1"])).toBe(false)
 })
 
 test("behind proxies the right-most foreign entry counts", () => {

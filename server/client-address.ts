@@ -13,6 +13,11 @@ export function clientAddress(request: IncomingMessage, proxies: readonly string
   return entries.findLast((entry) => entry !== "" && !proxies.includes(entry)) ?? peer
 }
 
+/** It names a visitor, and its sender is nobody that is believed: an unknown proxy, or somebody who writes headers. */
+export function isForwardedByStranger(request: IncomingMessage, proxies: readonly string[]): boolean {
+  return request.headers["x-forwarded-for"] !== undefined && !proxies.includes(plain(request.socket.remoteAddress ?? ""))
+}
+
 /** IPv4 inside IPv6, as dual-stack sockets report it, in its plain form. */
 function plain(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address

@@ -16,7 +16,7 @@ import {
 import { SocketSession } from "../src/rendezvous/socket-session.ts"
 import { MAX_FRAME_LENGTH } from "../src/wire/frame.ts"
 import type { RandomBytes } from "../src/wire/types.ts"
-import { clientAddress } from "./client-address.ts"
+import { clientAddress, isForwardedByStranger } from "./client-address.ts"
 
 export interface SocketOptions {
   limits: ServerLimits
@@ -58,6 +58,7 @@ export function acceptSockets(options: SocketOptions): Sockets {
   const connections = new Map<number, Connection>()
   let nextId = 1
   let draining = false
+  let warnedOfProxy = false
 
   const timer = setInterval(() => {
     const now = Date.now()
@@ -148,6 +149,12 @@ export function acceptSockets(options: SocketOptions): Sockets {
       const path = request.url?.split("?", 1)[0] ?? ""
       if (!path.startsWith(options.path)) return refuse(socket, "404 Not Found")
       const host = clientAddress(request, options.trustedProxies)
+      if (!warnedOfProxy && isForwardedByStranger(request, options.trustedProxies)) {
+        warnedOfProxy = true
+        logger.warn(
+          "X-Forwarded-For of a proxy that is not trusted: visitors get its address attested and may find no direct links",
+        )
+      }
       const id = nextId++
       if (draining) return refuse(socket, "503 Service Unavailable")
       if (!machine.admit(id, visitorKey(host))) return refuse(socket, "429 Too Many Requests")

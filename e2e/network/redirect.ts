@@ -70,7 +70,8 @@ export function redirectCandidates({ ports, binding }: RedirectOptions): void {
         const parts = shape.exec(candidate)
         const [, head, address = "", realPort = "", tail] = parts ?? []
         const transport = `${sdpMid} ${usernameFragment}`
-        if (parts === null || !/^\d+\.\d+\.\d+\.\d+$/.test(address) || served.has(transport)) return undefined
+        // Loopback: whatever range the machine's own address is of, with a server on this machine nobody's filter refuses it.
+        if (parts === null || !/^127\.\d+\.\d+\.\d+$/.test(address) || served.has(transport)) return undefined
         served.add(transport)
         const port = nextPort()
         ownStandIns.set(`${address}:${realPort}`, port)

@@ -1,16 +1,11 @@
 /** ICE candidates between the browser's text form and the entries of a signed description (control-plane 6.3). */
-import {
-  type AddressBlock,
-  addressFromText,
-  addressToText,
-  CANDIDATE_TYPES,
-  type CandidateEntry,
-  MAX_CANDIDATES,
-} from "../wire/address.ts"
+import { type AddressBlock, addressFromText, addressToText, CANDIDATE_TYPES, type CandidateEntry } from "../wire/address.ts"
 import { equalBytes } from "../wire/bytes.ts"
 
 /** No candidate but a TURN server's points below: a check must not reach a well-known service. */
 const MIN_PORT = 1_024
+/** As many as the filter keeps for lane 0. */
+const MAX_PER_LANE = 8
 
 /** Reads a browser's candidate line. TCP, prflx, component 2 and unreadable addresses give `undefined`: they are not sent. */
 export function parseCandidate(line: string): CandidateEntry | undefined {
@@ -38,17 +33,10 @@ export function sameHost(a: AddressBlock, b: AddressBlock): boolean {
 }
 
 /**
- * The remote candidates that may be handed to the browser. This is the place of the full filter (control-plane 6.5,
- * with attested addresses); the rules here are those that need no evidence: UDP, a usable port, mDNS names for hosts
- * only, a bounded number.
- *
- * @param used how many of this attempt were accepted before
+ * The candidates of a media lane that may be handed to the browser. Their hosts were judged with the list of lane 0, and the
+ * counters are those of the link (LL-4): what is left are the ports.
  */
-export function selectCandidates(candidates: readonly CandidateEntry[], used = 0): CandidateEntry[] {
-  const usable = candidates.filter(({ address, type, protocol }) => {
-    if (protocol !== "udp" || address.port === 0) return false
-    if (address.port < MIN_PORT && type !== "relay") return false
-    return address.family !== 0 || type === "host"
-  })
-  return usable.slice(0, Math.max(0, MAX_CANDIDATES - used))
+export function withUsablePort(candidates: readonly CandidateEntry[]): CandidateEntry[] {
+  const usable = candidates.filter(({ address: { port }, type }) => port >= MIN_PORT || (type === "relay" && port > 0))
+  return usable.slice(0, MAX_PER_LANE)
 }

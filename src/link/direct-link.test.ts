@@ -1,13 +1,24 @@
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { createIdentity, PinTable } from "../identity/index.ts"
 import type { IdentitySigner } from "../identity/signer.ts"
+import { addressFromText, addressToText, type CandidateEntry } from "../wire/address.ts"
 import { decodeDescription, type SessionDescription } from "../wire/description.ts"
 import { encodeLaneControl, LINK_LANE_NAME } from "../wire/lane-control.ts"
 import { signDescription } from "./descriptions.ts"
+import { signLaneKey } from "./lane-key.ts"
 import { type LaneChannel, openLaneChannel } from "./lane-port.ts"
 import { answerLink, offerLink } from "./peer-link.ts"
-import { FakeConnection, installFakeWebRtc } from "./test-webrtc.ts"
-import type { ClosedInfo, ControlSession, LaneSink, LinkDescription, PeerLink, PeerLinkOptions } from "./types.ts"
+import { ANY_ADDRESS, FakeConnection, installFakeWebRtc } from "./test-webrtc.ts"
+import type {
+  AddressJudge,
+  CandidateGate,
+  ClosedInfo,
+  ControlSession,
+  LaneSink,
+  LinkDescription,
+  PeerLink,
+  PeerLinkOptions,
+} from "./types.ts"
 
 const [alice, bob, carol] = await Promise.all([createIdentity(), createIdentity(), createIdentity()])
 beforeAll(installFakeWebRtc)
@@ -55,11 +66,18 @@ interface Setup {
 async function introduce(setup: Setup = {}) {
   const [signerA, signerB] = setup.signers ?? [alice, bob]
   const workers = [new Worker(), new Worker()] as const
-  const offered = await offerLink({ id: "a", signer: signerA, peerNode: signerB.nodeId, laneSink: workers[0], ...setup.a })
+  const offered = await offerLink({
+    id: "a",
+    signer: signerA,
+    peerNode: signerB.nodeId,
+    laneSink: workers[0],
+    addresses: ANY_ADDRESS,
+    ...setup.a,
+  })
   links.push(offered.link)
   const offer = setup.offer?.(offered.offer) ?? offered.offer
   const answered = await answerLink(
-    { id: "b", signer: signerB, peerNode: signerA.nodeId, laneSink: workers[1], ...setup.b },
+    { id: "b", signer: signerB, peerNode: signerA.nodeId, laneSink: workers[1], addresses: ANY_ADDRESS, ...setup.b },
     offer,
   )
   links.push(answered.link)
@@ -182,9 +200,15 @@ describe("a link that must not come about", () => {
   })
 
   it("does not answer an offer from somebody else", async () => {
-    const { link, offer } = await offerLink({ id: "a", signer: carol, peerNode: bob.nodeId, laneSink: new Worker() })
+    const { link, offer } = await offerLink({
+      id: "a",
+      signer: carol,
+      peerNode: bob.nodeId,
+      laneSink: new Worker(),
+      addresses: ANY_ADDRESS,
+    })
     links.push(link)
-    const options = { id: "b", signer: bob, peerNode: alice.nodeId, laneSink: new Worker() }
+    const options = { id: "b", signer: bob, peerNode: alice.nodeId, laneSink: new Worker(), addresses: ANY_ADDRESS }
     await expect(answerLink(options, offer)).rejects.toMatchObject({ details: { why: "from another node" } })
   })
 
@@ -237,7 +261,7 @@ describe("a link that must not come about", () => {
   })
 
   it("is given up when nobody answers, and when it is aborted", async () => {
-    const options = { id: "a", signer: alice, peerNode: bob.nodeId, laneSink: new Worker() }
+    const options = { id: "a", signer: alice, peerNode: bob.nodeId, laneSink: new Worker(), addresses: ANY_ADDRESS }
     const { link } = await offerLink({ ...options, connectTimeoutMs: 30 })
     expect(await ended(link)).toMatchObject({ reason: "connect-timeout" })
     const stop = new AbortController()
@@ -245,5 +269,136 @@ describe("a link that must not come about", () => {
     stop.abort()
     await expect(offering).rejects.toMatchObject({ code: "Aborted" })
     await expect(offerLink({ ...options, signal: stop.signal })).rejects.toMatchObject({ code: "Aborted" })
+  })
+})
+
+describe("addresses that a peer names", () => {
+  const at = (host: string, port: number): CandidateEntry => ({
+    address: addressFromText(host, port)!,
+    type: "host",
+    protocol: "udp",
+    priority: 1,
+  })
+  const THIRD = "203.0.113.9"
+  /** What the browser was told to try, of everything that was named. */
+  const tried = () => FakeConnection.made.flatMap(({ candidates }) => candidates.map(({ candidate }) => candidate ?? ""))
+  /** Lets the addresses of the peer through, and nobody else's; counts who was asked about. */
+  function judge() {
+    const asked: Parameters<AddressJudge["gateFor"]>[0][] = []
+    const gate: CandidateGate = {
+      admit: (list) => list.map((entry) => (addressToText(entry.address) === "10.0.0.1" ? entry : undefined)),
+    }
+    const addresses: AddressJudge = {
+      gateFor: async (word) => {
+        asked.push(word)
+        return gate
+      },
+      ownGate: () => ({ admit: (list) => list }),
+    }
+    return { addresses, asked }
+  }
+  /** The description with a third party first in its list, signed by the one it is of. */
+  async function naming(signer: IdentitySigner, { description }: LinkDescription, trickle = false): Promise<Uint8Array> {
+    const { description: honest } = decodeDescription(description)
+    const candidates = [at(THIRD, 5_000), ...(trickle ? [] : honest.candidates)]
+    return signDescription({ ...honest, candidates, trickle, answer: trickle ? false : honest.answer }, signer)
+  }
+
+  it("are tried as far as the judge lets them through: in offers, answers, later candidates, and the blocks of lanes", async () => {
+    const [atA, atB] = [judge(), judge()]
+    const { link: a, offer } = await offerLink({
+      id: "a",
+      signer: alice,
+      peerNode: bob.nodeId,
+      laneSink: new Worker(),
+      addresses: atA.addresses,
+    })
+    links.push(a)
+    const hostileOffer = await naming(alice, offer)
+    const blocks = [1, 2].map((laneId) => ({
+      laneId,
+      ufrag: "abcd",
+      pwd: "0123456789abcdefghijkl",
+      candidates: [{ index: 0, port: 5_000 + laneId }],
+    }))
+    const key8 = await signLaneKey(hostileOffer, blocks, alice)
+    const { link: b, answer } = await answerLink(
+      { id: "b", signer: bob, peerNode: alice.nodeId, laneSink: new Worker(), addresses: atB.addresses },
+      { description: hostileOffer, key8: key8! },
+    )
+    links.push(b)
+    const both = Promise.all([ready(a), ready(b)])
+    await a.acceptAnswer({ description: await naming(bob, answer) })
+    await both
+    await b.addCandidates({ description: await naming(alice, offer, true) })
+    // Lanes that were asked for with the third party's address wait for somebody to reach them.
+    expect((await b.stats()).lanes.map(({ laneId, state }) => [laneId, state])).toEqual([
+      [0, "open"],
+      [1, "connecting"],
+      [2, "connecting"],
+    ])
+    expect(tried().length).toBeGreaterThanOrEqual(2)
+    expect(tried().filter((line) => !line.includes(" 10.0.0.1 "))).toEqual([])
+    expect([atA.asked.map(({ subject }) => subject), atB.asked.map(({ subject }) => subject)]).toEqual([
+      [bob.entityId],
+      [alice.entityId],
+    ])
+  })
+
+  it("are judged anew after a restart, and beside a lane that is added later", async () => {
+    const [atA, atB] = [judge(), judge()]
+    const { a, b, readyA } = await connect({ a: { addresses: atA.addresses }, b: { addresses: atB.addresses } })
+    b.allowLaneControl()
+    const restart = await a.restart()
+    const attestation = Uint8Array.of(1, 2, 3)
+    const answer = await b.answerRestart({ description: await naming(alice, restart), attestation, byMember: true })
+    await a.acceptAnswer({ description: await naming(bob, answer) })
+    expect(atB.asked.at(-1)).toEqual({ subject: alice.entityId, attestation, byMember: true })
+    expect([atA.asked.length, atB.asked.length]).toEqual([2, 2])
+    const block = { laneId: 9, ufrag: "abcd", pwd: "0123456789abcdefghijkl", candidates: [{ index: 0, port: 5_009 }] }
+    const op = alice.keyId < bob.keyId ? "offer" : "answer"
+    readyA.session.sendBinary(LINK_LANE_NAME, encodeLaneControl({ op, block, addresses: [at(THIRD, 5_009)] }))
+    if (op === "offer")
+      await eventually(async () => expect((await b.stats()).lanes.some(({ laneId }) => laneId === 9)).toBe(true))
+    expect(tried().filter((line) => !line.includes(" 10.0.0.1 "))).toEqual([])
+  })
+
+  it("of a description that is not the peer's are not even asked about", async () => {
+    const { addresses, asked } = judge()
+    const { a, answer } = await introduce({ a: { addresses } })
+    await expect(a.acceptAnswer({ description: await naming(carol, answer) })).rejects.toMatchObject({
+      code: "DescriptionInvalid",
+    })
+    expect(asked).toEqual([])
+    const before = tried().length
+    await a.acceptAnswer(answer)
+    expect(asked.length).toBe(1)
+    expect(tried().length).toBeGreaterThan(before)
+  })
+
+  it("leave an end passive that may use none: it waits for the caller's checks, and not for long", async () => {
+    const nobody: AddressJudge = {
+      ...ANY_ADDRESS,
+      gateFor: async () => ({ admit: (list) => list.map(() => undefined) }),
+    }
+    const called = await connect({ b: { addresses: nobody, passiveMs: 30 } })
+    const { b: alone } = await introduce({ b: { addresses: nobody, passiveMs: 30 } })
+    expect(await ended(alone)).toMatchObject({ reason: "connect-timeout", error: { details: { why: "not called" } } })
+    expect(called.b.session?.closed).toBe(false)
+    expect(await lanesOf(called.b)).toEqual([0, 1, 2, 3])
+  })
+
+  it("are told to the peer only as far as our own gate lets them", async () => {
+    const none: AddressJudge = { ...ANY_ADDRESS, ownGate: () => ({ admit: (list) => list.map(() => undefined) }) }
+    const { link, offer } = await offerLink({
+      id: "a",
+      signer: alice,
+      peerNode: bob.nodeId,
+      laneSink: new Worker(),
+      addresses: none,
+    })
+    links.push(link)
+    expect(decodeDescription(offer.description).description.candidates).toEqual([])
+    expect(offer.key8).toBeUndefined()
   })
 })

@@ -8,7 +8,6 @@ import { AvError } from "../wire/errors.ts"
 import type { LaneBlock } from "../wire/lane-block.ts"
 import { decodeLaneControl, encodeLaneControl, LINK_LANE_NAME } from "../wire/lane-control.ts"
 import type { Bytes } from "../wire/types.ts"
-import { selectCandidates } from "./candidates.ts"
 import { ControlChannels } from "./control-channels.ts"
 import { checkDescription, type DescriptionExpectation, signDescription } from "./descriptions.ts"
 import { Emitter } from "./emitter.ts"
@@ -21,6 +20,7 @@ import type { TransportFields } from "./sdp.ts"
 import { SessionCore } from "./session-core.ts"
 import { transportStats } from "./transport-stats.ts"
 import type {
+  CandidateGate,
   ClosedInfo,
   CloseReason,
   ControlSession,
@@ -33,6 +33,8 @@ import type {
 
 const GATHER_MS = 300
 const CONNECT_MS = 20_000
+/** An end that must wait for the other one's checks waits so long (control-plane 6.6), ms. */
+const PASSIVE_MS = 10_000
 const VIDEO_LANES = 2
 /** The control connection has been `disconnected` or `failed` for this long: the end of the link, ms. */
 const DISCONNECTED_MS = 15_000
@@ -66,7 +68,10 @@ export class DirectLink implements PeerLink {
   #session: ControlSession | undefined
   #local: TransportFields | undefined
   #remote: SessionDescription | undefined
-  #remoteUsed = 0
+  /** Of the newest exchange of descriptions. */
+  #gate: CandidateGate | undefined
+  /** For our own candidates of that exchange. */
+  #ownGate: CandidateGate
   #laneControl = false
   #heldControl: Bytes[] = []
   #laneWork: Promise<void> = Promise.resolve()
@@ -85,6 +90,7 @@ export class DirectLink implements PeerLink {
     this.#attemptId = options.attemptId ?? randomAttempt(options.random ?? secureRandom)
     this.#videoLanes = Math.min(Math.max(1, options.videoLanes ?? VIDEO_LANES), MAX_VIDEO_LANES)
     const iceServers = options.iceServers ?? []
+    this.#ownGate = options.addresses.ownGate()
     this.#control = new LanePeer({
       laneId: 0,
       certificate,
@@ -122,7 +128,7 @@ export class DirectLink implements PeerLink {
       forward: options.forwardMedia ?? false,
       videoLanes: this.#videoLanes,
       gatherMs: options.gatherMs ?? GATHER_MS,
-      passive: options.passive ?? false,
+      shown: (candidates) => this.#shown(candidates),
       onState: (lane, state) => this.#events.emit("lane", { laneId: lane.laneId, role: lane.role, state }),
       onPathChange: () => this.#events.emit("path", {}),
       sendControl: (message) => {
@@ -168,9 +174,12 @@ export class DirectLink implements PeerLink {
   async makeAnswer(offer: LinkDescription, description: SessionDescription): Promise<LinkDescription> {
     this.#remote = description
     const blocks = await this.#blocksOf(offer, description)
-    const trust = { fingerprint: description.dtlsFingerprint, listed: description.candidates }
+    const trust = await this.#trusted(offer, description)
+    this.#gate = trust.gate
     const [fields] = await Promise.all([this.#control.answer(fieldsOf(description)), this.#lanes.answerFirst(blocks, trust)])
-    await this.#addRemote(description.candidates)
+    await this.#addRemote(trust.listed)
+    if (trust.listed.every((candidate) => candidate === undefined))
+      this.#after(this.#options.passiveMs ?? PASSIVE_MS, () => this.#uncalled())
     return this.#describe(fields, { answer: true, iceRestart: false })
   }
 
@@ -194,7 +203,7 @@ export class DirectLink implements PeerLink {
         this.#control.answerRestart(fieldsOf(description)),
         this.#lanes.answerRestart(trust.blocks, trust),
       ])
-      await this.#addRemote(description.candidates)
+      await this.#addRemote(trust.listed)
       return this.#describe(fields, { answer: true, iceRestart: true })
     })
   }
@@ -205,19 +214,20 @@ export class DirectLink implements PeerLink {
     this.#restart = undefined
     const setup = this.role === "offerer" ? "active" : "passive"
     await Promise.all([this.#control.acceptRestart(fieldsOf(description), setup), this.#lanes.acceptRestart(trust.blocks, trust)])
-    await this.#addRemote(description.candidates)
+    await this.#addRemote(trust.listed)
   }
 
   /** The peer's new addresses, if they come with the certificate that was proven. */
   async #renewed(from: LinkDescription, description: SessionDescription) {
-    const { dtlsFingerprint, candidates } = description
+    const { dtlsFingerprint } = description
     if (this.#remote === undefined || !equalBytes(dtlsFingerprint, this.#remote.dtlsFingerprint)) {
       throw new AvError("LaneFingerprint")
     }
     const blocks = await this.#blocksOf(from, description)
+    const trust = await this.#trusted(from, description)
     this.#remote = description
-    this.#remoteUsed = 0
-    return { blocks, fingerprint: dtlsFingerprint, listed: candidates }
+    this.#gate = trust.gate
+    return { blocks, ...trust }
   }
 
   async acceptAnswer(answer: LinkDescription): Promise<void> {
@@ -231,13 +241,14 @@ export class DirectLink implements PeerLink {
   async #applyAnswer(answer: LinkDescription): Promise<void> {
     const description = await checkDescription(answer.description, this.#expect("answer"))
     const blocks = await this.#blocksOf(answer, description)
+    const trust = await this.#trusted(answer, description)
     if (this.#closed !== undefined) throw new AvError("SessionClosed")
     if (this.#remote !== undefined) throw new AvError("DescriptionInvalid", { why: "answered already" })
     this.#remote = description
-    const trust = { fingerprint: description.dtlsFingerprint, listed: description.candidates }
+    this.#gate = trust.gate
     try {
       await Promise.all([this.#control.acceptAnswer(fieldsOf(description)), this.#lanes.acceptFirst(blocks, trust)])
-      await this.#addRemote(description.candidates)
+      await this.#addRemote(trust.listed)
     } catch (cause) {
       const error = asAvError(cause)
       this.#end({ reason: "ice-failed", error })
@@ -253,7 +264,7 @@ export class DirectLink implements PeerLink {
     if (remote === undefined || this.#closed !== undefined) throw new AvError("DescriptionInvalid", { why: "no attempt" })
     if (!equalBytes(description.dtlsFingerprint, remote.dtlsFingerprint)) throw new AvError("LaneFingerprint")
     if (description.ufrag !== remote.ufrag) throw new AvError("DescriptionInvalid", { why: "other credentials" })
-    await this.#addRemote(description.candidates)
+    await this.#addRemote(this.#gate?.admit(description.candidates) ?? [])
   }
 
   addVideoLane(): void {
@@ -331,11 +342,16 @@ export class DirectLink implements PeerLink {
     }
   }
 
-  async #addRemote(candidates: readonly CandidateEntry[]): Promise<void> {
-    if (this.#options.passive) return
-    const usable = selectCandidates(candidates, this.#remoteUsed)
-    this.#remoteUsed += usable.length
-    await this.#control.addRemoteCandidates(usable)
+  /** What the lanes go by from now on. The addresses are judged by what came beside the description, once its signature is known. */
+  async #trusted({ attestation, byMember }: LinkDescription, { fromEntity, dtlsFingerprint, candidates }: SessionDescription) {
+    const word = { ...(attestation && { attestation }), ...(byMember !== undefined && { byMember }) }
+    const gate = await this.#options.addresses.gateFor({ subject: fromEntity, ...word })
+    return { fingerprint: dtlsFingerprint, listed: gate.admit(candidates), gate }
+  }
+
+  /** Without any the end is passive: it answers whoever reaches it, and sends nothing before (control-plane 6.6). */
+  async #addRemote(candidates: readonly (CandidateEntry | undefined)[]): Promise<void> {
+    await this.#control.addRemoteCandidates(candidates.filter((candidate) => candidate !== undefined))
   }
 
   async #describe(fields: TransportFields, kind: { answer: boolean; iceRestart: boolean }): Promise<LinkDescription> {
@@ -343,7 +359,8 @@ export class DirectLink implements PeerLink {
     const gatherMs = this.#options.gatherMs ?? GATHER_MS
     const gathered = this.#lanes.gathered(gatherMs)
     await this.#control.settle(gatherMs)
-    const listed = [...this.#control.candidates]
+    this.#ownGate = this.#options.addresses.ownGate()
+    const listed = this.#shown(this.#control.candidates)
     await gathered
     const description = await this.#sign(fields, listed, { ...kind, trickle: false })
     const key8 = await signLaneKey(description, this.#lanes.blocks(listed), this.#options.signer)
@@ -373,19 +390,31 @@ export class DirectLink implements PeerLink {
     )
   }
 
+  /** Our own candidates without those that the peer would have to refuse. */
+  #shown(candidates: readonly CandidateEntry[]): CandidateEntry[] {
+    return this.#ownGate.admit(candidates).filter((candidate) => candidate !== undefined)
+  }
+
   #trickle(candidate: CandidateEntry): void {
     const fields = this.#local
     if (this.#options.trickle === false || fields === undefined || this.#closed !== undefined) return
-    this.#fresh.push(candidate)
+    this.#fresh.push(...this.#shown([candidate]))
     this.#trickleTimer ??= this.#after(TRICKLE_MS, () => {
       this.#trickleTimer = undefined
       const candidates = this.#fresh
       this.#fresh = []
+      if (candidates.length === 0) return
       this.#sign(fields, candidates, { answer: this.role === "answerer", iceRestart: false, trickle: true }).then(
         (description) => this.#closed === undefined && this.#events.emit("candidates", { description }),
         () => this.#drop(new AvError("SignerError")),
       )
     })
+  }
+
+  /** Passive, and time is up: `new` says that nobody has sent a check. */
+  #uncalled(): void {
+    if (this.#control.connection.iceConnectionState !== "new") return
+    this.#end({ reason: "connect-timeout", error: new AvError("LinkFailed", { why: "not called" }) })
   }
 
   #prove(): void {

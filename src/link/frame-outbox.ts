@@ -23,12 +23,20 @@ export class FrameOutbox {
     this.#pipe = pipe
   }
 
-  /** Queues one message and sends what fits. `LimitExceeded` when the queue is full: the message is not queued. */
-  push(type: number, payload: Bytes): void {
+  /** Bytes pushed and not on the network yet; `Infinity` while the channel is not open. */
+  get bufferedBytes(): number {
+    return this.#splitter.pendingBytes + this.#pipe.buffered
+  }
+
+  /**
+   * Queues one message and sends what fits. `LimitExceeded` when the queue is full: the message is not queued.
+   * @param order messages of one order arrive as they were pushed, whatever their lengths
+   */
+  push(type: number, payload: Bytes, order?: bigint): void {
     if (this.#splitter.pendingBytes + payload.length > QUEUE_BYTES) {
       throw new AvError("LimitExceeded", { what: "control queue", max: QUEUE_BYTES })
     }
-    this.#splitter.enqueue(type, payload)
+    this.#splitter.enqueue(type, payload, order)
     this.flush()
   }
 

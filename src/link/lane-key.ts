@@ -73,8 +73,11 @@ export function makeLaneBlock(
   return { laneId, ufrag: fields.ufrag, pwd: fields.pwd, candidates: entries }
 }
 
-/** The candidates of a block, with host, type and priority taken from `listed`. Indexes were checked when it was decoded. */
-export function laneCandidates(block: LaneBlock, listed: readonly CandidateEntry[]): CandidateEntry[] {
+/**
+ * The candidates of a block, with host, type and priority taken from `listed`, where those that were refused are `undefined`. Indexes
+ * were checked when it was decoded.
+ */
+export function laneCandidates(block: LaneBlock, listed: readonly (CandidateEntry | undefined)[]): CandidateEntry[] {
   return block.candidates.flatMap(({ index, port }) => {
     const base = listed[index]
     return base === undefined ? [] : [{ ...base, address: { ...base.address, port } }]

@@ -4,13 +4,13 @@ import { AvError } from "../wire/errors.ts"
 import type { LaneBlock } from "../wire/lane-block.ts"
 import type { LaneControl, LaneOffer, LaneRefusal } from "../wire/lane-control.ts"
 import type { Bytes } from "../wire/types.ts"
-import { selectCandidates } from "./candidates.ts"
+import { withUsablePort } from "./candidates.ts"
 import { MAX_VIDEO_LANES } from "./lane-capacity.ts"
 import { laneCandidates, makeLaneBlock } from "./lane-key.ts"
 import { AUDIO_LANE, type LaneState } from "./lane-port.ts"
 import { laneRole, MediaLane } from "./media-lane.ts"
 import type { DtlsSetup, TransportFields } from "./sdp.ts"
-import type { LaneInfo, LaneSink } from "./types.ts"
+import type { CandidateGate, LaneInfo, LaneSink } from "./types.ts"
 
 /** A lane that is not open this long after its offer is closed, ms. */
 const OPEN_MS = 8_000
@@ -26,8 +26,8 @@ interface LaneSetOptions {
   forward: boolean
   videoLanes: number
   gatherMs: number
-  /** No remote candidate is added (control-plane 6.6). */
-  passive: boolean
+  /** Those of our own candidates that may be told. */
+  shown(candidates: readonly CandidateEntry[]): CandidateEntry[]
   onState(lane: MediaLane, state: LaneState): void
   /** A video lane runs over another path now. */
   onPathChange(): void
@@ -39,9 +39,13 @@ interface LaneSetOptions {
 interface LaneSetTrust {
   /** The peer's DTLS fingerprint (LL-3). */
   fingerprint: Bytes
-  /** The candidates of the peer's description, into which its lane blocks point. */
-  listed: readonly CandidateEntry[]
+  /** The candidates of the peer's description, into which its lane blocks point; `undefined`: refused. */
+  listed: Judged
+  /** For addresses that come with a later lane. */
+  gate: CandidateGate
 }
+
+type Judged = ReturnType<CandidateGate["admit"]>
 
 export class LaneSet {
   readonly #options: LaneSetOptions
@@ -216,7 +220,7 @@ export class LaneSet {
       refuse("malformed", new AvError("LaneBlockInvalid", { laneId, why: "not expected" }))
     if (laneRole(laneId) === "video" && this.#videoLanes() >= MAX_VIDEO_LANES)
       refuse("limit", new AvError("LaneLimit", { max: MAX_VIDEO_LANES }))
-    const listed = message.addresses.length > 0 ? message.addresses : this.#trust!.listed
+    const listed = this.#listed(message.addresses)
     const lane = this.#create(laneId)
     await this.#answer(lane, message.block, listed)
     await this.#sendBlock(lane, "answer")
@@ -227,7 +231,13 @@ export class LaneSet {
     const lane = this.#lanes.get(message.block.laneId)
     if (lane === undefined) return
     if (!this.#offers || lane.peer.remoteFingerprint !== undefined) throw new AvError("LaneBlockInvalid", { why: "not expected" })
-    await this.#accept(lane, message.block, message.addresses.length > 0 ? message.addresses : this.#trust!.listed)
+    await this.#accept(lane, message.block, this.#listed(message.addresses))
+  }
+
+  /** What a block's indexes point into: addresses beside it are judged like those of a description. */
+  #listed(addresses: readonly CandidateEntry[]): Judged {
+    const { gate, listed } = this.#trust!
+    return addresses.length > 0 ? gate.admit(addresses) : listed
   }
 
   #create(laneId: number): MediaLane {
@@ -271,12 +281,12 @@ export class LaneSet {
     this.#fields.set(lane.laneId, await lane.peer.offer())
   }
 
-  async #answer(lane: MediaLane, block: LaneBlock, listed: readonly CandidateEntry[]): Promise<void> {
+  async #answer(lane: MediaLane, block: LaneBlock, listed: Judged): Promise<void> {
     this.#fields.set(lane.laneId, await lane.peer.answer(this.#remote(block)))
     await this.#addCandidates(lane, block, listed)
   }
 
-  async #accept(lane: MediaLane, block: LaneBlock, listed: readonly CandidateEntry[]): Promise<void> {
+  async #accept(lane: MediaLane, block: LaneBlock, listed: Judged): Promise<void> {
     await lane.peer.acceptAnswer(this.#remote(block))
     await this.#addCandidates(lane, block, listed)
   }
@@ -286,8 +296,8 @@ export class LaneSet {
     return { ufrag: block.ufrag, pwd: block.pwd, fingerprint: this.#trust!.fingerprint }
   }
 
-  async #addCandidates(lane: MediaLane, block: LaneBlock, listed: readonly CandidateEntry[]): Promise<void> {
-    if (!this.#options.passive) await lane.peer.addRemoteCandidates(selectCandidates(laneCandidates(block, listed)))
+  async #addCandidates(lane: MediaLane, block: LaneBlock, listed: Judged): Promise<void> {
+    await lane.peer.addRemoteCandidates(withUsablePort(laneCandidates(block, listed)))
   }
 
   async #sendBlock(lane: MediaLane, op: "offer" | "answer"): Promise<void> {
@@ -296,9 +306,10 @@ export class LaneSet {
     if (this.#closed || lane.state === "closed" || fields === undefined) return
     const known = makeLaneBlock(lane.laneId, fields, lane.peer.candidates, this.#ownList)
     // After a network change the hosts of lane 0 say nothing: the addresses travel with the block then.
-    const block = known ?? makeLaneBlock(lane.laneId, fields, lane.peer.candidates, lane.peer.candidates)
+    const addresses = known === undefined ? this.#options.shown(lane.peer.candidates) : []
+    const block = known ?? makeLaneBlock(lane.laneId, fields, lane.peer.candidates, addresses)
     if (block === undefined) lane.close()
-    else this.#options.sendControl({ op, block, addresses: known === undefined ? lane.peer.candidates : [] })
+    else this.#options.sendControl({ op, block, addresses })
   }
 
   #changed(lane: MediaLane, state: LaneState): void {

@@ -4,7 +4,7 @@ import { decodeDescription, type SessionDescription } from "../wire/description.
 import { signDescription } from "./descriptions.ts"
 import { laneTransferables } from "./lane-port.ts"
 import { answerLink, offerLink } from "./peer-link.ts"
-import { FakeConnection, installFakeWebRtc } from "./test-webrtc.ts"
+import { ANY_ADDRESS, FakeConnection, installFakeWebRtc } from "./test-webrtc.ts"
 import type { LaneSink, PeerLink } from "./types.ts"
 
 const [alice, bob, carol] = await Promise.all([createIdentity(), createIdentity(), createIdentity()])
@@ -25,11 +25,14 @@ afterEach(() => {
 /** A ready link from alice to bob, and the connections of each in the order of their lanes. */
 async function connect() {
   FakeConnection.made = []
-  const offered = await offerLink({ id: "a", signer: alice, peerNode: bob.nodeId, laneSink: sink })
+  const offered = await offerLink({ id: "a", signer: alice, peerNode: bob.nodeId, laneSink: sink, addresses: ANY_ADDRESS })
   // The first link of a page also asks the browser what it can do, with a connection of its own.
   const made = () => FakeConnection.made.filter(({ channels }) => channels.every(({ label }) => label !== "probe"))
   const ofAlice = made()
-  const answered = await answerLink({ id: "b", signer: bob, peerNode: alice.nodeId, laneSink: sink }, offered.offer)
+  const answered = await answerLink(
+    { id: "b", signer: bob, peerNode: alice.nodeId, laneSink: sink, addresses: ANY_ADDRESS },
+    offered.offer,
+  )
   const ofBob = made().slice(ofAlice.length)
   const [a, b] = [offered.link, answered.link]
   links = [a, b]
@@ -110,7 +113,10 @@ describe("an ICE restart", () => {
     })
     await expect(b.answerRestart(await change({ iceRestart: false }))).rejects.toMatchObject({ details: { why: "another kind" } })
     await expect(b.answerRestart(await change({}, bob))).rejects.toMatchObject({ details: { why: "signature" } })
-    const first = answerLink({ id: "c", signer: bob, peerNode: alice.nodeId, laneSink: sink }, { description })
+    const first = answerLink(
+      { id: "c", signer: bob, peerNode: alice.nodeId, laneSink: sink, addresses: ANY_ADDRESS },
+      { description },
+    )
     await expect(first).rejects.toMatchObject({ details: { why: "another kind" } })
     // None of it used up the attempt.
     await a.acceptAnswer(await b.answerRestart({ description }))
@@ -129,7 +135,7 @@ describe("an ICE restart", () => {
   })
 
   it("does not begin before the link is ready, and a failed connection that nobody restarts ends the link", async () => {
-    const { link } = await offerLink({ id: "a", signer: alice, peerNode: bob.nodeId, laneSink: sink })
+    const { link } = await offerLink({ id: "a", signer: alice, peerNode: bob.nodeId, laneSink: sink, addresses: ANY_ADDRESS })
     links = [link]
     await expect(link.restart()).rejects.toMatchObject({ code: "SessionClosed" })
     const { a, ofAlice } = await connect()

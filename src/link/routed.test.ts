@@ -225,7 +225,11 @@ describe("routed sessions", () => {
     let count = 0
     b.on("message", () => count++)
     for (let sent = 0; sent < 20; sent++) a.send({ t: "av.leaving", inMs: sent })
-    await vi.waitFor(() => expect(node(bob).dropped.filter((code) => code === "RoutedReplay").length).toBeGreaterThan(20), 10_000)
+    await vi.waitFor(() => {
+      expect(node(bob).dropped.filter((code) => code === "RoutedReplay").length).toBeGreaterThan(20)
+      expect(count).toBeGreaterThanOrEqual(20)
+    }, 10_000)
+    await new Promise((resolve) => setTimeout(resolve, 20))
     expect(count).toBe(20)
     expect(node(bob).dropped).toContain("RoutedReplay")
   })

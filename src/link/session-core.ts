@@ -142,6 +142,11 @@ export class SessionCore implements ControlSession {
     if (this.#closed) return
     this.#control.flush()
     this.#rpc?.flush()
+    this.#events.emit("drained", {})
+  }
+
+  buffered(type: number): number {
+    return this.#box(type).bufferedBytes
   }
 
   send(message: KnownControlMessage): void {
@@ -152,16 +157,20 @@ export class SessionCore implements ControlSession {
     this.sendFrame(FRAME_BINARY, encodeBinaryPayload(name, bytes))
   }
 
-  sendFrame(type: number, payload: Bytes): void {
+  sendFrame(type: number, payload: Bytes, order?: bigint): void {
     if (this.#closed) throw new AvError("SessionClosed")
     this.#lastSent = this.#options.clock()
-    const box = type === FRAME_RPC ? (this.#rpc ?? this.#control) : this.#control
     try {
-      box.push(type, payload)
+      this.#box(type).push(type, payload, order)
     } catch (error) {
       if (isAvError(error, "LimitExceeded")) this.#end("overflow", { code: GOAWAY.limit, error })
       throw error
     }
+  }
+
+  /** Calls have a channel of their own where there is one: a large body must not hold up control. */
+  #box(type: number): FrameOutbox {
+    return type === FRAME_RPC ? (this.#rpc ?? this.#control) : this.#control
   }
 
   /** Without a code nothing is said about the peer itself: it may have other sessions, and stays in its rooms. */
@@ -226,7 +235,7 @@ export class SessionCore implements ControlSession {
       if (type === FRAME_PING) this.sendFrame(FRAME_PONG, decodePing(payload))
       else if (type === FRAME_PONG) this.#pong(decodePing(payload))
       else if (type === FRAME_GOAWAY) this.#goaway(payload)
-      else if (type === FRAME_JSON) return this.#json(decodeControlMessage(payload))
+      else if (type === FRAME_JSON) return this.#json(decodeControlMessage(payload), payload)
       else if (!this.ready) throw new AvError("FrameInvalid", { type, why: "before the key exchange" })
       else if (type === FRAME_BINARY) this.#binary(payload)
       else if (PASSED_ON.includes(type)) this.#events.emit("frame", { type, payload })
@@ -263,11 +272,13 @@ export class SessionCore implements ControlSession {
     this.send({ t: "av.keys", entityId, mlDsa65: mlDsaPublicKey })
   }
 
-  #json(message: ControlMessage): Promise<void> | undefined {
+  #json(message: ControlMessage, payload: Bytes): Promise<void> | undefined {
     if (message.t === "av.keys") return this.#keys(message.entityId, message.mlDsa65)
     if (message.t === "av.kex") return this.#kexMessage(message.step, message.body)
     if (!this.ready) throw new AvError("ControlMalformed", { t: message.t, why: "before the key exchange" })
-    this.#events.emit("message", message)
+    // The room's memory has a table of its own, and reads them where it runs.
+    if (message.t === "unknown" && message.name.startsWith("holo.")) this.#events.emit("frame", { type: FRAME_JSON, payload })
+    else this.#events.emit("message", message)
     return undefined
   }
 

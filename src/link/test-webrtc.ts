@@ -1,6 +1,13 @@
 /** A stand-in for the browser's WebRTC in Node tests: connections meet by ICE user name and check each other's fingerprint. */
 import type { Bytes } from "../wire/types.ts"
 import { buildSdp, readSdp, type TransportFields } from "./sdp.ts"
+import type { AddressJudge } from "./types.ts"
+
+/** Lets every address through: for links whose addresses are not the matter. */
+export const ANY_ADDRESS: AddressJudge = {
+  gateFor: async () => ({ admit: (candidates) => candidates }),
+  ownGate: () => ({ admit: (candidates) => candidates }),
+}
 
 interface Certificate {
   fingerprint: Bytes
@@ -71,6 +78,7 @@ export class FakeConnection {
   remote: TransportFields | undefined
   localDescription: RTCSessionDescriptionInit | null = null
   connectionState: RTCPeerConnectionState = "new"
+  iceConnectionState: RTCIceConnectionState = "new"
   iceGatheringState: RTCIceGatheringState = "new"
   signalingState: RTCSignalingState = "stable"
   onicecandidate: ((event: { candidate: { candidate: string } | null }) => void) | null = null
@@ -167,6 +175,7 @@ export class FakeConnection {
   enter(state: RTCPeerConnectionState): void {
     if (this.connectionState === "closed" || this.connectionState === state) return
     this.connectionState = state
+    this.iceConnectionState = state === "connecting" ? "checking" : state
     this.onconnectionstatechange?.()
   }
 

@@ -1,6 +1,7 @@
 /** The public shapes of a link: control sessions, direct links, where media lanes go, and what ends them. */
 import type { PinTable } from "../identity/pins.ts"
 import type { IdentitySigner } from "../identity/signer.ts"
+import type { CandidateEntry } from "../wire/address.ts"
 import type { ControlMessage, KnownControlMessage } from "../wire/control-json.ts"
 import type { AvError } from "../wire/errors.ts"
 import type { Bytes, NodeId, PeerKeyId, RandomBytes } from "../wire/types.ts"
@@ -52,6 +53,8 @@ export type SessionEvents = {
   heard: Record<string, never>
   /** A message that broke its rules was dropped. */
   dropped: { error: AvError }
+  /** A channel has room again; see {@link ControlSession.buffered}. */
+  drained: Record<string, never>
   /** GOAWAY of the peer, just before `closed`. */
   goaway: { code: number; text: string }
   closed: ClosedInfo
@@ -74,8 +77,15 @@ export interface ControlSession {
    * then closed as well: a peer that does not read is gone).
    */
   send(message: KnownControlMessage): void
-  /** Queues a frame of any type; fragmented where it is longer than one frame. Throws as {@link ControlSession.send}. */
-  sendFrame(type: number, payload: Bytes): void
+  /** Round trip of the last PING in ms; undefined before the first. */
+  readonly rttMs: number | undefined
+  /** Bytes that wait on the channel which frames of this type take; `Infinity` while it is not open. */
+  buffered(type: number): number
+  /**
+   * Queues a frame of any type; fragmented where it is longer than one frame. Frames with the same `order` arrive as they were
+   * sent, also when a long one is followed by a short one. Throws as {@link ControlSession.send}.
+   */
+  sendFrame(type: number, payload: Bytes, order?: bigint): void
   sendBinary(name: string, bytes: Bytes): void
   /** GOAWAY with this code (control-plane 0.5), then the end. Idempotent. */
   close(code?: number, text?: string): void
@@ -86,6 +96,24 @@ export interface ControlSession {
 export interface LinkDescription {
   description: Bytes
   key8?: Bytes
+  /** Of one that arrived: the attestation of its sender's addresses that came beside it (control-plane 6.4). */
+  attestation?: Bytes
+  /** Of one that arrived: a member of the room introduced the two, not the server. */
+  byMember?: boolean
+}
+
+/** Judges the addresses that a peer names, over one exchange of descriptions and all that follows it (control-plane 6.5). */
+export interface CandidateGate {
+  /** The candidates in their places; `undefined` stands for those that no packet may be sent to. */
+  admit(candidates: readonly CandidateEntry[]): readonly (CandidateEntry | undefined)[]
+}
+
+/** What a link asks before it uses an address that somebody else named. */
+export interface AddressJudge {
+  /** Asked only once the description of `subject` has proven to be its own. A gate that lets nothing through makes this end passive. */
+  gateFor(word: { subject: Bytes; attestation?: Bytes; byMember?: boolean }): Promise<CandidateGate>
+  /** For our own candidates, before they are signed. */
+  ownGate(): CandidateGate
 }
 
 export type LinkEvents = {
@@ -126,6 +154,7 @@ export interface PeerLinkOptions {
   /** Random for an offer; the answerer takes it from the offer. */
   attemptId?: bigint
   laneSink: LaneSink
+  addresses: AddressJudge
   iceServers?: RTCIceServer[]
   /** Video lanes opened from the start, 1..8 (other values are brought into that range). Default 2. */
   videoLanes?: number
@@ -137,8 +166,8 @@ export interface PeerLinkOptions {
   trickle?: boolean
   /** Time for ICE, DTLS and both handshakes together, in ms. Default 20 000. */
   connectTimeoutMs?: number
-  /** Answerer without address evidence: add no remote candidates, only answer (control-plane 6.6). */
-  passive?: boolean
+  /** An answer for which no address of the caller may be used ends after this time when nobody has called, in ms. Default 10 000. */
+  passiveMs?: number
   /** Pins on first use (control-plane 1.7): a peer whose entity contradicts an earlier one is refused with `EntityRebind`. */
   pins?: PinTable
   /** Source of random bytes. Default `crypto.getRandomValues`. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest"
+import { MIN_RATE } from "./rate-controller.ts"
 import { fairShares, NodeUplink, type UplinkUser } from "./uplink.ts"
 
 const sum = (values: Iterable<number>) => [...values].reduce((all, value) => all + value, 0)
@@ -28,6 +29,21 @@ test("shares are fair: little is given in full, the rest in equal parts, and nev
 })
 
 describe("the uplink of a node", () => {
+  test("another limit holds from the next time on, and can be lifted", () => {
+    const uplink = new NodeUplink()
+    const user = (needs: number): UplinkUser => ({ rate: 4e6, delivered: 1e6, needs, queueMs: 0 })
+    const links = new Map([
+      [{}, user(4e6)],
+      [{}, user(4e6)],
+    ])
+    const total = () => sum(uplink.share(links, 0).values())
+    expect(total()).toBe(8e6)
+    uplink.limitTo(1e6)
+    expect(total()).toBe(1e6)
+    uplink.limitTo(Number.POSITIVE_INFINITY)
+    expect(total()).toBe(8e6)
+  })
+
   const user = (rate: number, more: Partial<UplinkUser> = {}): UplinkUser => ({
     rate,
     delivered: rate,
@@ -94,6 +110,40 @@ describe("the uplink of a node", () => {
       0,
     )
     expect(other.capacity).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test("links that wait while they carry little show a busy machine, and nobody is driven below the least rate", () => {
+    const quiet = { delivered: 40_000, queueMs: 60 }
+    const uplink = new NodeUplink()
+    uplink.share(
+      new Map([
+        [a, user(600_000, quiet)],
+        [b, user(600_000, quiet)],
+      ]),
+      0,
+    )
+    expect(uplink.capacity).toBe(Number.POSITIVE_INFINITY)
+    // Their controllers have cut by themselves: now it is the path.
+    uplink.share(
+      new Map([
+        [a, user(MIN_RATE, { delivered: 80_000, queueMs: 60 })],
+        [b, user(MIN_RATE, { delivered: 80_000, queueMs: 60 })],
+      ]),
+      50,
+    )
+    expect(uplink.capacity).toBe(2 * MIN_RATE)
+  })
+
+  test("a link without anything to send takes nothing from the others, and may begin with all", () => {
+    const caps = new NodeUplink(3_000_000).share(
+      new Map([
+        [a, user(2_000_000)],
+        [b, user(600_000, { delivered: 0, idle: true })],
+        [c, user(2_000_000)],
+      ]),
+      0,
+    )
+    expect([caps.get(a), caps.get(b), caps.get(c)]).toEqual([1_500_000, 3_000_000, 1_500_000])
   })
 
   test("what was measured grows, and is forgotten", () => {

@@ -2,12 +2,17 @@
  * Shares the uplink of a node between its links. Every link has a controller of its own, which sees only its own path; what
  * they have in common is the way out of this machine (link-lanes LL-12, "Several links of a node").
  */
-import { FULL_MS } from "./rate-controller.ts"
+import { FULL_MS, MIN_RATE } from "./rate-controller.ts"
 
 /** Links that fill up within this time of each other fill up at the same place, ms. */
 const TOGETHER_MS = 300
 /** And only when they carry this share of what leaves the node. */
 const TOGETHER_SHARE = 0.5
+/**
+ * Links that carry less than this share of what they could use do not fill an uplink: what waits there waits for the processor,
+ * at this end or at the other one.
+ */
+const USED_SHARE = 0.45
 /** What was measured may grow by this share per second, and is forgotten after this time without another sight of it, ms. */
 const GROWTH = 0.08
 const FORGET_MS = 30_000
@@ -22,10 +27,12 @@ export interface UplinkUser {
   needs: number
   /** Queueing delay of its path, ms. */
   queueMs: number
+  /** It has nothing to send: what it may send is taken from nobody. */
+  idle?: boolean
 }
 
 export class NodeUplink {
-  readonly #limit: number
+  #limit: number
   #measured: number | undefined
   #seenAt = 0
   #grownAt = 0
@@ -33,6 +40,11 @@ export class NodeUplink {
 
   /** @param limit what the node may use altogether where that is known, bit/s */
   constructor(limit = Number.POSITIVE_INFINITY) {
+    this.#limit = limit
+  }
+
+  /** Takes effect with the next {@link share}. @param limit bit/s, infinite for none */
+  limitTo(limit: number): void {
     this.#limit = limit
   }
 
@@ -44,12 +56,16 @@ export class NodeUplink {
   /** A target for each link, bit/s: together never more than the capacity, and none more than it needs. */
   share<T extends object>(links: ReadonlyMap<T, UplinkUser>, now: number): Map<T, number> {
     this.#measure(links, now)
-    const users = [...links]
+    const busy = [...links].filter(([, { idle }]) => idle !== true)
     const caps = fairShares(
-      users.map(([, { rate, needs }]) => Math.min(rate, needs)),
+      busy.map(([, { rate, needs }]) => Math.min(rate, needs)),
       this.capacity,
     )
-    return new Map(users.map(([link, { needs }], index) => [link, Math.min(needs, caps[index]!)]))
+    const shares = new Map([...links].map(([link, { needs }]) => [link, Math.min(needs, this.capacity)]))
+    busy.forEach(([link, { needs }], index) => {
+      shares.set(link, Math.min(needs, caps[index]!))
+    })
+    return shares
   }
 
   /** Several links that fill up together show where the uplink ends: at what they all deliver then. */
@@ -62,15 +78,22 @@ export class NodeUplink {
     let total = 0
     let full = 0
     let count = 0
-    for (const [link, { delivered, queueMs }] of links) {
+    let usable = 0
+    let active = 0
+    for (const [link, { rate, needs, delivered, queueMs }] of links) {
       if (queueMs > FULL_MS) this.#fullAt.set(link, now)
       total += delivered
+      if (delivered > 0) {
+        usable += Math.min(rate, needs)
+        active += 1
+      }
       if (delivered === 0 || now - (this.#fullAt.get(link) ?? Number.NEGATIVE_INFINITY) > TOGETHER_MS) continue
       full += delivered
       count += 1
     }
-    if (count < 2 || full < TOGETHER_SHARE * total) return
-    this.#measured = Math.max(total, 0)
+    if (count < 2 || full < TOGETHER_SHARE * total || total < USED_SHARE * usable) return
+    // No link goes below its least rate either.
+    this.#measured = Math.max(total, active * MIN_RATE)
     this.#seenAt = now
   }
 }

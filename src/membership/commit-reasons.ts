@@ -4,6 +4,7 @@ import { AvError, isAvError } from "../wire/errors.ts"
 import { ORDER_REMOVE } from "../wire/room-order.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import { verifyOrder } from "./orders.ts"
+import type { RoomRights } from "./rights.ts"
 
 export interface CommitFacts {
   roomId: Bytes
@@ -20,7 +21,7 @@ export interface CommitFacts {
  *
  * @throws AvError `CommitReasonInvalid`.
  */
-export async function checkCommitReasons(facts: CommitFacts): Promise<CommitReason[]> {
+export async function checkCommitReasons(facts: CommitFacts, rights?: RoomRights): Promise<CommitReason[]> {
   const why = parseCommitReasons(facts.authenticatedData)
   const named = new Set(why.map(({ keyId }) => keyId))
   if (named.size !== why.length || why.length !== facts.removes.size) throw new AvError("CommitReasonInvalid", { why: "entries" })
@@ -31,7 +32,8 @@ export async function checkCommitReasons(facts: CommitFacts): Promise<CommitReas
       throw new AvError("CommitReasonInvalid", { why: "replaced", key_id: keyId })
     if (order === undefined) continue
     const right = order.kind === ORDER_REMOVE && order.target === keyId
-    const valid = right && (await verifyOrder(order, { roomId: facts.roomId, root: facts.root, leaf, at: undefined }))
+    const context = { roomId: facts.roomId, root: facts.root, leaf, at: undefined }
+    const valid = right && (await verifyOrder(order, context, rights))
     if (!valid) throw new AvError("CommitReasonInvalid", { why: "order", key_id: keyId })
   }
   return why

@@ -20,6 +20,8 @@ const JOIN_SPACING_MS = 1_000
 /** Waiting knockers are forgotten when they have not asked again for so long. */
 const FORGET_KNOCKER_MS = 60_000
 const MAX_KNOCKERS = 128
+/** Hosts are told again of whoever still waits: one of them may have come later. */
+const TELL_AGAIN_MS = 20_000
 /** Members say `room.alive` every 5 s. */
 const FALLEN_SILENT_MS = 6_000
 /** Nodes named in a head. */
@@ -41,6 +43,8 @@ export interface DoorHooks {
   returning(keyId: PeerKeyId): void
   /** A valid order of a host about this newcomer. */
   order(keyId: PeerKeyId): "admit" | "decline" | undefined
+  /** It shows a host's token. */
+  isHost(entityId: Bytes): boolean
   asking(keyId: PeerKeyId, name: string): void
   classChanged(): void
 }
@@ -48,6 +52,11 @@ export interface DoorHooks {
 interface Knocker {
   since: Milliseconds
   seen: Milliseconds
+  /** When hosts were told last. */
+  told: Milliseconds
+  /** What it asked last, answered at once when a host has decided. */
+  session: SessionId
+  message: ControlMessageOf<"room.join">
 }
 
 export class Door {
@@ -132,7 +141,7 @@ export class Door {
 
   join(session: RoomSession, message: ControlMessageOf<"room.join">): void {
     const core = this.#core
-    const { keyId, entityId } = session.peer
+    const { keyId } = session.peer
     if (core.view === undefined || core.room === undefined) return
     if (session.joinedAt !== undefined && core.now - session.joinedAt < JOIN_SPACING_MS) {
       core.count("join-too-often")
@@ -151,6 +160,13 @@ export class Door {
       session.returning = true
       this.#hooks.returning(keyId)
     }
+    this.#answer(session, message)
+  }
+
+  #answer(session: RoomSession, message: ControlMessageOf<"room.join">): void {
+    const core = this.#core
+    const { keyId, entityId } = session.peer
+    if (core.room === undefined) return
     const committer = this.#hooks.committer(keyId)
     const settings = this.#settings.current
     const knocker = this.#knockers.get(keyId)
@@ -159,7 +175,7 @@ export class Door {
         keyId,
         version: ROOM_VERSION,
         proofOk: true,
-        isHost: equalBytes(entityId, core.room.root),
+        isHost: equalBytes(entityId, core.room.root) || this.#hooks.isHost(entityId),
         waitedMs: knocker === undefined ? 0 : core.now - knocker.since,
         alreadyWaiting: knocker !== undefined,
       },
@@ -190,12 +206,26 @@ export class Door {
       this.#hooks.enqueue({ keyId, session: session.id, record: message.record, binding: message.binding, keys })
     }
     if (answer.pending === "knock") {
-      if (knocker !== undefined) knocker.seen = core.now
-      else if (this.#knockers.size < MAX_KNOCKERS) {
-        this.#knockers.set(keyId, { since: core.now, seen: core.now })
-        this.#hooks.asking(keyId, message.name ?? "")
-      }
+      if (knocker === undefined && this.#knockers.size >= MAX_KNOCKERS) return
+      const tells = knocker === undefined || core.now - knocker.told >= TELL_AGAIN_MS
+      const since = knocker?.since ?? core.now
+      const told = tells ? core.now : knocker.told
+      this.#knockers.set(keyId, { since, seen: core.now, told, session: session.id, message })
+      if (tells) this.#hooks.asking(keyId, message.name ?? "")
     }
+  }
+
+  /** A host has decided about a newcomer: whoever waits here need not ask again. */
+  decided(keyId: PeerKeyId): void {
+    const knocker = this.#knockers.get(keyId)
+    const session = knocker && this.#core.sessions.get(knocker.session)
+    if (knocker === undefined || session?.provenKey === undefined) return
+    if (this.#hooks.committer(keyId)?.iCommit === true) this.#answer(session, knocker.message)
+  }
+
+  /** Whoever waits may not have to any more. */
+  settingsChanged(): void {
+    for (const keyId of [...this.#knockers.keys()]) this.decided(keyId)
   }
 
   /** This peer is a member now: answers the knocks that waited for that. */
@@ -243,11 +273,19 @@ export class Door {
     if (!members.has(keyId)) return
     if (!session.spoke) {
       session.returning = true
-    } else if (now - session.spokeAt > FALLEN_SILENT_MS) {
+    } else if (now - this.#lastWord(keyId) > FALLEN_SILENT_MS) {
       session.spoke = false
       session.returning = true
       this.#hooks.returning(keyId)
     }
+  }
+
+  /** When it last spoke as a member, over whichever session: of several only the best carries what it says. */
+  #lastWord(keyId: PeerKeyId): Milliseconds {
+    let at = Number.NEGATIVE_INFINITY
+    for (const { peer, spoke, spokeAt } of this.#core.sessions.all())
+      if (peer.keyId === keyId && spoke) at = Math.max(at, spokeAt)
+    return at
   }
 
   #wrongProof(session: RoomSession): void {

@@ -6,5 +6,6 @@ export { FULL_MESH, neighbours, neighboursOnRing, ringOrder } from "./neighbours
 export type { OwnCommit, RoomOp, RoomOpName, RoomOpResult, RoomOps, TakenCommit } from "./ops.ts"
 export { mergePolicies, POLICY_GAP_MS } from "./policy-merge.ts"
 export { refusalError } from "./refusals.ts"
+export { type ProvenRight, type RightClaim, type RoomRight, RoomRights, rightChannel } from "./rights.ts"
 export { type RoomOpContext, runRoomOp } from "./run-op.ts"
 export type * from "./types.ts"

@@ -1,6 +1,6 @@
 /** Who is behind each leaf: asks for evidence, hands it on, and knows when every leaf is verified (D-43, RM-7 steps 9-11). */
 import { nodeIdOf, peerKeyIdOf, pqHashOf } from "../crypto/ids.ts"
-import type { LeafEvidence } from "../group/types.ts"
+import type { LeafEvidence, PeerKeys } from "../group/types.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { AnswerLimit } from "./answer-limit.ts"
@@ -28,6 +28,7 @@ export class Leaves {
   readonly #core: RoomCore
   readonly #hooks: LeafHooks
   readonly #nodes = new Map<PeerKeyId, NodeId>()
+  readonly #keys = new Map<PeerKeyId, PeerKeys>()
   #verifying: { since: Milliseconds; asked: Milliseconds; turn: number; first: SessionId } | undefined
   #checking = false
   readonly #answers = new AnswerLimit(ANSWERS_PER_SECOND)
@@ -48,6 +49,13 @@ export class Leaves {
     return this.#nodes.get(keyId) ?? this.#core.sessions.ofKey(keyId)?.peer.nodeId
   }
 
+  /** The long-term keys of another member, once they are known. */
+  keysOf(keyId: PeerKeyId): PeerKeys | undefined {
+    if (!this.#core.members.has(keyId)) return undefined
+    const peer = this.#core.sessions.ofKey(keyId)?.peer
+    return this.#keys.get(keyId) ?? (peer && { entityId: peer.entityId, mlDsa65: peer.mlDsaPublicKey })
+  }
+
   keyOf(node: NodeId): PeerKeyId | undefined {
     for (const keyId of this.#core.members.keys()) if (this.nodeOf(keyId) === node) return keyId
     return undefined
@@ -63,7 +71,7 @@ export class Leaves {
   /** The member list changed: learns the nodes of new members, forgets those of old ones. */
   membersChanged(): void {
     const core = this.#core
-    for (const keyId of this.#nodes.keys()) if (!core.members.has(keyId)) this.#nodes.delete(keyId)
+    for (const keyId of this.#nodes.keys()) if (!core.members.has(keyId)) this.#forget(keyId)
     const unknown = [...core.members.keys()].filter((keyId) => !this.#nodes.has(keyId)).slice(0, PER_MESSAGE)
     if (unknown.length === 0) return
     core.run("evidence", { keyIds: unknown }, (leaves) => {
@@ -119,6 +127,7 @@ export class Leaves {
 
   reset(): void {
     this.#nodes.clear()
+    this.#keys.clear()
     this.#verifying = undefined
     this.#checking = false
   }
@@ -126,8 +135,15 @@ export class Leaves {
   #remember(leaves: readonly LeafEvidence[]): void {
     for (const { entityId, mlDsa65 } of leaves) {
       const keyId = peerKeyIdOf(entityId, pqHashOf(mlDsa65))
-      if (this.#core.members.has(keyId)) this.#nodes.set(keyId, nodeIdOf(entityId))
+      if (!this.#core.members.has(keyId)) continue
+      this.#nodes.set(keyId, nodeIdOf(entityId))
+      this.#keys.set(keyId, { entityId, mlDsa65 })
     }
+  }
+
+  #forget(keyId: PeerKeyId): void {
+    this.#nodes.delete(keyId)
+    this.#keys.delete(keyId)
   }
 
   #check(): void {

@@ -20,6 +20,7 @@ import { Opener } from "./opener.ts"
 import { OwnState } from "./own-state.ts"
 import { Presence } from "./presence.ts"
 import { Roll } from "./roll.ts"
+import { Routes } from "./routes.ts"
 import { SelfUpdate } from "./self-update.ts"
 import { Sequencer } from "./sequencer.ts"
 import type { RoomSession } from "./sessions.ts"
@@ -43,6 +44,7 @@ export class Life {
   readonly track: GroupTrack
   readonly leaves: Leaves
   readonly links: Links
+  readonly routes: Routes
   readonly catchUp: CatchUp
   readonly merge: Merge
   readonly door: Door
@@ -90,7 +92,8 @@ export class Life {
       links,
     })
     this.roll = new Roll(core, this.presence, this.leaves, this.states)
-    this.links = new Links(core, this.leaves, this.states)
+    this.routes = new Routes(core, this.leaves, this.states)
+    this.links = new Links(core, this.leaves, this.routes)
     this.catchUp = new CatchUp(core, {
       otherBranch: (id) => this.#otherBranch(id),
       tooOld: () => this.comeback.soon(),
@@ -107,6 +110,7 @@ export class Life {
       enqueue: (request) => this.sequencer.queue.add(request, core.now),
       returning: (keyId) => this.report(keyId, true),
       order: (keyId) => this.host.decision(keyId),
+      isHost: (entityId) => core.options.isHost?.(entityId) ?? false,
       asking: (keyId, name) => {
         core.emit({ type: "asking", keyId, name })
         this.talk.say(encodeRoomMessage({ t: "room.asking", keyId, name }), false)
@@ -125,6 +129,7 @@ export class Life {
       heard: (keyId, at) => this.heardFrom(keyId, at),
       lost: (keyId, left, reporter) => this.#lost(keyId, left, reporter),
       order: (order) => this.host.take(order),
+      settings: () => this.door.settingsChanged(),
       moved: (message) => this.merge.moved(message),
       ready,
     })
@@ -134,6 +139,7 @@ export class Life {
         this.presence.going(keyId, Number.MIN_SAFE_INTEGER)
         this.sequencer.queue.remove({ keyId, reason: "removed", order, urgent: true }, core.now)
       },
+      decided: (keyId) => this.door.decided(keyId),
     })
     this.selfUpdate = new SelfUpdate(core, this.track, {
       iCommit: () => this.iCommit,
@@ -238,8 +244,8 @@ export class Life {
     this.#formerRoom = core.room?.roomId
     core.room = undefined
     this.#seal = undefined
-    const { track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate, opener } = this
-    for (const part of [track, sequencer, leaves, links, catchUp, merge, talk, door, sync, selfUpdate, opener]) part.reset()
+    const { track, sequencer, leaves, links, catchUp, merge, talk, door, host, sync, selfUpdate, opener } = this
+    for (const part of [track, sequencer, leaves, links, catchUp, merge, talk, door, host, sync, selfUpdate, opener]) part.reset()
     this.presence.clear()
     this.states.clear()
     this.ownState.again()
@@ -320,6 +326,7 @@ export class Life {
     )
     for (const keyId of removed) if (reasons.get(keyId)?.reason === "removed") this.#closeAll(keyId)
     this.#sealLater(change.view.epoch, removed.length > 0 || replaced.length > 0)
+    if (removed.length > 0) this.host.membersChanged()
     this.alive()
     this.catchUp.epochChanged()
     this.selfUpdate.epochChanged(change.commitHash)

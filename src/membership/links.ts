@@ -2,10 +2,11 @@
 import { compareUtf8 } from "../wire/bytes.ts"
 import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { earliest, type RoomCore } from "./core.ts"
+import { IdleLinks } from "./idle-links.ts"
 import type { Leaves } from "./leaves.ts"
-import { FULL_MESH, neighbours } from "./neighbours.ts"
+import { callersOnRing, neighboursOnRing, type RingRules, ringOrder, ringRules } from "./neighbours.ts"
+import type { Routes } from "./routes.ts"
 import type { RoomSession } from "./sessions.ts"
-import type { StateBook } from "./state-book.ts"
 import type { Via } from "./types.ts"
 
 /** Members that were here before a newcomer let it call first; then the lower node id calls, then the other. */
@@ -18,6 +19,8 @@ const ROUTED_AFTER_MS = 1_000
 /** After so many failures another member on the ring is taken instead, for a while. */
 const UNREACHABLE_TRIES = 3
 const UNREACHABLE_MS = 60_000
+/** Links that streams may ask for beside those of the ring: a page has only so many peer connections. */
+const MAX_CALLS = 32
 
 interface Attempt {
   next: Milliseconds
@@ -30,16 +33,29 @@ interface Attempt {
 export class Links {
   readonly #core: RoomCore
   readonly #leaves: Leaves
-  readonly #states: StateBook
+  readonly #routes: Routes
+  readonly #idle: IdleLinks
+  readonly #rules: RingRules
   readonly #attempts = new Map<PeerKeyId, Attempt>()
+  /** Members on the ring, this peer included. */
+  #ring: readonly PeerKeyId[] = []
+  /** Those that want a link to this peer by their own plan. */
+  #callers: ReadonlySet<PeerKeyId> = new Set()
+  /** Links that streams of this page need. */
+  #calls: ReadonlySet<PeerKeyId> = new Set()
+  #kept: ReadonlySet<PeerKeyId> = new Set()
   /** Those it is to be linked to, unreachable ones replaced. */
   #wanted: PeerKeyId[] = []
   #ideal: PeerKeyId[] = []
+  /** When a member that could not be reached is worth another look. */
+  #planAgainAt: Milliseconds | undefined
 
-  constructor(core: RoomCore, leaves: Leaves, states: StateBook) {
+  constructor(core: RoomCore, leaves: Leaves, routes: Routes) {
     this.#core = core
     this.#leaves = leaves
-    this.#states = states
+    this.#routes = routes
+    this.#idle = new IdleLinks(core)
+    this.#rules = ringRules(core.options.maxNeighbours)
   }
 
   /** The members this peer would be linked to if every link could be made. */
@@ -47,9 +63,30 @@ export class Links {
     return this.#ideal
   }
 
+  /** A link of this peer's own to that member is there or being made. */
+  wants(keyId: PeerKeyId): boolean {
+    return this.#wanted.includes(keyId) || this.#calls.has(keyId)
+  }
+
+  /** What streams need now: links to `call` are made, those to `keep` are left alone. */
+  use(call: readonly PeerKeyId[], keep: readonly PeerKeyId[]): void {
+    const { now } = this.#core
+    const before = this.#calls
+    this.#calls = new Set(call.slice(0, MAX_CALLS))
+    this.#kept = new Set(keep)
+    for (const keyId of this.#calls) {
+      const attempt = this.#attempts.get(keyId)
+      // Whoever is asked for a stream is called at once, also when it could not be reached a while ago.
+      if (attempt === undefined || before.has(keyId) || this.#wanted.includes(keyId)) continue
+      attempt.tries = 0
+      attempt.next = Math.min(attempt.next, now)
+      attempt.routedAt = now + ROUTED_AFTER_MS
+    }
+  }
+
   /** The member list changed. `mine`: this peer has just come in and calls at once. */
   membersChanged(mine: boolean): void {
-    const { members, options, now } = this.#core
+    const { members, options, now, room } = this.#core
     for (const keyId of this.#attempts.keys()) if (!members.has(keyId)) this.#attempts.delete(keyId)
     for (const keyId of members.keys()) {
       if (keyId === this.#core.me || this.#attempts.has(keyId)) continue
@@ -58,6 +95,9 @@ export class Links {
       const wait = mine ? 0 : lower ? WAIT_LOWER_MS : WAIT_HIGHER_MS
       this.#attempts.set(keyId, { next: now + wait, tries: 0, routedAt: now + wait + ROUTED_AFTER_MS, unreachableUntil: 0 })
     }
+    this.#ring = room === undefined ? [] : ringOrder(room.roomId, [...members.keys()])
+    this.#callers = new Set(callersOnRing(this.#ring, this.#ring.indexOf(this.#core.me), this.#rules))
+    this.#idle.membersChanged()
     this.#plan()
   }
 
@@ -68,8 +108,9 @@ export class Links {
     if (attempt === undefined) return
     const { now } = this.#core
     attempt.next = Math.max(attempt.next, now + this.#backOff(attempt.tries))
-    if (attempt.tries < UNREACHABLE_TRIES || this.#core.members.size <= FULL_MESH) return
+    if (attempt.tries < UNREACHABLE_TRIES || this.#core.members.size <= this.#rules.fullMesh) return
     attempt.unreachableUntil = now + UNREACHABLE_MS
+    this.#planAgainAt = earliest(this.#planAgainAt, attempt.unreachableUntil)
     this.#plan()
   }
 
@@ -86,13 +127,17 @@ export class Links {
   tick(): void {
     const core = this.#core
     if (core.view === undefined) return
-    for (const keyId of this.#wanted) {
+    if (this.#planAgainAt !== undefined && core.now >= this.#planAgainAt) {
+      this.#planAgainAt = undefined
+      this.#plan()
+    }
+    for (const keyId of this.#targets()) {
       const attempt = this.#attempts.get(keyId)
       const session = core.sessions.ofKey(keyId)
       const node = this.#leaves.nodeOf(keyId)
       if (attempt === undefined || node === undefined || session?.kind === "direct") continue
       if (core.now >= attempt.next) {
-        core.act({ type: "connect", node, via: this.#way(node, attempt.tries) })
+        core.act({ type: "connect", node, via: this.#callBy(keyId, node, attempt.tries) })
         attempt.tries++
         attempt.next = core.now + this.#backOff(attempt.tries)
       }
@@ -101,11 +146,15 @@ export class Links {
         attempt.routedAt = core.now + this.#backOff(attempt.tries)
       }
     }
+    if (core.members.size > this.#rules.fullMesh) this.#idle.tick(this.#needed)
   }
 
   wake(): Milliseconds | undefined {
-    let time: Milliseconds | undefined
-    for (const keyId of this.#wanted) {
+    let time = this.#planAgainAt
+    if (this.#core.view !== undefined && this.#core.members.size > this.#rules.fullMesh) {
+      time = earliest(time, this.#idle.wake(this.#needed))
+    }
+    for (const keyId of this.#targets()) {
       const attempt = this.#attempts.get(keyId)
       const session = this.#core.sessions.ofKey(keyId)
       if (attempt === undefined || session?.kind === "direct" || this.#leaves.nodeOf(keyId) === undefined) continue
@@ -118,14 +167,27 @@ export class Links {
     this.#attempts.clear()
     this.#wanted = []
     this.#ideal = []
+    this.#ring = []
+    this.#callers = new Set()
+    this.#planAgainAt = undefined
+  }
+
+  /** The ring and the streams, and members whose plans this peer is part of. */
+  readonly #needed = (keyId: PeerKeyId): boolean =>
+    this.#wanted.includes(keyId) || this.#calls.has(keyId) || this.#kept.has(keyId) || this.#callers.has(keyId)
+
+  #targets(): PeerKeyId[] {
+    const extra = [...this.#calls].filter((keyId) => !this.#wanted.includes(keyId))
+    return [...this.#wanted, ...extra]
   }
 
   #plan(): void {
-    const { room, members, me, now } = this.#core
-    if (room === undefined) return
-    const canLink = (keyId: PeerKeyId) => members.size <= FULL_MESH || (this.#attempts.get(keyId)?.unreachableUntil ?? 0) <= now
-    this.#ideal = neighbours(room.roomId, [...members.keys()], me)
-    this.#wanted = neighbours(room.roomId, [...members.keys()], me, canLink)
+    const { members, me, now } = this.#core
+    const canLink = (keyId: PeerKeyId) =>
+      members.size <= this.#rules.fullMesh || (this.#attempts.get(keyId)?.unreachableUntil ?? 0) <= now
+    const own = this.#ring.indexOf(me)
+    this.#ideal = neighboursOnRing(this.#ring, own, undefined, this.#rules)
+    this.#wanted = neighboursOnRing(this.#ring, own, canLink, this.#rules)
   }
 
   #backOff(tries: number): Milliseconds {
@@ -133,19 +195,24 @@ export class Links {
     return full + this.#core.randomBelow(full / 4)
   }
 
-  /** The server while it is there, in turn with a member that is linked to both ends. */
-  #way(node: NodeId, tries: number): Via {
+  /** Who introduces: the server while it is there, in turn with members linked to both ends; else a routed session with the member. */
+  #callBy(keyId: PeerKeyId, node: NodeId, tries: number): Via {
     const core = this.#core
     if (core.serverConnected && tries % 2 === 0) return "server"
-    const friends: RoomSession[] = []
-    const others: RoomSession[] = []
-    for (const session of core.sessions.all()) {
-      const { keyId, nodeId } = session.peer
-      if (session.kind !== "direct" || !core.members.has(keyId) || session.returning || nodeId === node) continue
-      const knows = this.#states.get(keyId)?.state.links.some(([other]) => other === node) ?? false
-      ;(knows ? friends : others).push(session)
-    }
-    const choices = friends.length > 0 ? friends : others
-    return choices[choices.length === 0 ? 0 : core.randomBelow(choices.length)]?.id ?? "server"
+    const common = this.#routes.common(node)
+    const routed = core.sessions.ofKey(keyId)
+    // Without a common neighbour the offer travels on the session between the two ends.
+    if (common.length === 0 && routed !== undefined) return routed.id
+    return this.#oneOf(common) ?? this.#way(node, tries)
+  }
+
+  /** What carries a routed session: the server while it is there, in turn with a member on a shortest way. */
+  #way(node: NodeId, tries: number): Via {
+    if (this.#core.serverConnected && tries % 2 === 0) return "server"
+    return this.#oneOf(this.#routes.nearest(node)) ?? this.#oneOf(this.#routes.others(node)) ?? "server"
+  }
+
+  #oneOf(sessions: readonly RoomSession[]): Via | undefined {
+    return sessions[sessions.length === 0 ? 0 : this.#core.randomBelow(sessions.length)]?.id
   }
 }

@@ -1,4 +1,4 @@
-import type { GroupView } from "../group/types.ts"
+import type { GroupView, PeerKeys } from "../group/types.ts"
 import { isAvError } from "../wire/errors.ts"
 import { encodeRoomMessage } from "../wire/room-message.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
@@ -13,6 +13,7 @@ import type { RoomAction, RoomCommand, RoomEvent, RoomMachineFace, RoomMachineOp
 const ALIVE_MS = 5_000
 const OVERDUE_MS = 20
 /** GOAWAY codes of control-plane 0.5. */
+const GOAWAY_UNSPECIFIED = 0
 const GOAWAY_LEAVING = 1
 const GOAWAY_POLICY = 6
 const GOAWAY_LIMIT = 7
@@ -46,6 +47,10 @@ export class RoomMachine implements RoomMachineFace {
   get roomId(): Bytes | undefined {
     return this.#life.core.room?.roomId
   }
+  /** Entity id of the room's root (RM-4). */
+  get root(): Bytes | undefined {
+    return this.#life.core.room?.root
+  }
   get view(): GroupView | undefined {
     return this.#life.core.view
   }
@@ -63,6 +68,15 @@ export class RoomMachine implements RoomMachineFace {
   }
   nodeOf(keyId: PeerKeyId): NodeId | undefined {
     return this.#life.leaves.nodeOf(keyId)
+  }
+  wantsLink(keyId: PeerKeyId): boolean {
+    return this.#life.links.wants(keyId)
+  }
+  routeTo(node: NodeId, from: NodeId): SessionId | undefined {
+    return this.#life.routes.next(node, from)?.id
+  }
+  keysOf(keyId: PeerKeyId): PeerKeys | undefined {
+    return this.#life.leaves.keysOf(keyId)
   }
 
   accepts(session: SessionId, frame: string): boolean {
@@ -162,6 +176,9 @@ export class RoomMachine implements RoomMachineFace {
       case "linkRtt":
         ownState.rtt(event.rttMs)
         return
+      case "linkUse":
+        this.#life.links.use(event.call, event.keep)
+        return
       default:
         this.#commanded(event)
         return
@@ -169,7 +186,7 @@ export class RoomMachine implements RoomMachineFace {
   }
 
   /** A command that cannot be carried out is the application's mistake: it hears about it, and the room goes on. */
-  #commanded(command: Exclude<RoomCommand, { type: "setState" | "linkRtt" }>): void {
+  #commanded(command: Exclude<RoomCommand, { type: "setState" | "linkRtt" | "linkUse" }>): void {
     try {
       this.#command(command)
     } catch (error) {
@@ -178,7 +195,7 @@ export class RoomMachine implements RoomMachineFace {
     }
   }
 
-  #command(command: Exclude<RoomCommand, { type: "setState" | "linkRtt" }>): void {
+  #command(command: Exclude<RoomCommand, { type: "setState" | "linkRtt" | "linkUse" }>): void {
     const { talk, host } = this.#life
     switch (command.type) {
       case "chat":
@@ -188,10 +205,19 @@ export class RoomMachine implements RoomMachineFace {
         talk.say(encodeRoomMessage({ t: "room.data", topic: command.topic, bytes: command.bytes }), false)
         return
       case "remove":
-        host.remove(command.keyId)
+        host.remove(command.keyId, command.keepInvitation ?? false)
+        return
+      case "mute":
+        host.mute(command.keyId)
+        return
+      case "hostChain":
+        host.chain = command.chain
         return
       case "settings":
         host.set(command.settings)
+        return
+      case "changeSettings":
+        host.change(command.change)
         return
       case "decide":
         host.decide(command.keyId, command.admit)
@@ -241,13 +267,23 @@ export class RoomMachine implements RoomMachineFace {
     life.merge.closed(id)
     if (life.newcomer.active) life.newcomer.closed(id)
     life.ownState.linksChanged()
-    if (life.core.sessions.ofKey(session.peer.keyId) === undefined) life.links.lost(session.peer.keyId)
+    const { keyId } = session.peer
+    for (const other of life.core.sessions.all()) {
+      // What it says goes this way from now on: that nothing came here so far means nothing.
+      if (other.peer.keyId === keyId && session.spoke) other.spokeAt = life.core.now
+    }
+    if (life.core.sessions.ofKey(keyId) !== undefined) return
+    // Those that belong to this peer's ring stay watched, whatever ended their link.
+    if (session.parted && !life.links.ideal.includes(keyId)) life.presence.parted(keyId)
+    life.links.lost(keyId)
   }
 
   #goaway(id: SessionId, code: number): void {
     const life = this.#life
     const session = life.core.sessions.get(id)
-    if (session === undefined || code !== GOAWAY_LEAVING || !life.core.members.has(session.peer.keyId)) return
+    if (session === undefined || !life.core.members.has(session.peer.keyId)) return
+    if (code === GOAWAY_UNSPECIFIED) session.parted = true
+    if (code !== GOAWAY_LEAVING) return
     life.report(session.peer.keyId, true)
   }
 

@@ -6,6 +6,22 @@ import type { Bytes, PeerKeyId } from "../wire/types.ts"
 /** Up to this many members, everybody is linked to everybody. */
 export const FULL_MESH = 8
 
+/** How many links a room makes. Anything but the default is for tests of large rooms with few pages. */
+export interface RingRules {
+  /** Up to this many members everybody is linked to everybody. */
+  fullMesh: number
+  /** Above: how many of the places on the ring are taken, the most important first. */
+  places: number
+}
+
+export const RING_RULES: RingRules = { fullMesh: FULL_MESH, places: 6 }
+
+/** Rules that give each member about that many links of its own choice. */
+export function ringRules(maxNeighbours: number | undefined): RingRules {
+  if (maxNeighbours === undefined) return RING_RULES
+  return { fullMesh: Math.min(FULL_MESH, maxNeighbours + 1), places: Math.min(RING_RULES.places, maxNeighbours) }
+}
+
 /** The members `me` should have links to, in order of importance. `canLink` says whether a link to that member can be made at all. */
 export function neighbours(
   roomId: Bytes,
@@ -15,6 +31,21 @@ export function neighbours(
 ): PeerKeyId[] {
   const ring = ringOrder(roomId, members)
   return neighboursOnRing(ring, ring.indexOf(me), canLink)
+}
+
+/** The members that have `own` among their places: they call this one, or wait for its call. */
+export function callersOnRing(ring: readonly PeerKeyId[], own: number, rules: RingRules = RING_RULES): PeerKeyId[] {
+  const size = ring.length
+  const me = ring[own]
+  if (me === undefined) return []
+  if (size <= rules.fullMesh) return ring.filter((keyId) => keyId !== me)
+  const callers = places(size, rules).map((place) => ring[(((own - place) % size) + size) % size]!)
+  return [...new Set(callers)].filter((keyId) => keyId !== me)
+}
+
+/** How far ahead on a ring of that size the wanted places are, the most important first (RM-38). */
+function places(size: number, rules: RingRules): number[] {
+  return [1, 2, -1, -2, Math.floor(size / 2), Math.floor(size / 4)].slice(0, rules.places)
 }
 
 /** All members in the order of their places on the ring. */
@@ -30,17 +61,20 @@ export function neighboursOnRing(
   ring: readonly PeerKeyId[],
   own: number,
   canLink: (keyId: PeerKeyId) => boolean = () => true,
+  rules: RingRules = RING_RULES,
 ): PeerKeyId[] {
   const size = ring.length
   const me = ring[own]
   if (me === undefined) return []
   const at = (ahead: number): PeerKeyId => ring[(((own + ahead) % size) + size) % size]!
-  if (size <= FULL_MESH) {
+  if (size <= rules.fullMesh) {
     return Array.from({ length: size - 1 }, (_, i) => at(i + 1)).filter(canLink)
   }
   const links: PeerKeyId[] = []
-  for (const place of [1, 2, -1, -2, Math.floor(size / 2), Math.floor(size / 4)]) {
+  for (const place of places(size, rules)) {
     const wanted = at(place)
+    // In a very small ring, which only a test asks for, a place may be this member's own.
+    if (wanted === me) continue
     if (canLink(wanted)) {
       if (!links.includes(wanted)) links.push(wanted)
       continue

@@ -1,8 +1,9 @@
-/** Whether an order of a host is to be obeyed (RM-18, RM-35). Until tokens are built, the root alone is host. */
+/** Whether an order of a host is to be obeyed (RM-18, RM-35). */
 import { verifyLabelled } from "../crypto/labelled.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import { ORDER_LABEL, ORDER_MAX_LIFE_MS, ORDER_REMOVE, orderSigningBytes, type RoomOrder } from "../wire/room-order.ts"
 import type { Bytes, Milliseconds } from "../wire/types.ts"
+import type { RightClaim, RoomRights } from "./rights.ts"
 
 /** An order may come this long before its time: clocks differ. */
 const EARLY_MS = 60_000n
@@ -22,14 +23,23 @@ export function orderBytes(order: Omit<RoomOrder, "sig" | "entityId">, roomId: B
   return orderSigningBytes({ ...order, roomId, leaf: order.kind === ORDER_REMOVE ? leaf : NO_LEAF })
 }
 
-/** Never throws; a wrong order of any kind is `false`. */
-export async function verifyOrder(order: RoomOrder, context: OrderContext): Promise<boolean> {
+/** Never throws; a wrong order of any kind is `false`. Without `rights` nobody but the root is a host. */
+export async function verifyOrder(order: RoomOrder, context: OrderContext, rights?: RoomRights): Promise<boolean> {
   const { issuedMs, expiresMs } = order
   if (expiresMs < issuedMs || expiresMs - issuedMs > ORDER_MAX_LIFE_MS) return false
   if (context.at !== undefined) {
     const now = BigInt(Math.floor(context.at))
     if (issuedMs - EARLY_MS > now || now >= expiresMs) return false
   }
-  if (!equalBytes(order.entityId, context.root)) return false
+  if (!equalBytes(order.entityId, context.root) && !(await holdsChain(order, context, rights))) return false
   return verifyLabelled(ORDER_LABEL, orderBytes(order, context.roomId, context.leaf), order.entityId, order.sig)
+}
+
+/** Receivers judge the chain as of the order; who acts on it now wants it to hold now as well. */
+async function holdsChain(order: RoomOrder, { root, at }: OrderContext, rights: RoomRights | undefined): Promise<boolean> {
+  const { entityId, chain } = order
+  if (rights === undefined || chain === undefined) return false
+  const claim: RightClaim = { right: "host", entityId, chain, root }
+  if (!(await rights.heldThen(claim, Number(order.issuedMs)))) return false
+  return at === undefined || (await rights.prove(claim, at)) !== undefined
 }

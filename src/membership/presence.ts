@@ -37,6 +37,8 @@ export class Presence {
   readonly #me: PeerKeyId
   readonly #peers = new Map<PeerKeyId, Watched>()
   #order: { keyId: PeerKeyId; leaf: number }[] = []
+  /** The last verdict, which holds until something changes: it is asked for many times an event, and rooms may be large. */
+  #verdict: { without: PeerKeyId | undefined; from: Milliseconds; verdict: CommitterVerdict } | undefined
 
   constructor(me: PeerKeyId) {
     this.#me = me
@@ -44,6 +46,7 @@ export class Presence {
 
   /** The member list changed. Newcomers start as heard now; a replaced leaf starts afresh. */
   setMembers(members: readonly GroupMember[], fresh: ReadonlySet<PeerKeyId>, now: Milliseconds): void {
+    this.#verdict = undefined
     const present = new Set(members.map(({ keyId }) => keyId))
     for (const keyId of this.#peers.keys()) if (!present.has(keyId)) this.#peers.delete(keyId)
     for (const { keyId } of members) {
@@ -62,6 +65,7 @@ export class Presence {
   }
 
   clear(): void {
+    this.#verdict = undefined
     this.#peers.clear()
     this.#order = []
   }
@@ -72,6 +76,7 @@ export class Presence {
     if (peer === undefined) return undefined
     peer.heard = Math.max(peer.heard, at)
     if (peer.reports.length === 0 || peer.going !== undefined) return undefined
+    this.#verdict = undefined
     peer.reports = peer.reports.filter((report) => report.at >= peer.heard)
     if (peer.reports.length > 0) return undefined
     const reporters = peer.reporters
@@ -85,10 +90,17 @@ export class Presence {
     if (peer !== undefined) peer.neighbour = true
   }
 
+  /** The last session with it was ended on purpose: those that keep a link to it notice its silence. */
+  parted(keyId: PeerKeyId): void {
+    const peer = this.#peers.get(keyId)
+    if (peer !== undefined) peer.neighbour = false
+  }
+
   /** A report by `reporter` (this peer included); undefined when it changes nothing for the application. */
   report(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId, now: Milliseconds): PresenceChange | undefined {
     const peer = this.#peers.get(keyId)
     if (peer === undefined || keyId === this.#me) return undefined
+    this.#verdict = undefined
     const before = peer.reports
     const news = before.length === 0 || (left && !before.some((report) => report.left))
     if (reporter === this.#me) peer.neighbour = false
@@ -101,6 +113,7 @@ export class Presence {
   /** It proposed its own removal, or a valid order removes it: from `at` on it is leaving for good. */
   going(keyId: PeerKeyId, at: Milliseconds): void {
     const peer = this.#peers.get(keyId)
+    this.#verdict = undefined
     if (peer !== undefined) peer.going ??= at
   }
 
@@ -127,6 +140,17 @@ export class Presence {
 
   /** Who acts now (RM-30). `without` is left out: it is asking to come in again. */
   verdict(now: Milliseconds, without?: PeerKeyId): CommitterVerdict {
+    const last = this.#verdict
+    if (last !== undefined && last.without === without && now >= last.from) {
+      const { changesAt } = last.verdict
+      if (changesAt === undefined || now < changesAt) return last.verdict
+    }
+    const verdict = this.#judge(now, without)
+    this.#verdict = { without, from: now, verdict }
+    return verdict
+  }
+
+  #judge(now: Milliseconds, without: PeerKeyId | undefined): CommitterVerdict {
     const roster: RosterEntry[] = []
     for (const { keyId, leaf } of this.#order) {
       const peer = this.#peers.get(keyId)

@@ -1,17 +1,20 @@
 /** Runs the operations of the room machine on a {@link RoomGroup}: the asynchronous half that the driver owns. */
 import { type Ed25519Signer, signLabelled } from "../crypto/labelled.ts"
-import type { CommitPreview, RoomGroup } from "../group/types.ts"
+import type { RoomGroup } from "../group/types.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { STATE_LABEL, stateSigningBytes } from "../wire/participant-state.ts"
 import { checkCommitReasons } from "./commit-reasons.ts"
 import type { OwnCommit, RoomOp, RoomOpName, RoomOpResult, RoomOps, TakenCommit } from "./ops.ts"
 import { verifyOrder } from "./orders.ts"
+import type { RoomRights } from "./rights.ts"
 import { verifySettings } from "./settings.ts"
 
 /** What operations run on: the group, and the entity key for settings and orders of a host. */
 export interface RoomOpContext {
   group: RoomGroup
   signer: Ed25519Signer
+  /** Judges the chains of hosts. Without it the root alone is host. */
+  rights?: RoomRights
 }
 
 /** Runs one operation; the result goes back to the machine as an event. Never rejects. */
@@ -24,7 +27,7 @@ export async function runRoomOp(context: RoomOpContext, id: number, op: RoomOp):
   }
 }
 
-async function run({ group, signer }: RoomOpContext, op: RoomOp): Promise<RoomOps[RoomOpName]["output"]> {
+async function run({ group, signer, rights }: RoomOpContext, op: RoomOp): Promise<RoomOps[RoomOpName]["output"]> {
   switch (op.op) {
     case "learnKeys":
       return group.learnKeys(op.keys)
@@ -55,7 +58,7 @@ async function run({ group, signer }: RoomOpContext, op: RoomOp): Promise<RoomOp
     case "abort":
       return nothing(group.abort(op.token))
     case "take":
-      return take(group, op)
+      return take(group, op, rights)
     case "rollback":
       return rollBack(group, op)
     case "expire":
@@ -75,9 +78,9 @@ async function run({ group, signer }: RoomOpContext, op: RoomOp): Promise<RoomOp
     case "sign":
       return signLabelled(op.label, op.body, signer)
     case "verifySettings":
-      return verifySettings(op.settings, op.roomId, op.root)
+      return verifySettings(op.settings, op.roomId, op.root, rights && { rights, at: op.now })
     case "verifyOrder":
-      return verifyOrder(op.order, op)
+      return verifyOrder(op.order, op, rights)
     case "reset":
       return nothing(group.reset())
   }
@@ -102,10 +105,16 @@ async function commit(group: RoomGroup, { adds, removes, authenticatedData, now 
   }
 }
 
-async function take(group: RoomGroup, { bytes, records, roomId, root, apply, now }: OpOf<"take">): Promise<TakenCommit> {
+async function take(
+  group: RoomGroup,
+  { bytes, records, roomId, root, apply, now }: OpOf<"take">,
+  rights: RoomRights | undefined,
+): Promise<TakenCommit> {
   if (records.length > 0) await group.learnRecords(records, now)
   const preview = await group.previewCommit(bytes)
-  await checkReasons(preview, roomId, root)
+  const { adds, authenticatedData } = preview
+  const removes = new Map(preview.removes.map(({ keyId, leafKey }) => [keyId, leafKey]))
+  await checkCommitReasons({ roomId, root, adds, removes, authenticatedData }, rights)
   if (preview.unverified.length > 0 || !apply) return { preview }
   try {
     return { preview, change: await group.processCommit(bytes, now) }
@@ -113,11 +122,6 @@ async function take(group: RoomGroup, { bytes, records, roomId, root, apply, now
     if (isAvError(error, "RemovedFromGroup")) return { preview, removedMe: true }
     throw error
   }
-}
-
-async function checkReasons(preview: CommitPreview, roomId: Uint8Array, root: Uint8Array): Promise<void> {
-  const removes = new Map(preview.removes.map(({ keyId, leafKey }) => [keyId, leafKey]))
-  await checkCommitReasons({ roomId, root, adds: preview.adds, removes, authenticatedData: preview.authenticatedData })
 }
 
 async function rollBack(group: RoomGroup, { epoch, bytes, now }: OpOf<"rollback">): Promise<RoomOps["rollback"]["output"]> {

@@ -33,6 +33,10 @@ export interface RoomSession {
   spokeAt: Milliseconds
   /** When its peer was last asked for settings that it says it has. */
   settingsAskedAt: Milliseconds | undefined
+  /** One end said that it needs this session no more: its end is no loss. */
+  parted: boolean
+  /** Something last needed it. */
+  usedAt: Milliseconds
   /** The class last told to the driver, and since when. */
   peerClass: PeerClass
   classSince: Milliseconds
@@ -70,6 +74,8 @@ export class SessionTable {
       spoke: false,
       spokeAt: now,
       settingsAskedAt: undefined,
+      parted: false,
+      usedAt: now,
       peerClass: "stranger",
       classSince: now,
     }

@@ -11,16 +11,26 @@ import {
   type SignedSettings,
   settingsSigningBytes,
 } from "../wire/room-settings.ts"
-import type { Bytes, U64 } from "../wire/types.ts"
+import type { Bytes, Milliseconds, U64 } from "../wire/types.ts"
+import type { RoomRights } from "./rights.ts"
 
 /** The bytes a settings signature covers, the label aside. */
 export function settingsBytes(roomId: Bytes, version: U64, body: Bytes): Bytes {
   return settingsSigningBytes(roomId, version, sha256Sync(body))
 }
 
-/** Whether a host signed it. Never throws. */
-export async function verifySettings(signed: SignedSettings, roomId: Bytes, root: Bytes): Promise<boolean> {
-  if (!equalBytes(signed.entityId, root)) return false
+/** Whether a host signed it: the root, or with `hosts` whoever shows a chain that holds `at` this time. Never throws. */
+export async function verifySettings(
+  signed: SignedSettings,
+  roomId: Bytes,
+  root: Bytes,
+  hosts?: { rights: RoomRights; at: Milliseconds },
+): Promise<boolean> {
+  const { entityId, chain } = signed
+  if (!equalBytes(entityId, root)) {
+    const proven = chain === undefined ? undefined : await hosts?.rights.prove({ right: "host", entityId, chain, root }, hosts.at)
+    if (proven === undefined) return false
+  }
   return verifyLabelled(SETTINGS_LABEL, settingsBytes(roomId, signed.version, signed.body), signed.entityId, signed.sig)
 }
 

@@ -35,6 +35,10 @@ export class StateBook {
     return this.#states.get(keyId)
   }
 
+  all(): Iterable<[PeerKeyId, HeldState]> {
+    return this.#states
+  }
+
   /** Takes a state when it is right and newer. `conflict`: same version with other bytes, which only its own member could sign. */
   offer({ sender, keyId, bytes, sig, signatureOk }: OfferedState): StateVerdict {
     if ((sender !== undefined && sender !== keyId) || !signatureOk) return "ignored"

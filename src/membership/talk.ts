@@ -26,6 +26,8 @@ export interface TalkHooks {
   lost(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId): void
   order(order: RoomMessageOf<"room.order">): void
   moved(message: RoomMessageOf<"room.move">): void
+  /** Other settings hold now. */
+  settings(): void
   /** This peer may seal messages now. */
   ready(): boolean
 }
@@ -124,6 +126,7 @@ export class Talk {
       const { invite } = this.#settings.current
       if (invite !== undefined) core.replaceInvite(inviteKey(invite.k, core.options.name))
       core.emit({ type: "settings", settings: this.#settings.current, version: this.#settings.version })
+      this.#hooks.settings()
     })
   }
 

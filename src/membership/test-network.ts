@@ -10,6 +10,7 @@ import { toHex } from "../wire/bytes.ts"
 import { decodeControlMessage, encodeControlMessage } from "../wire/control-json.ts"
 import type { Bytes, NodeId, PeerKeyId, RandomBytes } from "../wire/types.ts"
 import { RoomMachine } from "./machine.ts"
+import type { RoomRights } from "./rights.ts"
 import { runRoomOp } from "./run-op.ts"
 import { TestGroup } from "./test-group.ts"
 import type { RoomAction, RoomEvent, RoomMachineOptions, RoomNotice, RoomPeer, SessionId, Via } from "./types.ts"
@@ -33,6 +34,46 @@ export function seededRandom(seed: number): { bytes: RandomBytes; below: (limit:
 export const START = 1_750_000_000_000
 const SECRET: Bytes = new Uint8Array(32).fill(3)
 const NAME = "test-room"
+
+/** Hops of a routed frame (control-plane 1.6). */
+const ROUTED_TTL = 16
+
+/** A routed session beside a direct one ends after this. */
+const ROUTED_LINGER_MS = 10_000
+
+interface Due {
+  at: number
+  seq: number
+  run: () => void | Promise<void>
+}
+
+const earlier = (a: Due, b: Due) => a.at < b.at || (a.at === b.at && a.seq < b.seq)
+
+/** A binary heap: rooms of hundreds have many thousands of messages under way. */
+function push(heap: Due[], item: Due): void {
+  let at = heap.push(item) - 1
+  while (at > 0) {
+    const parent = (at - 1) >> 1
+    if (!earlier(item, heap[parent]!)) break
+    heap[at] = heap[parent]!
+    at = parent
+  }
+  heap[at] = item
+}
+
+function pop(heap: Due[]): void {
+  const item = heap.pop()
+  if (item === undefined || heap.length === 0) return
+  let at = 0
+  for (;;) {
+    let child = 2 * at + 1
+    if (child + 1 < heap.length && earlier(heap[child + 1]!, heap[child]!)) child++
+    if (child >= heap.length || !earlier(heap[child]!, item)) break
+    heap[at] = heap[child]!
+    at = child
+  }
+  heap[at] = item
+}
 
 interface Session {
   id: SessionId
@@ -63,8 +104,11 @@ export interface NodeOptions {
   group?: RoomGroup
   secret?: Bytes
   root?: Bytes
-  /** Direct links of this node never come up. */
-  noDirect?: boolean
+  /** Direct links of this node never come up, or not with these. */
+  noDirect?: boolean | ((other: TestNode) => boolean)
+  maxNeighbours?: number
+  /** Judges tokens; without it the root alone is host. */
+  rights?: RoomRights
 }
 
 /** One tab: a machine and what a driver would hold. */
@@ -97,6 +141,7 @@ export class TestNode {
       random,
     }
     if (options.root !== undefined) machine.root = options.root
+    if (options.maxNeighbours !== undefined) machine.maxNeighbours = options.maxNeighbours
     this.machine = new RoomMachine(machine)
   }
 
@@ -117,16 +162,22 @@ export class TestNode {
   }
 }
 
+function refuses({ options: { noDirect } }: TestNode, other: TestNode): boolean {
+  return typeof noDirect === "function" ? noDirect(other) : noDirect === true
+}
+
 export class TestNetwork {
   now = START
   serverUp = true
   readonly nodes: TestNode[] = []
+  /** Every call and routed session that was asked for. */
+  readonly ways: { from: string; to: string; kind: Session["kind"]; via: "server" | "member"; open: boolean }[] = []
   readonly random: ReturnType<typeof seededRandom>
   /** One-way delay bounds in ms. */
   delay = { min: 5, spread: 30 }
   /** Probability in percent that a flooded message is lost on the way, as if its link had failed just then. */
   lossPercent = 0
-  readonly #queue: { at: number; seq: number; run: () => void | Promise<void> }[] = []
+  readonly #queue: Due[] = []
   #seq = 0
   #sessions = new Map<SessionId, Session>()
   #cuts: ((a: TestNode, b: TestNode) => boolean)[] = []
@@ -211,7 +262,7 @@ export class TestNetwork {
   }
 
   at(time: number, run: () => void | Promise<void>): void {
-    this.#queue.push({ at: time, seq: this.#seq++, run })
+    push(this.#queue, { at: time, seq: this.#seq++, run })
   }
 
   /** Runs until the virtual time has advanced by `ms`, or `until` holds. Returns whether it does. */
@@ -219,14 +270,9 @@ export class TestNetwork {
     const end = this.now + ms
     for (;;) {
       if (until()) return true
-      let first = 0
-      for (let i = 1; i < this.#queue.length; i++) {
-        const [a, b] = [this.#queue[i]!, this.#queue[first]!]
-        if (a.at < b.at || (a.at === b.at && a.seq < b.seq)) first = i
-      }
-      const next = this.#queue[first]
+      const next = this.#queue[0]
       if (next === undefined || next.at > end) break
-      this.#queue.splice(first, 1)
+      pop(this.#queue)
       this.now = Math.max(this.now, next.at)
       await next.run()
     }
@@ -262,8 +308,11 @@ export class TestNetwork {
 
   #feed(node: TestNode, event: RoomEvent): void {
     if (!node.alive || node.finished) return
-    for (const action of node.machine.handle(event, this.now)) this.#perform(node, action)
+    const actions = node.machine.handle(event, this.now)
+    for (const action of actions) this.#perform(node, action)
     if (node.machine.phase === "connected") node.joinedAt ??= this.now
+    // As the driver does: a sign of life makes nothing due earlier.
+    if (event.type === "heard" && actions.length === 0 && node.wakeAt !== undefined && node.wakeAt > this.now) return
     const wake = node.machine.nextWake()
     if (wake === undefined || (node.wakeAt !== undefined && node.wakeAt <= wake && node.wakeAt > this.now)) return
     node.wakeAt = wake
@@ -300,7 +349,9 @@ export class TestNetwork {
       case "op":
         // Operations of one node follow each other; their duration is part of the delay.
         this.at(this.now, async () => {
-          const result = await runRoomOp({ group: node.group, signer: { signEd25519: node.identity.sign } }, action.id, action.op)
+          const { rights } = node.options
+          const context = { group: node.group, signer: { signEd25519: node.identity.sign }, ...(rights && { rights }) }
+          const result = await runRoomOp(context, action.id, action.op)
           this.at(this.now + 1, () => this.#feed(node, result))
         })
         return
@@ -326,9 +377,9 @@ export class TestNetwork {
       failed(2_000)
       return
     }
-    const introduced =
-      via === "server" ? this.serverUp && from.registered && to.registered : this.#introducer(from, to, via) && kind === "direct"
-    const possible = kind === "routed" || !(from.options.noDirect === true || to.options.noDirect === true)
+    const introduced = via === "server" ? this.serverUp && from.registered && to.registered : this.#way(from, to, via, kind)
+    this.ways.push({ from: from.label, to: to.label, kind, via: via === "server" ? "server" : "member", open: introduced })
+    const possible = kind === "routed" || !(refuses(from, to) || refuses(to, from))
     if (!introduced || !possible || this.#blocked(from, to)) {
       failed(2_000)
       return
@@ -336,11 +387,40 @@ export class TestNetwork {
     this.at(this.now + 4 * this.#hop(), () => this.#openSession(from, to, kind))
   }
 
-  #introducer(from: TestNode, to: TestNode, via: SessionId): boolean {
+  /** Whether a session leads to somebody: over a member linked to both, over several that pass frames on, or to that very member. */
+  #way(from: TestNode, to: TestNode, via: SessionId, kind: Session["kind"]): boolean {
     const session = this.#sessions.get(via)
     const middle = session?.ends.find((end) => end !== from)
     if (session?.open !== true || middle === undefined || !middle.alive) return false
-    return [...this.#sessions.values()].some(({ open, ends }) => open && ends.includes(middle) && ends.includes(to))
+    if (middle === to) return kind === "direct"
+    const linked = [...this.#sessions.values()].some(({ open, ends }) => open && ends.includes(middle) && ends.includes(to))
+    return linked || (kind === "routed" && session.kind === "direct" && this.#passesOn(from, middle, to))
+  }
+
+  /** A routed frame goes from member to member as each of them says. */
+  #passesOn(from: TestNode, first: TestNode, to: TestNode): boolean {
+    let [before, here] = [from, first]
+    for (let hops = 0; hops < ROUTED_TTL; hops++) {
+      const next = this.#sessions.get(here.machine.routeTo(to.nodeId, before.nodeId) ?? "")?.ends.find((end) => end !== here)
+      if (next === undefined || !next.alive || this.#blocked(here, next)) return false
+      if (next === to) return true
+      before = here
+      here = next
+    }
+    return false
+  }
+
+  /** Labels of those that a node has a direct link to. */
+  linksOf(node: TestNode): string[] {
+    const direct = [...this.#sessions.values()].filter(({ kind, open, ends }) => kind === "direct" && open && ends.includes(node))
+    return [...new Set(direct.map(({ ends }) => (ends.find((end) => end !== node) ?? node).label))]
+  }
+
+  /** Cuts the direct link of two nodes as a broken network would; both find out at once. */
+  cutLink(a: TestNode, b: TestNode): void {
+    for (const session of [...this.#sessions.values()]) {
+      if (session.kind === "direct" && session.ends.includes(a) && session.ends.includes(b)) this.#close(session)
+    }
   }
 
   #openSession(a: TestNode, b: TestNode, kind: Session["kind"]): void {
@@ -353,6 +433,15 @@ export class TestNetwork {
     this.#feed(a, { type: "sessionOpen", session: session.id, kind, peer: b.identity.peer, bind })
     this.#feed(b, { type: "sessionOpen", session: session.id, kind, peer: a.identity.peer, bind })
     this.#ping(session)
+    if (kind === "direct") this.at(this.now + ROUTED_LINGER_MS, () => this.#endRouted(session))
+  }
+
+  /** A direct session takes the place of a routed one. */
+  #endRouted({ ends: [a, b], open }: Session): void {
+    if (!open) return
+    for (const session of [...this.#sessions.values()]) {
+      if (session.kind === "routed" && session.ends.includes(a) && session.ends.includes(b)) this.#close(session)
+    }
   }
 
   /** Each end hears the other every two seconds at least; a dead link is noticed by the transport after 12 s. */

@@ -1,5 +1,5 @@
 /** The face of the room machine: what goes in (events), what comes out (actions), and what an application gets to hear. */
-import type { GroupView } from "../group/types.ts"
+import type { GroupView, PeerKeys } from "../group/types.ts"
 import type { ControlMessage, KnownControlMessage } from "../wire/control-json.ts"
 import type { AvError, ErrorCode } from "../wire/errors.ts"
 import type { ParticipantState } from "../wire/participant-state.ts"
@@ -36,6 +36,12 @@ export interface RoomMachineOptions {
   root?: Bytes
   /** Shown to others; at most 64 code points. */
   displayName?: string
+  /** Whether this entity is known to hold a host's token now (RM-18); the root need not be asked about. Default: nobody does. */
+  isHost?(entityId: Bytes): boolean
+  /** What is added to our own clock in times that others read (D42), ms. */
+  writeOffsetMs?(): Milliseconds
+  /** At most so many places on the ring are taken (RM-20); for tests of large rooms with few pages. Default: as the rule says. */
+  maxNeighbours?: number
   random: RandomBytes
 }
 
@@ -81,10 +87,18 @@ export type RoomCommand =
   | { type: "setState"; state: LocalState; urgent?: boolean }
   /** Round trips measured per peer, for `links` of the state (RM-19). */
   | { type: "linkRtt"; rttMs: ReadonlyMap<NodeId, Milliseconds> }
+  /** Direct links that streams need (RM-20): `call` are made if they are missing, these and `keep` are not closed. Replaces the last. */
+  | { type: "linkUse"; call: readonly PeerKeyId[]; keep: readonly PeerKeyId[] }
   /** Host only; answered by `notice` `NotAllowed` otherwise. */
-  | { type: "remove"; keyId: PeerKeyId }
+  | { type: "remove"; keyId: PeerKeyId; keepInvitation?: boolean }
+  /** Host only: asks the member to mute itself. */
+  | { type: "mute"; keyId: PeerKeyId }
+  /** The chain that makes this peer a host, checked by the caller; undefined: it is none any more. */
+  | { type: "hostChain"; chain: Bytes | undefined }
   /** Host only: admission, size and bars (RM-18). `invite` replaces the member secret. */
   | { type: "settings"; settings: RoomSettings }
+  /** The same for some of the settings; the others stay as they are, or as this peer set them last. */
+  | { type: "changeSettings"; change: Partial<RoomSettings> }
   /** Host only: lets a waiting newcomer in, or not (RM-18). */
   | { type: "decide"; keyId: PeerKeyId; admit: boolean }
   /** Forgets the group and comes in again as after a removal by mistake; the members see a reload. For tests. */
@@ -145,6 +159,8 @@ export type RoomNotice =
   | { type: "settings"; settings: RoomSettings; version: U64 }
   /** Somebody waits for admission (RM-18). */
   | { type: "asking"; keyId: PeerKeyId; name: string }
+  /** A host let a waiting newcomer in, or not. */
+  | { type: "decided"; keyId: PeerKeyId; admit: boolean }
   /** The host asks this member to mute itself. */
   | { type: "muteAsked"; by: Bytes }
   | { type: "forkResolved"; epoch: U64 }
@@ -184,10 +200,12 @@ export interface RoomMachineFace {
   readonly phase: RoomPhase
   /** Undefined until founded or welcomed. */
   readonly roomId: Bytes | undefined
+  /** Entity that is host by itself (RM-4). */
+  readonly root: Bytes | undefined
   readonly view: GroupView | undefined
   /** Key id of the acting committer, as far as this peer knows. */
   readonly committer: PeerKeyId | undefined
-  /** Whether this peer may give orders: it is the root (RM-18). */
+  /** Whether this peer may give orders: it is the root, or was given a host's token (RM-18). */
   readonly isHost: boolean
   /** What was dropped or refused, by name. */
   readonly counters: Readonly<Record<string, number>>
@@ -195,4 +213,10 @@ export interface RoomMachineFace {
   sessionOf(keyId: PeerKeyId): SessionId | undefined
   /** Node id of a member, once its keys are known. */
   nodeOf(keyId: PeerKeyId): NodeId | undefined
+  /** Whether this peer tries to have a link of its own to that member; everybody else is reached through others. */
+  wantsLink(keyId: PeerKeyId): boolean
+  /** The session over which a routed frame for `node` goes on (control-plane 1.6); never back to where it came from. */
+  routeTo(node: NodeId, from: NodeId): SessionId | undefined
+  /** Long-term keys of another member, once they are known. */
+  keysOf(keyId: PeerKeyId): PeerKeys | undefined
 }

@@ -23,6 +23,10 @@ export interface CandidateEvidence {
   allowLoopback?: boolean
   /** Drops rule 5, which asks for attestation: for one's own candidates, before they are signed. */
   own?: boolean
+  /** Both ends count as being in one network whatever was attested: for one's own candidates while nobody knows where the peer is. */
+  near?: boolean
+  /** Distinct public addresses of hosts that are kept. Default 2; less where the attestation is an old one (D46). */
+  maxPublicHosts?: number
 }
 
 export interface CandidateVerdict {
@@ -47,7 +51,7 @@ export class CandidateFilter {
 
   constructor(evidence: CandidateEvidence) {
     this.#evidence = evidence
-    this.#sameSite = sameSite(evidence)
+    this.#sameSite = evidence.near === true || sameSite(evidence)
   }
 
   /** Judges candidates in their order and remembers the kept ones for the limits on number. */
@@ -64,7 +68,8 @@ export class CandidateFilter {
     if (reason !== null) return reason
     const host = hostKey(address)
     const block = `${host}:${address.port}`
-    if (isPublic && !this.#publicHosts.has(host) && this.#publicHosts.size >= MAX_PUBLIC_HOSTS) return "too-many"
+    const maxHosts = this.#evidence.maxPublicHosts ?? MAX_PUBLIC_HOSTS
+    if (isPublic && !this.#publicHosts.has(host) && this.#publicHosts.size >= maxHosts) return "too-many"
     if (!this.#blocks.has(block) && this.#blocks.size >= MAX_BLOCKS) return "too-many"
     if (isPublic) this.#publicHosts.add(host)
     this.#blocks.add(block)
