@@ -57,6 +57,13 @@ const oneOf =
   }
 const parentCount = (text: string): 1 | 2 => (oneOf("1", "2")(text) === "1" ? 1 : 2)
 
+const [part, ...rest] = process.argv.slice(2)
+if (part === "retention" || part === "comeback") {
+  const { runMemory } = await import("./memory/main.ts")
+  await runMemory([part, ...rest])
+  process.exit()
+}
+
 const program = new Command("npm run sim --")
   .option("--peers <n>", "receivers", whole, DEFAULTS.peers)
   .option("--seconds <s>", "measured virtual time, after everybody has come and 15 s more", number, DEFAULTS.seconds)
@@ -88,7 +95,7 @@ const program = new Command("npm run sim --")
   .option("--parents <n>", "each receiver wants", parentCount, DEFAULTS.parents)
   .option(
     "--plan-factor <n>",
-    "copies that the plan counts for each child; more than 1 leaves room for second parents",
+    "copies that the plan counts for each child, on top of the places that it leaves by itself",
     number,
     DEFAULTS.planFactor,
   )

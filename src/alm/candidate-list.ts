@@ -77,6 +77,13 @@ export class CandidateList {
     return keyId === publisher || !isTreeUsable(this.#tree, me, now) || mayFeed(this.#tree, me, keyId)
   }
 
+  /** At least half of its places are free, as far as is known: it will hardly refuse. */
+  isRoomy({ signedCapacity: { capacity }, currentSubscribers = 0 }: ParentCandidate): boolean {
+    const { bitrateMbps } = this.#options
+    const byUplink = bitrateMbps > 0 ? capacity.uplinkMbps / bitrateMbps : Number.POSITIVE_INFINITY
+    return 2 * currentSubscribers < Math.min(capacity.maxSubscribersPerStream, byUplink)
+  }
+
   /** Steps from the source in the plan; unknown counts as far. */
   depthOf(keyId: PeerKeyId): number {
     if (keyId === this.#options.publisher) return 0

@@ -21,8 +21,12 @@ interface Link {
 export class CapacityGossip {
   readonly #links = new Map<PeerKeyId, Link>()
 
-  openLink(neighbour: PeerKeyId, now: Milliseconds): void {
-    if (!this.#links.has(neighbour)) this.#links.set(neighbour, { waiting: new Map(), left: BURST, at: now })
+  /** @param known what a new neighbour is told: the newest of each relay */
+  openLink(neighbour: PeerKeyId, now: Milliseconds, known: readonly SignedRelayCapacity[] = []): void {
+    if (this.#links.has(neighbour)) return
+    const told = known.filter(({ advertiserKeyId }) => advertiserKeyId !== neighbour).slice(0, MAX_WAITING)
+    const waiting = new Map(told.map((signed) => [keyOf(signed), signed]))
+    this.#links.set(neighbour, { waiting, left: BURST, at: now })
   }
 
   closeLink(neighbour: PeerKeyId): void {
@@ -31,12 +35,20 @@ export class CapacityGossip {
 
   /** `from`: the neighbour it came from; undefined for this peer's own. */
   push(signed: SignedRelayCapacity, from?: PeerKeyId): void {
-    const key = `${toHex(signed.streamId)}/${signed.advertiserKeyId}`
+    const key = keyOf(signed)
     for (const [neighbour, { waiting }] of this.#links) {
       // Its own advertisement is nothing new to the advertiser.
       if (neighbour === from || neighbour === signed.advertiserKeyId) continue
       if (waiting.size < MAX_WAITING || waiting.has(key)) waiting.set(key, signed)
     }
+  }
+
+  /** This neighbour has it, for it sent it: where all are linked to all most copies need not be sent. */
+  had(neighbour: PeerKeyId, signed: SignedRelayCapacity): void {
+    const waiting = this.#links.get(neighbour)?.waiting
+    const key = keyOf(signed)
+    const measuredAt = waiting?.get(key)?.capacity.measuredAtUnixMs
+    if (measuredAt !== undefined && measuredAt <= signed.capacity.measuredAtUnixMs) waiting?.delete(key)
   }
 
   /** What to send now. Call again soon while something is {@link waiting}. */
@@ -60,4 +72,8 @@ export class CapacityGossip {
     for (const { waiting } of this.#links.values()) count += waiting.size
     return count
   }
+}
+
+function keyOf({ streamId, advertiserKeyId }: SignedRelayCapacity): string {
+  return `${toHex(streamId)}/${advertiserKeyId}`
 }

@@ -1,7 +1,7 @@
-/** Which child a full relay asks to move when one comes that the plan puts there (D-44 seen from the parent). */
+/** Which child a full relay asks to move when one comes that needs the place more (D-44 seen from the parent). */
 import { compareUtf8 } from "../wire/bytes.ts"
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
-import { isTreeUsable } from "./tree-candidates.ts"
+import { isTreeUsable, mayFeed } from "./tree-candidates.ts"
 import type { TreeView } from "./types.ts"
 
 /** A child is not asked to move again before this time; otherwise changing plans would chase it around. */
@@ -14,8 +14,10 @@ export interface ChildPlace {
 }
 
 /**
- * The child to send `av.leaving` to, so that `asker` can be accepted; undefined: refuse the asker. Only a planned child may displace, and
- * only one that the plan puts elsewhere and that was here for 10 s; of several the deepest in the plan goes, then the last key id.
+ * The child to send `av.leaving` to, so that `asker` can be accepted; undefined: refuse the asker. Only a child goes that the plan puts
+ * elsewhere and that was here for 10 s; of several the deepest in the plan, then the last key id. Who the plan puts here may displace any
+ * of these. Another one, where the plan leaves places for second parents, only who is deeper than itself: the nearer to the source, the fewer
+ * candidates has who asks (D-44). Where there are just enough places nobody is driven out who may find no other.
  */
 export function chooseEviction(
   me: PeerKeyId,
@@ -24,12 +26,15 @@ export function chooseEviction(
   children: readonly ChildPlace[],
   now: Milliseconds,
 ): PeerKeyId | undefined {
-  if (!isTreeUsable(tree, me, now) || tree.parentOf(asker) !== me) return undefined
+  if (!isTreeUsable(tree, me, now)) return undefined
+  const depth = (keyId: PeerKeyId) => tree.depthOf(keyId) ?? 0
+  const isPlanned = tree.parentOf(asker) === me
+  if (!isPlanned && (tree.spare !== true || !mayFeed({ ...tree, parent: tree.parentOf(asker) }, asker, me))) return undefined
   const movable = children.filter(({ keyId, since }) => {
     const settled = now - since >= EVICTION_DWELL_MS
-    return settled && tree.parentOf(keyId) !== undefined && tree.parentOf(keyId) !== me
+    const elsewhere = tree.parentOf(keyId) !== undefined && tree.parentOf(keyId) !== me
+    return settled && elsewhere && (isPlanned || depth(keyId) > depth(asker))
   })
-  const depth = (keyId: PeerKeyId) => tree.depthOf(keyId) ?? 0
   movable.sort((a, b) => depth(b.keyId) - depth(a.keyId) || compareUtf8(b.keyId, a.keyId))
   return movable[0]?.keyId
 }

@@ -2,8 +2,8 @@
 import type { Bytes, ChunkLayer, Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import type { SymbolRange } from "./types.ts"
 
-/** Why a parent was left. */
-export type LeaveReason = "replaced" | "silent" | "timeout" | "leaving" | "closed"
+/** Why a parent was left; `surplus`: it was asked beside another one that came first. */
+export type LeaveReason = "replaced" | "surplus" | "silent" | "timeout" | "leaving" | "closed"
 
 /** For the driver. Actions of one call belong together, in order. */
 export type ParentAction =

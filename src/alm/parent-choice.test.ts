@@ -59,3 +59,16 @@ it("a planned parent that refused is left alone", () => {
   backoff.failed("planned", "demoted", START)
   expect(ask(choice, "left", "right", 25_000)).toEqual([])
 })
+
+it("the interval counts from the end of a move as well, however long that took", () => {
+  const { choice } = choiceOf()
+  const begun = ask(choice, "left", "right", SWITCH_DWELL_MS)
+  expect(begun).toEqual([[SWITCH_DWELL_MS, "planned"]])
+  const done = SWITCH_DWELL_MS + 8_000
+  choice.switched(START + done)
+  const answers: number[] = []
+  for (let at = done; at <= done + SWITCH_INTERVAL_MS + 1_000; at += 500) {
+    if (choice.challenger("left", ["right"], new Map(), START + at) !== undefined) answers.push(at)
+  }
+  expect(answers).toEqual([done + SWITCH_INTERVAL_MS])
+})

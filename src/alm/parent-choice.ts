@@ -28,22 +28,27 @@ export class ParentChoice {
     this.#publisher = publisher
   }
 
+  /** A move of `challenger` is done. The time until the next one counts from here as well as from its beginning. */
+  switched(now: Milliseconds): void {
+    this.#damper.switched(now)
+  }
+
   /** Somebody delivers: the next need is a new one. */
   fed(): void {
     this.#emergency.step = REPARENT_BACKOFF_MS
   }
 
-  /** The next one to ask; undefined when nobody should be asked now. */
-  next(slots: Slots, now: Milliseconds): ParentCandidate | undefined {
+  /** The next one to ask; undefined when nobody should be asked now. `urgent`: a parent was lost, and quickness counts more than the best. */
+  next(slots: Slots, now: Milliseconds, urgent = false): ParentCandidate | undefined {
     const unused = (list: ParentCandidate[]) => list.filter((candidate) => !slots.has(keyOf(candidate)))
     const ready = (list: ParentCandidate[]) => list.filter((candidate) => this.#backoff.until(keyOf(candidate)) <= now)
     const free = ready(unused(this.#list.ranked(now)))
     const all = [...slots.values()]
     const hungry = all.every(({ state, doomed }) => state === "asked" || doomed === "silent")
-    if (!hungry) return this.#beside(all, free, now)
+    if (!hungry) return urgent ? this.#quickest(all, free) : this.#beside(all, free, now)
     // Whoever has a link answers within a round trip.
     const linkedFirst = [...free.filter(({ linked }) => linked !== false), ...free.filter(({ linked }) => linked === false)]
-    if (linkedFirst.length > 0) return this.#beside(all, linkedFirst, now)
+    if (free.length > 0) return urgent ? this.#quickest(all, free) : this.#beside(all, linkedFirst, now)
     const others = unused(this.#list.rankedWithoutPlan(now))
     return ready(others)[0] ?? this.#inNeed(others, now)
   }
@@ -75,6 +80,17 @@ export class ParentChoice {
     return challengers.find((candidate) => keyOf(candidate) === winner)
   }
 
+  /** Who could stand beside `kept` and does not fail together with it, as `standing` does; no deeper in the plan (D-26.5). */
+  independent(standing: PeerKeyId, kept: PeerKeyId, slots: Slots, now: Milliseconds): ParentCandidate | undefined {
+    const [one, other] = [this.#list.get(standing), this.#list.get(kept)]
+    if (one === undefined || other === undefined || areIndependent(one, other)) return undefined
+    return this.#list.ranked(now).find((candidate) => {
+      const keyId = keyOf(candidate)
+      if (slots.has(keyId) || this.#backoff.until(keyId) > now || keyId === this.#publisher) return false
+      return this.#list.depthOf(keyId) <= this.#list.depthOf(standing) && areIndependent(candidate, other)
+    })
+  }
+
   /**
    * The planned parent, while no parent is as near to the source as it is. Who is fed only by others of its own depth stands at the end of a
    * row of them: every one of the row is a step more, and may be the one that goes.
@@ -94,7 +110,9 @@ export class ParentChoice {
       return !slots.has(keyId) && this.#backoff.until(keyId) <= now
     }
     const ranked = this.#list.ranked(now).filter(usable)
-    const choices = ranked.length > 0 ? ranked : this.#list.unreached(now).filter(usable)
+    const roomy = ranked.filter((candidate) => this.#list.isRoomy(candidate))
+    const known = roomy.length > 0 ? roomy : ranked
+    const choices = known.length > 0 ? known : this.#list.unreached(now).filter(usable)
     const next = choices.find((candidate) => keyOf(candidate) === current) ?? choices[0]
     return next === undefined ? undefined : keyOf(next)
   }
@@ -104,6 +122,24 @@ export class ParentChoice {
     const others = this.#list.ranked(now).map(keyOf)
     const near = others.filter((keyId) => keyId !== parent && keyId !== this.#publisher).slice(0, MAX_NEAR)
     return parent === this.#publisher ? near : [...near, this.#publisher]
+  }
+
+  /**
+   * Who has a link answers within a round trip, and who serves few by plan rarely refuses. Of equal ones an independent one. Beside
+   * somebody to whom a link is just being made somebody with a link is asked.
+   */
+  #quickest(all: readonly ParentSlot[], free: readonly ParentCandidate[]): ParentCandidate | undefined {
+    const asked = all.filter(({ state }) => state === "asked").map(({ keyId }) => this.#list.get(keyId))
+    const linking = asked.length > 0 && asked.every((candidate) => candidate?.linked === false)
+    const cost = (candidate: ParentCandidate) => {
+      const link = candidate.linked === false ? 1 : 0
+      const full = this.#list.isRoomy(candidate) ? 0 : 1
+      return linking ? 2 * link + full : 2 * full + link
+    }
+    const least = Math.min(...free.map(cost))
+    const best = free.filter((candidate) => cost(candidate) === least)
+    const others = all.filter(isHealthy).flatMap(({ keyId }) => this.#list.get(keyId) ?? [])
+    return best.find((candidate) => others.every((other) => areIndependent(other, candidate))) ?? best[0]
   }
 
   /** The planned parent, else one that does not fail together with the parent that is there or was asked. */

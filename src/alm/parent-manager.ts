@@ -7,12 +7,12 @@
 import type { Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import { CandidateBackoff, type FailureKind } from "./candidate-backoff.ts"
 import { CandidateList } from "./candidate-list.ts"
-import { SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
+import { PARENT_MISSED_MS, SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS, SWITCH_INTERVAL_MS } from "./constants.ts"
 import { DeliveryWatch } from "./delivery-watch.ts"
 import { MultiParentSubscription } from "./heal.ts"
 import type { Delivery, DoomReason, LeaveReason, ParentAction, ParentManagerOptions, ParentReport } from "./parent-actions.ts"
 import { keyOf, ParentChoice } from "./parent-choice.ts"
-import { isHealthy, isProven, MAX_PARENTS, newSlot, type ParentSlot } from "./parent-slot.ts"
+import { ASKED_BESIDE, isHealthy, isProven, MAX_IN_NEED, MAX_PARENTS, newSlot, type ParentSlot } from "./parent-slot.ts"
 import { sameRange, stripeRanges } from "./stripe.ts"
 import type { ParentCandidate, SymbolRange, TreeView } from "./types.ts"
 
@@ -24,6 +24,10 @@ const FORGIVE_MS = 30_000
 const PARDON_MS = 60_000
 /** How long one parent carries everything after the other's symbols were missed. */
 const SUSPECT_MS = 2_000
+
+/** Moments are so far apart, and so many of another parent are missed before a silent one counts as missed: not two keep-alives. */
+const MOMENT_MS = 100
+const MISSED_MOMENTS = 3
 
 /** Without any parent for this long, the driver is told. */
 const STARVED_MS = 2_000
@@ -59,6 +63,11 @@ export class ParentManager {
   #dry = true
   #drySince: Milliseconds
   #symbols = { nSource: 1, kRepair: 0, loss: 0 }
+  /** A parent was lost, and what it brought is not replaced yet. */
+  #urgent = false
+  /** Since when both parents are known to go together, and when that was last mended. */
+  #togetherSince: Milliseconds | undefined
+  #diversifiedAt = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(options: ParentManagerOptions, now: Milliseconds) {
@@ -81,7 +90,12 @@ export class ParentManager {
     return this.#spare
   }
 
-  /** Every parent, asked ones included; at most three. */
+  /** A parent was lost and is not replaced yet: whatever can be known of further candidates is worth knowing now. */
+  get inNeed(): boolean {
+    return this.#urgent
+  }
+
+  /** Every parent, asked ones included; at most three, while a lost one is replaced five. */
   get parents(): ParentReport[] {
     return [...this.#slots.values()].map(({ keyId, state, doomed, range }) => {
       const role = state === "asked" ? "asked" : doomed !== undefined ? "going" : keyId === this.primary ? "primary" : "backup"
@@ -156,6 +170,7 @@ export class ParentManager {
     const slot = this.#slots.get(parent)
     if (slot === undefined) return NOTHING
     if (isHealthy(slot)) this.counts.healed++
+    if (slot.provenAt !== undefined) this.#urgent = true
     this.#remove(slot, "failed", now)
     return this.#settle(now)
   }
@@ -165,6 +180,7 @@ export class ParentManager {
     const slot = this.#slots.get(parent)
     if (slot === undefined) return NOTHING
     if (slot.state === "live") this.#heal.heard(parent, now)
+    this.#countMoment(slot, now)
     if (slot.provenAt !== undefined && slot.doomed !== "silent") return NOTHING
     if (slot.state === "asked") {
       // Media may overtake the answer.
@@ -266,51 +282,108 @@ export class ParentManager {
 
   /** Lets go of doomed parents as soon as others deliver. */
   #retire(now: Milliseconds, out: ParentAction[]): void {
-    const proven = [...this.#slots.values()].filter(isProven)
+    const proven = [...this.#slots.values()].filter((slot) => isProven(slot) && !this.#isMissed(slot, now))
     for (const slot of this.#live()) {
       if (slot.doomed === undefined) continue
       const gone = slot.goneBy !== undefined && now >= slot.goneBy
-      if (gone || proven.length >= (slot.doomed === "silent" ? 1 : this.#wanted)) this.#retireOne(slot, now, out)
+      if (gone || proven.length >= this.#enoughWithout(slot, proven)) this.#retireOne(slot, now, out)
     }
     const keep = this.#list.plannedParent(now)
-    const worstFirst = proven.filter(({ keyId }) => keyId !== keep).sort((a, b) => this.#rtt(b.keyId) - this.#rtt(a.keyId))
-    for (const slot of worstFirst.slice(0, Math.max(0, proven.length - this.#wanted))) {
-      this.#drop(slot, "replaced", undefined, now, out)
+    // Who was there first stays: another one must be clearly better for some time (D-26.6).
+    const newestFirst = proven
+      .filter(({ keyId }) => keyId !== keep)
+      .sort((a, b) => (b.provenAt ?? 0) - (a.provenAt ?? 0) || this.#rtt(b.keyId) - this.#rtt(a.keyId))
+    for (const slot of newestFirst.slice(0, Math.max(0, proven.length - this.#wanted))) {
+      this.#drop(slot, "surplus", undefined, now, out)
     }
+  }
+
+  /**
+   * So many must deliver before this one is let go. Beside the source itself a parent that the plan does not allow is worth nothing, and
+   * keeps those that the plan puts below this peer from feeding it in turn.
+   */
+  #enoughWithout({ doomed }: ParentSlot, proven: readonly ParentSlot[]): number {
+    return doomed === "silent" || (doomed === "ineligible" && this.#bySource(proven)) ? 1 : this.#wanted
+  }
+
+  #bySource(slots: readonly ParentSlot[]): boolean {
+    return slots.some(({ keyId }) => keyId === this.#options.publisher)
   }
 
   #retireOne(slot: ParentSlot, now: Milliseconds, out: ParentAction[]): void {
     const reason = slot.doomed
     if (reason === "silent") this.counts.healed++
-    if (reason === "improved") this.counts.switched++
+    if (reason === "improved") {
+      this.counts.switched++
+      this.#choice.switched(now)
+    }
     const failure = reason === "silent" || reason === "demoted" || reason === "leaving" ? reason : undefined
     this.#drop(slot, reason === "silent" || reason === "leaving" ? reason : "replaced", failure, now, out)
   }
 
-  /** Asks further candidates until enough parents are there or on their way. */
+  /** Asks further candidates until enough parents are there or on their way; in a hurry two more than are needed. */
   #fill(now: Milliseconds, out: ParentAction[]): void {
+    this.#watchNeed(now, out)
     for (;;) {
       const slots = [...this.#slots.values()]
-      const expected = slots.filter((slot) => isHealthy(slot) || slot.state === "asked").length
-      if (expected >= this.#wanted) return
-      const candidate = this.#choice.next(this.#slots, now)
-      if (candidate === undefined) return
-      if (slots.length >= MAX_PARENTS && !this.#makePlace(now, out)) return
+      const asked = slots.filter(({ state }) => state === "asked").length
+      const missing = this.#wanted - slots.filter((slot) => isHealthy(slot) && !this.#isMissed(slot, now)).length
+      const extra = asked >= missing
+      if (missing <= 0 || (extra && !(this.#urgent && asked < missing + ASKED_BESIDE))) return
+      const candidate = this.#choice.next(this.#slots, now, this.#urgent)
+      // The last resort of everybody is not asked beside others.
+      if (candidate === undefined || (extra && keyOf(candidate) === this.#options.publisher)) return
+      const most = this.#urgent ? MAX_IN_NEED : MAX_PARENTS
+      if (slots.length >= most && !this.#makePlace(extra, now, out)) return
       this.#ask(candidate, undefined, now, out)
     }
   }
 
+  /** Whether a lost parent is to be replaced quickly. When all is well again, who was asked beside the ones that came is let go. */
+  #watchNeed(now: Milliseconds, out: ParentAction[]): void {
+    const slots = [...this.#slots.values()]
+    const delivers = ({ provenAt, doomed }: ParentSlot) =>
+      provenAt !== undefined && (doomed === undefined || doomed === "ineligible")
+    const missed = slots.some((slot) => delivers(slot) && this.#isMissed(slot, now))
+    const delivering = slots.filter((slot) => delivers(slot) && !this.#isMissed(slot, now))
+    const enough = delivering.length >= this.#wanted || this.#bySource(delivering)
+    if (enough && this.#urgent) {
+      const planned = this.#list.plannedParent(now)
+      for (const slot of slots) {
+        if (slot.state !== "asked" || slot.replaces !== undefined || slot.keyId === planned) continue
+        this.#drop(slot, "surplus", undefined, now, out)
+      }
+    }
+    if (enough) this.#urgent = false
+    else if (missed || slots.some(({ doomed }) => doomed === "leaving")) this.#urgent = true
+  }
+
+  /** Not silent long enough to be given up, but another one goes on delivering meanwhile, more often than one that has nothing to send. */
+  #isMissed(slot: ParentSlot, now: Milliseconds): boolean {
+    const heard = this.#heal.lastHeard(slot.keyId) ?? now
+    return slot.state === "live" && now - heard >= PARENT_MISSED_MS && slot.othersHeard >= MISSED_MOMENTS
+  }
+
+  #countMoment(heard: ParentSlot, now: Milliseconds): void {
+    heard.othersHeard = 0
+    for (const slot of this.#slots.values()) {
+      if (slot === heard || now - slot.othersHeardAt < MOMENT_MS) continue
+      slot.othersHeard++
+      slot.othersHeardAt = now
+    }
+  }
+
   /**
-   * Gives up a doomed parent: the one that has been silent longest, though never the last that may come back; else one that delivers,
-   * while another delivers too.
+   * Gives up a doomed parent: the one that has been silent longest, though never the last that may come back; else, unless `silentOnly`,
+   * one that delivers, while another delivers too.
    */
-  #makePlace(now: Milliseconds, out: ParentAction[]): boolean {
+  #makePlace(silentOnly: boolean, now: Milliseconds, out: ParentAction[]): boolean {
     const live = this.#live()
     const heard = (slot: ParentSlot) => this.#heal.lastHeard(slot.keyId) ?? 0
     const silent = live.filter(({ doomed }) => doomed === "silent").sort((a, b) => heard(a) - heard(b))
     const going = live.filter(({ doomed }) => doomed !== undefined && doomed !== "silent").sort((a, b) => a.doomedAt - b.doomedAt)
     const delivering = live.filter((slot) => slot.provenAt !== undefined && slot.doomed !== "silent")
-    const given = live.length > 1 ? (silent[0] ?? (delivering.length > 1 ? going[0] : undefined)) : undefined
+    const given = live.length > 1 ? (silent[0] ?? (delivering.length > 1 && !silentOnly ? going[0] : undefined)) : undefined
     if (given === undefined) return false
     this.#retireOne(given, now, out)
     return true
@@ -329,7 +402,8 @@ export class ParentManager {
   /** D-26.6: moves a healthy set, one parent at a time. */
   #improve(now: Milliseconds, out: ParentAction[]): void {
     const slots = [...this.#slots.values()]
-    if (slots.length !== this.#wanted || !slots.every(isProven)) return
+    if (slots.length !== this.#wanted || !slots.every((slot) => isProven(slot) && !this.#isMissed(slot, now))) return
+    if (this.#diversify(slots, now, out)) return
     const [worst, ...kept] = slots.sort((a, b) => this.#rtt(b.keyId) - this.#rtt(a.keyId))
     if (worst === undefined) return
     const keptKeys = kept.map(({ keyId }) => keyId)
@@ -337,6 +411,26 @@ export class ParentManager {
     if (candidate === undefined) return
     this.#doom(worst, "improved", now)
     this.#ask(candidate, worst.keyId, now, out)
+  }
+
+  /** Parents that go together when one relay goes: the one that the plan does not name makes place for another, damped as every gain. */
+  #diversify(slots: readonly ParentSlot[], now: Milliseconds, out: ParentAction[]): boolean {
+    const planned = this.#list.plannedParent(now)
+    const kept = slots.find(({ keyId }) => keyId === planned)
+    const moves = slots.find((slot) => slot !== kept && slot.keyId !== this.#options.publisher)
+    const candidate =
+      kept === undefined || moves === undefined ? undefined : this.#choice.independent(moves.keyId, kept.keyId, this.#slots, now)
+    if (moves === undefined || candidate === undefined) {
+      this.#togetherSince = undefined
+      return false
+    }
+    this.#togetherSince ??= now
+    if (now - this.#togetherSince < SWITCH_DWELL_MS || now - this.#diversifiedAt < SWITCH_INTERVAL_MS) return false
+    this.#togetherSince = undefined
+    this.#diversifiedAt = now
+    this.#doom(moves, "improved", now)
+    this.#ask(candidate, moves.keyId, now, out)
+    return true
   }
 
   #choosePrimary(now: Milliseconds): void {
@@ -366,7 +460,8 @@ export class ParentManager {
   #assignRanges(now: Milliseconds, out: ParentAction[]): void {
     if (this.#options.mode !== "striped") return
     const live = this.#live()
-    const sharing = live.length === 2 && live.every((slot) => isProven(slot) && now >= slot.suspectUntil)
+    const sharing =
+      live.length === 2 && live.every((slot) => isProven(slot) && !this.#isMissed(slot, now) && now >= slot.suspectUntil)
     const { nSource, kRepair, loss } = this.#symbols
     const [front, back] = stripeRanges(nSource, kRepair, loss)
     // Who had the front keeps it.
@@ -414,7 +509,9 @@ export class ParentManager {
 
   #silent(parent: PeerKeyId, now: Milliseconds): void {
     const slot = this.#slots.get(parent)
-    if (slot !== undefined && slot.doomed !== "leaving") this.#doom(slot, "silent", now)
+    if (slot === undefined || slot.doomed === "leaving") return
+    this.#doom(slot, "silent", now)
+    if (slot.provenAt !== undefined) this.#urgent = true
   }
 
   #doom(slot: ParentSlot, reason: DoomReason, now: Milliseconds): void {

@@ -5,6 +5,10 @@ import type { SymbolRange } from "./types.ts"
 
 /** At most this many at a time: two, and one on its way in or out. */
 export const MAX_PARENTS = 3
+/** While a lost parent is being replaced so many more than are missing are asked; who comes beyond two is let go at once. */
+export const ASKED_BESIDE = 2
+/** With those on their way in or out. */
+export const MAX_IN_NEED = MAX_PARENTS + ASKED_BESIDE
 
 export interface ParentSlot {
   readonly keyId: PeerKeyId
@@ -21,6 +25,9 @@ export interface ParentSlot {
   goneBy: Milliseconds | undefined
   /** Since when the plan does not allow it. */
   outsideSince: Milliseconds | undefined
+  /** How often another parent was heard since this one was, and when last: moments, not messages. */
+  othersHeard: number
+  othersHeardAt: Milliseconds
   /** Asked symbols; undefined: all. */
   range: SymbolRange | undefined
   /** Its part of the frames was missing: until then the other parent carries everything. */
@@ -38,6 +45,8 @@ export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: Peer
     doomedAt: 0,
     goneBy: undefined,
     outsideSince: undefined,
+    othersHeard: 0,
+    othersHeardAt: Number.NEGATIVE_INFINITY,
     range: undefined,
     suspectUntil: 0,
   }

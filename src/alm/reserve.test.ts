@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { expect, it } from "vitest"
-import { mayTakePlace } from "./reserve.ts"
+import { mayTakePlace, RESERVED_MS, ReservedPlaces } from "./reserve.ts"
 
 const nobody = () => false
 
@@ -29,4 +29,26 @@ it("whatever the order of asking, planned children find a place when the plan fi
       },
     ),
   )
+})
+
+it("keeps a place for so long since the plan first put the child here, and for no longer", () => {
+  const places = new ReservedPlaces()
+  places.plan(["a", "b"], 0)
+  expect(places.planned("guest", nobody, 4, RESERVED_MS - 1)).toEqual(["a", "b"])
+  places.plan(["a", "c"], RESERVED_MS - 1)
+  expect(places.planned("guest", nobody, 4, RESERVED_MS)).toEqual(["c"])
+  // Who asks or is here counts as planned all the same.
+  expect(places.planned("a", nobody, 4, RESERVED_MS)).toEqual(["a", "c"])
+  expect(places.planned("guest", (keyId) => keyId === "a", 4, RESERVED_MS)).toEqual(["a", "c"])
+  // The plan takes it away and gives it back: a new beginning.
+  places.plan([], RESERVED_MS)
+  places.plan(["a"], 5 * RESERVED_MS)
+  expect(places.planned("guest", nobody, 4, 5 * RESERVED_MS)).toEqual(["a"])
+})
+
+it("keeps the places of a tight plan for as long as it stands", () => {
+  const places = new ReservedPlaces()
+  places.plan(["a", "b"], 0)
+  expect(places.planned("guest", nobody, 3, 10 * RESERVED_MS)).toEqual(["a", "b"])
+  expect(places.planned("guest", nobody, 4, 10 * RESERVED_MS)).toEqual([])
 })

@@ -53,6 +53,8 @@ export class ParentWorld {
   now = START
   /** Subscribed here as the relays see it. */
   readonly serving = new Set<PeerKeyId>()
+  /** Have nothing to send: what is heard of them is up to the test. */
+  silent = new Set<PeerKeyId>()
   #events: { at: Milliseconds; run: () => readonly ParentAction[] }[] = []
 
   constructor(relays: Record<PeerKeyId, Partial<Relay> & { rttMs: number }>, options: Partial<ParentManagerOptions> = {}) {
@@ -94,7 +96,8 @@ export class ParentWorld {
       const due = this.#events.filter(({ at }) => at <= this.now)
       this.#events = this.#events.filter(({ at }) => at > this.now)
       for (const { run } of due) this.do(run())
-      for (const keyId of this.serving) if (this.relays.get(keyId)?.alive) this.do(this.manager.heard(keyId, this.now))
+      for (const keyId of this.serving)
+        if (this.relays.get(keyId)?.alive && !this.silent.has(keyId)) this.do(this.manager.heard(keyId, this.now))
       if ((this.now - START) % 500 === 0) this.do(this.manager.tick(this.now))
       if ((this.now - START) % 15_000 === 0) this.advertise()
       each()

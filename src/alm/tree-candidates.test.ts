@@ -90,6 +90,34 @@ describe("a full relay", () => {
   })
 })
 
+describe("a full relay, for who is nearer to the source", () => {
+  const since = START - EVICTION_DWELL_MS
+  const wide = { ...plan, f: "b", g: "e" }
+  let spare = true
+  const evict = (asker: string, ...children: string[]) =>
+    chooseEviction(
+      "a",
+      { ...view(wide, "a"), spare },
+      asker,
+      children.map((keyId) => ({ keyId, since })),
+      START,
+    )
+
+  it("moves the deepest of those that are deeper and planned elsewhere", () => {
+    expect(evict("b", "c", "d", "e", "g", "f")).toBe("g")
+    expect(evict("f", "d", "e")).toBe("e")
+  })
+
+  it("never one that is as near, one that belongs here, nor for who may not take from it", () => {
+    expect(evict("e", "f", "d")).toBeUndefined()
+    expect(evict("b", "c", "d")).toBeUndefined()
+    expect(evict("x", "e")).toBeUndefined()
+    expect(chooseEviction("b", { ...view(wide, "b"), spare }, "a", [{ keyId: "e", since }], START)).toBeUndefined()
+    spare = false
+    expect(evict("b", "e")).toBeUndefined()
+  })
+})
+
 describe("scarce places", () => {
   const take = (free: number, asker: string, here: string[]) =>
     mayTakePlace(free, asker, ["c", "d"], (keyId) => here.includes(keyId))

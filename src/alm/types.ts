@@ -30,6 +30,8 @@ export interface JoinPlan {
 export interface TreeView {
   /** Unix ms at which the snapshot was assembled. */
   since: Milliseconds
+  /** The plan leaves relays places for second parents. */
+  spare?: boolean
   /** The planned parent; undefined for the source and for who found no place. */
   parent: PeerKeyId | undefined
   /** Steps from the source, 0 for the source itself; undefined for who is not in the tree. */

@@ -12,6 +12,7 @@ class Room {
   members = ["a", "b", "c"]
   advertising: string[] = []
   asked = 0
+  uplinkMbps = 100
 
   view(now: number): RoomView {
     this.asked++
@@ -19,7 +20,9 @@ class Room {
       roomId: ROOM,
       members: this.members.map((keyId, i) => ({ keyId, nodeId: `${i + 1}`.padStart(16, "0"), links: [] })),
       relays: [],
-      ads: this.advertising.map((keyId) => ad(keyId, { streamId: roomCapacityId(ROOM), measuredAt: now })),
+      ads: this.advertising.map((keyId) =>
+        ad(keyId, { streamId: roomCapacityId(ROOM), measuredAt: now, uplinkMbps: this.uplinkMbps }),
+      ),
     }
   }
 
@@ -109,6 +112,37 @@ describe("the plan of a room", () => {
     room.update(START + 2_000)
     expect(room.plan.snapshot).toBeDefined()
     expect(room.tree()).toBeUndefined()
+  })
+
+  it("leaves places for second parents where it gets no more than two steps deeper, and only in deep rooms", () => {
+    /** Depth of the plan for each number of copies, with relays of so many copies. */
+    const depths = (members: number, copies: number) => {
+      const room = new Room()
+      room.members = Array.from({ length: members }, (_, i) => `m${`${i}`.padStart(3, "0")}`)
+      room.advertising = room.members
+      room.uplinkMbps = copies
+      room.update(START)
+      room.update(START + 2_000)
+      const options = { streamId: STREAM, sourcePeerId: "m000", edgeMillibps: 1_000n }
+      return ([1, 2] as const).map((parents) => {
+        const tree = room.plan.tree({ ...options, parents })!
+        const most = Math.max(...room.members.map((keyId) => tree.childrenOf(keyId).length))
+        return [tree.depth, most]
+      })
+    }
+    expect(depths(100, 6)).toEqual([
+      [3, 6],
+      [4, 3],
+    ])
+    expect(depths(40, 10)).toEqual([
+      [2, 10],
+      [2, 10],
+    ])
+    // Of relays with two copies half would be a chain; of three as well.
+    expect(depths(60, 3)).toEqual([
+      [4, 3],
+      [4, 3],
+    ])
   })
 
   it("keeps a bounded number of trees", () => {

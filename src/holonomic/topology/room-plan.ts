@@ -10,6 +10,10 @@ export const SETTLE_MS = 2_000
 const MAX_TREES = 256
 /** While there is no plan yet, how often what is known is looked at again. */
 const EARLY_UPDATE_MS = 500
+/** Flatter plans need no places for second parents: nearly everybody may take from somebody next to the source. */
+const SPARE_FROM_DEPTH = 3
+/** A plan that leaves places may be so many steps deeper. */
+const SPARE_DEPTH = 2
 
 interface Cut {
   snapshot: RoomSnapshot
@@ -20,6 +24,8 @@ interface Cut {
 /** One receiver's view of a planned tree, as the choice of parents takes it. */
 export interface TreeOfReceiver {
   since: Milliseconds
+  /** The plan leaves relays places for second parents. */
+  spare: boolean
   parent: PeerKeyId | undefined
   depthOf(keyId: PeerKeyId): number | undefined
   parentOf(keyId: PeerKeyId): PeerKeyId | undefined
@@ -65,10 +71,11 @@ export class RoomPlan {
   tree(options: RoomTreeOptions): RoomTree | undefined {
     const used = this.#used
     if (used === undefined) return undefined
-    const key = `${toHex(options.streamId)} ${options.edgeMillibps ?? 0n} ${options.sourcePeerId}`
+    const { streamId, edgeMillibps = 0n, sourcePeerId, parents = 1 } = options
+    const key = `${toHex(streamId)} ${edgeMillibps} ${parents} ${sourcePeerId}`
     const known = this.#trees.get(key)
     if (known !== undefined) return known
-    const tree = new RoomTree(used.snapshot, options)
+    const tree = parents === 2 ? treeWithSpare(used.snapshot, options) : new RoomTree(used.snapshot, options)
     if (this.#trees.size >= MAX_TREES) this.#trees.delete(this.#trees.keys().next().value!)
     this.#trees.set(key, tree)
     return tree
@@ -80,6 +87,7 @@ export class RoomPlan {
     if (tree?.hasEdges !== true || this.#used === undefined) return undefined
     return {
       since: this.#used.since,
+      spare: tree.edgeMillibps > (options.edgeMillibps ?? 0n),
       parent: tree.parentOf(receiver),
       depthOf: (keyId) => tree.depthOf(keyId),
       parentOf: (keyId) => tree.parentOf(keyId),
@@ -103,4 +111,16 @@ export class RoomPlan {
     const since = before === undefined || before.snapshot.empty ? nowUnixMs : before.since
     this.#coming = { snapshot: new RoomSnapshot(view(), nowUnixMs), since }
   }
+}
+
+/**
+ * Who takes two copies needs two places. A plan that fills the relays leaves none near the source, where candidates are few (D-44), so each
+ * edge is counted twice where that leaves nobody out and the plan does not get much deeper.
+ */
+function treeWithSpare(snapshot: RoomSnapshot, options: RoomTreeOptions): RoomTree {
+  const full = new RoomTree(snapshot, options)
+  const { edgeMillibps = 0n } = options
+  if (edgeMillibps === 0n || full.depth < SPARE_FROM_DEPTH) return full
+  const spare = new RoomTree(snapshot, { ...options, edgeMillibps: 2n * edgeMillibps })
+  return spare.size >= full.size && spare.depth <= full.depth + SPARE_DEPTH ? spare : full
 }

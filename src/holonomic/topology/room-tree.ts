@@ -13,6 +13,8 @@ import type { RootedOptions, RootedTopology } from "./types.ts"
 
 export interface RoomTreeOptions extends RootedOptions {
   streamId: Bytes
+  /** Copies that each receiver takes. With 2 a deep plan leaves half of the relays' places for second parents where it can; 1 by default. */
+  parents?: 1 | 2
 }
 
 /** A member without an advertisement: it gets a place in the tree and carries nobody. */
@@ -52,6 +54,11 @@ export class RoomTree {
   /** True when somebody has a parent. */
   get hasEdges(): boolean {
     return this.#edges.length > 0
+  }
+
+  /** Members that have a planned parent; on several paths each path counts. */
+  get size(): number {
+    return this.#edges.length
   }
 
   /** Steps from the source, 0 for the source itself; undefined for who is not in the tree. */
