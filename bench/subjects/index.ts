@@ -4,6 +4,7 @@ import { decoders } from "./decoders.ts"
 import { fanOut, layeredFanOut } from "./fan-out.ts"
 import { fountain } from "./fountain.ts"
 import { batchJoin, group } from "./group.ts"
+import { recordingInMemory, retentionPlans, witnessOfClaims } from "./memory.ts"
 import { dedup, planner } from "./parents.ts"
 import { path } from "./path.ts"
 import { relayForward, relayPath } from "./relay.ts"
@@ -28,6 +29,9 @@ export const subjects: readonly Subject[] = [
   dedup,
   roomTree,
   listedTopology,
+  witnessOfClaims,
+  retentionPlans,
+  recordingInMemory,
   rpcFrames,
   rpcCalls,
   rpcCallers,

@@ -40,7 +40,7 @@ export interface Scenario {
   capacity: "known" | "measured"
   /** Parents each receiver wants. */
   parents: 1 | 2
-  /** The plan counts each child as so many copies: what is left of a relay serves second parents. */
+  /** The plan counts each child as so many copies, on top of what it does by itself to leave places for second parents. */
   planFactor: number
   /** Candidates a peer looks at, of all that advertise. */
   candidates: number

@@ -1,5 +1,5 @@
 /** One simulated peer: what it holds of the product's cores, and what it has of the stream. */
-import type { CapacityAdvertiser, CapacityEstimator, ParentManager } from "../../src/alm/index.ts"
+import { type CapacityAdvertiser, type CapacityEstimator, type ParentManager, ReservedPlaces } from "../../src/alm/index.ts"
 import { RelayDuplicates, RelayLedger, type RelayLimits, Roster, type RosterEntry } from "../../src/relay/index.ts"
 import type { NodeId, PeerKeyId } from "../../src/wire/types.ts"
 import type { Random } from "../engine/random.ts"
@@ -26,6 +26,8 @@ export class SimPeer {
   alive = true
   /** Says goodbye and moves its children before it stops. */
   leaving = false
+  /** It lost a parent and has looked for further candidates. */
+  inNeed = false
   joinedAt = 0
   leftAt = Number.POSITIVE_INFINITY
   /** First group decoded. */
@@ -35,6 +37,7 @@ export class SimPeer {
   advertiser: CapacityAdvertiser | undefined
   estimator: CapacityEstimator | undefined
   ledger: RelayLedger
+  readonly reserved = new ReservedPlaces()
   readonly roster = new Roster<RelayedHop>()
   readonly duplicates = new RelayDuplicates()
   /** By index of the parent. */

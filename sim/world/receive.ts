@@ -91,7 +91,11 @@ export class Receiving {
 
   tick(peer: SimPeer): void {
     const manager = peer.manager
-    if (manager !== undefined) this.#act(peer, manager.tick(this.#unixMs))
+    if (manager === undefined) return
+    this.#act(peer, manager.tick(this.#unixMs))
+    const { inNeed } = manager
+    if (inNeed && !peer.inNeed) this.refreshCandidates(peer)
+    peer.inNeed = inNeed
   }
 
   heard(peer: SimPeer, parent: SimPeer): void {
@@ -241,7 +245,7 @@ export class Receiving {
 
   /** A link that nothing needs any more is closed. */
   #unlink(peer: SimPeer, other: SimPeer): void {
-    if (other.up.has(peer.index) || peer.manager?.spare === other.keyId) return
+    if (other.up.has(peer.index) || peer.manager?.spare === other.keyId || other.manager?.spare === peer.keyId) return
     peer.links.delete(other.index)
     other.links.delete(peer.index)
   }

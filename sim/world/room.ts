@@ -7,6 +7,7 @@ import { rttClass } from "../../src/wire/participant-state.ts"
 import type { PeerKeyId } from "../../src/wire/types.ts"
 import { canLink, oneWayMs } from "../model/places.ts"
 import { ControlRing } from "../model/ring.ts"
+import type { Scenario } from "../model/scenario.ts"
 import type { Metrics } from "../report/metrics.ts"
 import type { SimPeer } from "./peer.ts"
 
@@ -34,6 +35,7 @@ export class SimRoom {
   /** Of one copy of the stream. */
   readonly rateMbps: number
   readonly #edgeMillibps: bigint
+  readonly #parents: 1 | 2
   #ring = new ControlRing(
     ROOM_ID,
     [],
@@ -48,11 +50,12 @@ export class SimRoom {
   /** Advertisements per second of virtual time. */
   readonly advertisements: number[] = []
 
-  constructor(metrics: Metrics, sourceKeyId: PeerKeyId, rateMbps: number, planFactor: number) {
+  constructor(metrics: Metrics, sourceKeyId: PeerKeyId, rateMbps: number, { planFactor, parents }: Scenario) {
     this.#metrics = metrics
     this.#sourceKeyId = sourceKeyId
     this.rateMbps = rateMbps
     this.#edgeMillibps = BigInt(Math.floor(rateMbps * planFactor * 1_000))
+    this.#parents = parents
     const keys = { ed25519: new Uint8Array(32), mlDsa65: new Uint8Array(1_952) }
     this.#book = new AdvertisementBook({
       roomCapacityId: ROOM_CAPACITY_ID,
@@ -175,7 +178,8 @@ export class SimRoom {
   }
 
   get #treeOptions() {
-    return { streamId: STREAM_ID, sourcePeerId: this.#sourceKeyId, edgeMillibps: this.#edgeMillibps }
+    const source = { streamId: STREAM_ID, sourcePeerId: this.#sourceKeyId }
+    return { ...source, edgeMillibps: this.#edgeMillibps, parents: this.#parents }
   }
 
   tree(): RoomTree | undefined {

@@ -1,8 +1,8 @@
 /** The side of a parent: who is taken, who is refused, who has to go so that a planned child finds its place. */
-import { chooseEviction, type SymbolRange } from "../../src/alm/index.ts"
-import { mayTakePlace } from "../../src/alm/reserve.ts"
+import { chooseEviction, mayTakePlace, type SymbolRange } from "../../src/alm/index.ts"
 import { toHex } from "../../src/wire/bytes.ts"
 import { UNCAPPED } from "../../src/wire/layers.ts"
+import type { PeerKeyId } from "../../src/wire/types.ts"
 import { oneWayMs } from "../model/places.ts"
 import type { Metrics } from "../report/metrics.ts"
 import type { Hop, Hops } from "./hop.ts"
@@ -82,8 +82,10 @@ export class Serving {
     if (limit !== undefined) return limit
     const { uplinkMbps = 0 } = parent.ledger.limits
     const free = Math.floor((uplinkMbps - parent.ledger.mbps) / this.#mbps)
-    const planned = this.#room.plannedChildren(parent, this.#mail.now)
-    return mayTakePlace(free, child.keyId, planned, (keyId) => parent.roster.get(keyId) !== undefined) ? undefined : "reserved"
+    const { now } = this.#mail
+    const hasChild = (keyId: PeerKeyId) => parent.roster.get(keyId) !== undefined
+    const planned = parent.reserved.planned(child.keyId, hasChild, Math.floor(uplinkMbps / this.#mbps), now)
+    return mayTakePlace(free, child.keyId, planned, hasChild) ? undefined : "reserved"
   }
 
   #makePlace(parent: SimPeer, asker: SimPeer): boolean {

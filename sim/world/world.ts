@@ -65,7 +65,7 @@ export class World {
     const random = this.#random.fork("places")
     const place = drawPlace(random, [{ multiple: scenario.sourceUplink, share: 1 }], wireKbps(scenario), false)
     this.source = this.#newPeer(place, true)
-    this.room = new SimRoom(this.metrics, this.source.keyId, this.#mbps, scenario.planFactor)
+    this.room = new SimRoom(this.metrics, this.source.keyId, this.#mbps, scenario)
     this.#receiving = new Receiving(
       scenario,
       this.room,
@@ -102,7 +102,12 @@ export class World {
         this.room.refreshRing()
         if (at % 5_000 === 0) this.room.sweep(at)
       }
-      if (this.room.updatePlan(at)) for (const peer of this.#living) this.#receiving.refreshTree(peer)
+      if (this.room.updatePlan(at)) {
+        for (const peer of this.#living) {
+          peer.reserved.plan(this.room.plannedChildren(peer, at), at)
+          this.#receiving.refreshTree(peer)
+        }
+      }
       if (at % 5_000 === 0) progress?.(at)
     }
     this.#clock.run(end)
@@ -198,13 +203,13 @@ export class World {
     const peer = stayers[Math.floor(lot * stayers.length)]
     if (peer === undefined) return
     if (!graceful) {
-      this.#childrenLose(peer, false)
-      this.#die(peer)
+      this.#childrenLose(peer, false, () => this.#die(peer))
       this.#mail.later(LOST_MS + this.room.ring.floodMs, () => this.room.remove(peer, this.#clock.now))
       return
     }
-    this.#childrenLose(peer, true)
-    peer.leaving = true
+    this.#childrenLose(peer, true, () => {
+      peer.leaving = true
+    })
     for (const { hop } of [...peer.roster]) this.#serving.sayLeaving(hop, GOODBYE_MS)
     this.#mail.later(GOODBYE_MS + 50, () => {
       this.#receiving.end(peer)
@@ -213,11 +218,17 @@ export class World {
     })
   }
 
-  #childrenLose(peer: SimPeer, graceful: boolean): void {
+  /** A loss is what leaves a child with fewer live parents: who is just moving and has another one already has lost nothing. */
+  #childrenLose(peer: SimPeer, graceful: boolean, go: () => void): void {
     const now = this.#clock.now
-    for (const { hop } of peer.roster) {
-      if (!hop.delivered || !hop.child.alive || hop.child.leaving) continue
-      this.metrics.parentGone(hop.child, now, graceful, Math.min(2, this.liveParents(hop.child)))
+    const before = [...peer.roster].flatMap(({ hop }) => {
+      const { child } = hop
+      if (!hop.delivered || !child.alive || child.leaving || child.up.get(peer.index) !== hop) return []
+      return [{ child, target: Math.min(2, this.liveParents(child)) }]
+    })
+    go()
+    for (const { child, target } of before) {
+      if (this.liveParents(child) < target) this.metrics.parentGone(child, now, graceful, target)
     }
   }
 

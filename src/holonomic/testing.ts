@@ -15,6 +15,16 @@ export function testPeer(n: number): Promise<IdentitySigner> {
   return known
 }
 
+/** Any number of peers, by number. */
+export function peerFromSeed(n: number): Promise<IdentitySigner> {
+  const seed = (kind: number) => {
+    const bytes = new Uint8Array(32).fill(kind)
+    new DataView(bytes.buffer).setUint32(0, n)
+    return bytes
+  }
+  return signerFromSeeds(seed(1), seed(2))
+}
+
 export const keysOf = (peer: IdentitySigner) => ({ ed25519: peer.entityId, mlDsa65: peer.mlDsaPublicKey })
 
 /** Storage whose process ends at batch number `failAt` (from 1): before it is written, or right after. */

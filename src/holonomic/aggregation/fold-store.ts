@@ -119,7 +119,8 @@ export class FoldStore {
         evicted += (await this.#contents.symbolIds(source)).length
         const { nowUnixMs: atUnixMs, revocation } = options
         await this.#contents.hardDelete(source, revocation === undefined ? { atUnixMs } : { atUnixMs, revocation })
-      } else if ((await this.#contents.manifest(source)) !== undefined) {
+      } else if (!(await this.#contents.isRevoked(source))) {
+        // Also one that is not here yet: when its manifest comes, it is known where it went.
         await this.#contents.markFolded(source, aggregateContentId)
         evicted += await this.#contents.evictToTier(source, targetTier!)
       }

@@ -35,12 +35,23 @@ export function resolveConsent(
   claims: readonly SignedClaim[],
   nowUnixMs: U64,
 ): { state: ConsentState; revocation?: SignedClaim } {
-  const authorities = consentAuthorities(envelope)
+  const statements = claims.map((claim) => ({ claim, signerPeerId: claim.signerPeerId, body: consentIn(claim) }))
+  const { state, revocation } = judgeConsent(content, consentAuthorities(envelope), statements, nowUnixMs)
+  return revocation === undefined ? { state } : { state, revocation: revocation.claim }
+}
+
+/** {@link resolveConsent} over what verified claims say. */
+export function judgeConsent<T extends { signerPeerId: PeerKeyId; body: ConsentBody | undefined }>(
+  content: ContentRef,
+  authorities: ReadonlySet<PeerKeyId>,
+  statements: Iterable<T>,
+  nowUnixMs: U64,
+): { state: ConsentState; revocation?: T } {
   let state: ConsentState = "Unknown"
-  for (const claim of claims) {
-    const body = authorities.has(claim.signerPeerId) ? consentIn(claim) : undefined
+  for (const statement of statements) {
+    const body = authorities.has(statement.signerPeerId) ? statement.body : undefined
     if (body?.contentId !== content.contentId || body.corpusKind !== content.corpusKind) continue
-    if (body.state === CONSENT_REVOKES) return { state: "Revoked", revocation: claim }
+    if (body.state === CONSENT_REVOKES) return { state: "Revoked", revocation: statement }
     const live = body.expiresAtUnixMs === 0n || body.expiresAtUnixMs > nowUnixMs
     if (body.state === CONSENT_GRANTS && live) state = "Active"
   }

@@ -60,3 +60,20 @@ export function restoreContent(manifest: SignedManifest, symbols: readonly { sym
     minViableSymbols: Math.min(minViableSymbols, nSource),
   })
 }
+
+/**
+ * Symbols that nobody has any more, made again from enough others. The codec gives the same bytes as the producer's, or they are no
+ * symbols of this manifest. @throws AvError as {@link restoreContent}
+ */
+export function rebuildSymbols(
+  manifest: SignedManifest,
+  symbols: readonly { symbolId: number; bytes: Bytes }[],
+  ids: ReadonlySet<number>,
+): ContentSymbol[] {
+  const { contentId, nSource, kRepair, symbolSize } = manifest
+  const payload = restoreContent(manifest, symbols)
+  const encoded = fountainEncode(payload, { nSource, kRepair, symbolSize, minViableSymbols: 0 })
+  return encoded.symbols
+    .filter(({ symbolId }) => ids.has(symbolId))
+    .map(({ symbolId, bytes }) => ({ contentId, symbolId, bytes: bytes.slice() }))
+}

@@ -26,8 +26,8 @@ export interface DecayEvents<Ref> {
   /** One content could not be looked at or changed; the next walk tries again. */
   failed?: (content: Ref, error: unknown) => void
   changed?: (content: Ref, tier: DecayTier) => void
-  /** `OverdueBacklog`: so many contents were two tiers or more behind. */
-  overdue?: (contents: number) => void
+  /** `OverdueBacklog` with the number of `contents` that were two tiers or more behind. */
+  overdue?: (backlog: AvError) => void
   /** A whole walk of `run` failed. */
   tickFailed?: (error: unknown) => void
 }
@@ -70,7 +70,7 @@ export class ConsentDecayScheduler<Ref> {
         this.#events.failed?.(content, error)
       }
     }
-    if (behind > BACKLOG) this.#events.overdue?.(behind)
+    if (behind > BACKLOG) this.#events.overdue?.(new AvError("OverdueBacklog", { contents: behind }))
     return changed
   }
 

@@ -237,11 +237,11 @@ test("a revoked content goes by its own way, an unexplained class stays as it is
   const errors: unknown[] = []
   await new ConsentDecayScheduler(unknown.store, { failed: (_, error) => errors.push(error) }).tick(99n * DAY)
   expect(errors).toMatchObject([{ code: "InvalidConsentClass", details: { name: "X" } }])
-  const overdue: number[] = []
-  const events = { overdue: (contents: number) => overdue.push(contents) }
+  const overdue: unknown[] = []
+  const events = { overdue: (backlog: unknown) => overdue.push(backlog) }
   await new ConsentDecayScheduler(fakeStore(1_000).store, events).tick(99n * DAY)
   await new ConsentDecayScheduler(fakeStore(1_001).store, events).tick(99n * DAY)
-  expect(overdue).toEqual([1_001])
+  expect(overdue).toMatchObject([{ code: "OverdueBacklog", details: { contents: 1_001 } }])
 })
 
 test("the loop walks at once, skips what it missed, survives a failing walk, and ends when told", async () => {

@@ -2,8 +2,10 @@
  * Signed claims and the fact that this process has verified one. The fact is kept beside the object, so that no copy, no spread and
  * no JSON can carry it (D20).
  */
-import { hybridVerify, peerKeyIdOf, pqHashOf } from "../../crypto/index.ts"
-import { isAvError } from "../../wire/errors.ts"
+import { hybridVerify, peerKeyIdOf, pqHashOf, sha256Sync } from "../../crypto/index.ts"
+import { concatBytes, equalBytes } from "../../wire/bytes.ts"
+import { AvError, isAvError } from "../../wire/errors.ts"
+import type { Bytes } from "../../wire/types.ts"
 import { strictBase64 } from "../checks.ts"
 import { type ClaimStatement, signedClaimBytes } from "../claims/signed-claim.ts"
 import type { JudgedClaim } from "./linked.ts"
@@ -42,6 +44,27 @@ export async function verifyClaim(claim: SignedClaim, keys: PeerKeys): Promise<b
   }
   verified.add(claim)
   return true
+}
+
+/**
+ * What to store beside a verified claim, so that it need not be verified again when it is loaded: a hash over claim, signatures and
+ * keys. Worth as much as the storage; never taken from others. @throws AvError `UsageError` for a claim that is not verified
+ */
+export function verificationMark(claim: SignedClaim, keys: PeerKeys): Bytes {
+  if (!isVerified(claim)) throw new AvError("UsageError", { why: "not verified" })
+  return markOf(claim, keys)
+}
+
+/** Takes a stored claim for verified when its mark is the one that belongs to it. */
+export function restoreVerified(claim: SignedClaim, keys: PeerKeys, mark: Bytes): boolean {
+  if (!keysMatch(claim.signerPeerId, keys) || !equalBytes(markOf(claim, keys), mark)) return false
+  verified.add(Object.freeze(claim))
+  return true
+}
+
+function markOf(claim: SignedClaim, keys: PeerKeys): Bytes {
+  const signatures = [strictBase64(claim.signatureEd25519Base64), strictBase64(claim.signatureMlDsa65Base64)]
+  return sha256Sync(concatBytes(signedClaimBytes(claim), ...signatures, keys.ed25519, keys.mlDsa65))
 }
 
 /** Whether {@link verifyClaim} has accepted this object. */

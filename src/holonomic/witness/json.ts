@@ -14,12 +14,13 @@ const MAX_NAMESPACES = 64
 /** A proof holds two witnesses, each mostly the 4.4 kB of its second signature. */
 const MAX_JSON_BYTES = 65_536
 
-const witnessShape = {
+/** Members of a witness, in `holo.witness` as well. */
+export const witnessShape = {
   peerId: required("peer_id", keyIdField),
   epochId: required("epoch_id", u64Field),
   merkleRoot: required("merkle_root", byteListField(32, 32)),
   leafCount: required("leaf_count", intField(0, 0xffffffff)),
-  claimNamespaces: required("claim_namespaces", listOf(utf8Field(0, 255), MAX_NAMESPACES)),
+  claimNamespaces: required("claim_namespaces", listOf(utf8Field(0, 255), MAX_NAMESPACES) as Field<readonly string[]>),
   observedAtUnixMs: required("observed_at_unix_ms", u64Field),
   witnessVersion: required("witness_version", intField(0, 0xffff)),
   // Judged by the verification, which says what is wrong with them.
@@ -29,13 +30,15 @@ const witnessShape = {
 } satisfies Shape
 
 const witnessField: Field<WholenessWitness> = objectOf(witnessShape) as Field<WholenessWitness>
-const proofField = objectOf({
+/** Members of a proof, in `holo.hardcase` as well. */
+export const equivocationShape = {
   peerId: required("peer_id", keyIdField),
   epochId: required("epoch_id", u64Field),
   witnessA: required("witness_a", witnessField),
   witnessB: required("witness_b", witnessField),
   observedAtUnixMs: required("observed_at_unix_ms", u64Field),
-}) as Field<EquivocationProof>
+} satisfies Shape
+const proofField = objectOf(equivocationShape) as Field<EquivocationProof>
 
 export function encodeWitness(witness: WholenessWitness): Bytes {
   return utf8Encode(writeJson(witnessField.write(witness)))

@@ -3,9 +3,19 @@ import { expect, test } from "vitest"
 import { codeOf } from "../../wire/testing.ts"
 import { MemoryHoloStorage } from "./memory.ts"
 import { holoKey, holoKeyParts, keyNumber } from "./storage.ts"
-import { codeOfRejection, holoStorageSuite } from "./storage-suite.ts"
+import { codeOfRejection, storageCases } from "./storage-suite.ts"
 
-holoStorageSuite("memory", async () => new MemoryHoloStorage())
+for (const { name, run } of storageCases) {
+  test(`memory: ${name}`, async () => {
+    let last: MemoryHoloStorage | undefined
+    await run({
+      open: async () => {
+        last = new MemoryHoloStorage(last === undefined ? {} : { contents: last.contents })
+        return last
+      },
+    })
+  })
+}
 
 test("a batch without room changes nothing; deleting always works", async () => {
   const storage = new MemoryHoloStorage({ quotaBytes: 100 })

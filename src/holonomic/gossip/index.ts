@@ -1,0 +1,13 @@
+/** What peers of a mesh tell each other, and the node that puts everything together. */
+export * from "./bootstrap-exchange.ts"
+export * from "./claim-book.ts"
+export * from "./durable.ts"
+export * from "./events.ts"
+export type { FetchedContent, ReadOptions } from "./fetch-board.ts"
+export * from "./holding-book.ts"
+export * from "./loops.ts"
+export * from "./mesh-snapshot.ts"
+export * from "./messages.ts"
+export * from "./node.ts"
+export * from "./possession.ts"
+export * from "./witness-cut.ts"

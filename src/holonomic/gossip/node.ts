@@ -1,0 +1,432 @@
+/**
+ * One peer of one mesh: claims, witnesses, trust and memory put together over a storage. No timers and no channels: whoever owns it
+ * hands in messages, connections and the time, and sends what it is told to. One node per storage; see `tabs` for several pages.
+ */
+
+import { sha256Sync } from "../../crypto/index.ts"
+import type { IdentitySigner } from "../../identity/index.ts"
+import type { HoloStorage } from "../../store/holo/storage.ts"
+import { utf8Encode } from "../../wire/bytes.ts"
+import { AvError } from "../../wire/errors.ts"
+import type { Bytes, Milliseconds, PeerKeyId, RandomBytes, U64 } from "../../wire/types.ts"
+import type { MadeFold } from "../aggregation/make-fold.ts"
+import { consentBytes, type TrustGrantBody, type TrustRevokeBody, trustGrantBytes, trustRevokeBytes } from "../claims/bodies.ts"
+import type { ContentSymbol } from "../content/admission.ts"
+import { CONSENT_GRANTS, CONSENT_REVOKES } from "../content/consent.ts"
+import { decayStoreOf } from "../content/decay-port.ts"
+import { type ContentRef, manifestHash, type SignedManifest } from "../content/manifest.ts"
+import { relievePressure } from "../content/pressure.ts"
+import { ConsentDecayScheduler } from "../retention/decay-scheduler.ts"
+import { isWorse } from "../retention/headroom.ts"
+import type { RetentionPlan } from "../retention/plan.ts"
+import { DEFAULT_TARGET_HOLDERS } from "../retention/policy.ts"
+import type { ConsentState } from "../retention/rarity.ts"
+import type { PeerKeys, SignedClaim } from "../trust/verified.ts"
+import type { EquivocationProof } from "../witness/equivocation.ts"
+import { WitnessLedger } from "../witness/ledger.ts"
+import { Admission, type TrustOptions } from "./admission.ts"
+import { type OwnChain, signClaim } from "./bootstrap-exchange.ts"
+import { ClaimBook } from "./claim-book.ts"
+import { ClaimGossip } from "./claim-gossip.ts"
+import { ContentCare, type VerifyHybrid } from "./content-care.ts"
+import { ContentDesk } from "./content-desk.ts"
+import { ContentServer } from "./content-server.ts"
+import { guarded, NEVER, type NodeContext, some } from "./context.ts"
+import type { HoloEvent, HoloOutgoing } from "./events.ts"
+import { FetchBoard, type FetchedContent, type ReadOptions } from "./fetch-board.ts"
+import { FoldGossip } from "./fold-gossip.ts"
+import { Inbox } from "./inbox.ts"
+import { LoopClock, type LoopName } from "./loops.ts"
+import { isMeshId } from "./messages.ts"
+import { type Peer, PeerTable } from "./peers.ts"
+import { Router } from "./router.ts"
+import { ContentShelf, type ShelfItem } from "./shelf.ts"
+
+export interface HoloNodeOptions {
+  storage: HoloStorage
+  signer: IdentitySigner
+  /** `[A-Za-z0-9._-]{1,64}`. */
+  meshId: string
+  random: RandomBytes
+  /** May wait: what is sent in answer to one request goes out in the pace of this. */
+  send(to: PeerKeyId, out: HoloOutgoing): void | Promise<void>
+  emit?(event: HoloEvent): void
+  /** Absent: only who is connected with `admit` is let in. */
+  trust?: TrustOptions
+  /** Peers that hold a content, or copies of symbols where there are fewer; may depend on how many there are. Default 30. */
+  targetHolders?: number | ((livePeers: number) => number)
+  /** Of holding claims and the like; for simulations that leave signatures out. */
+  verify?: VerifyHybrid
+}
+
+export interface HeldContent {
+  ref: ContentRef
+  manifest: SignedManifest
+  consent: ConsentState
+  own: boolean
+}
+
+/** Until its first peer has told what was revoked, a node that comes back serves nothing, but not for longer than this. */
+const CATCH_UP_MS = 15_000
+
+export class HoloNode {
+  readonly #context: NodeContext
+  readonly #claims: ClaimGossip
+  readonly #admission: Admission
+  readonly #care: ContentCare
+  readonly #fetches: FetchBoard
+  readonly #router: Router
+  readonly #desk: ContentDesk
+  readonly #folds: FoldGossip
+  readonly #inbox = new Inbox()
+  readonly #clock: LoopClock
+  #paused = false
+  #closed = false
+  /** Nothing is served or announced before what others revoked is known. */
+  #catchingUp: { untilMs: Milliseconds } | undefined
+  /** What is here was not told while catching up. */
+  #silentBefore = false
+
+  private constructor(options: HoloNodeOptions, context: NodeContext) {
+    this.#context = context
+    this.#fetches = new FetchBoard(context, {
+      sources: (item, nowMs) => this.#sources(item, nowMs),
+      stored: (ref, nowMs) => this.#care.announce(ref, nowMs),
+    })
+    this.#care = new ContentCare(context, this.#fetches, {
+      targetHolders: options.targetHolders ?? DEFAULT_TARGET_HOLDERS,
+      ...(options.verify && { verify: options.verify }),
+      ready: () => this.#catchingUp === undefined,
+    })
+    this.#folds = new FoldGossip(context)
+    this.#desk = new ContentDesk(context, { care: this.#care, fetches: this.#fetches, folds: this.#folds })
+    this.#claims = new ClaimGossip(context, {
+      added: async (claim, from, nowMs) => {
+        if (claim.body.kind === "trust_revoke") this.#admission.revoked(claim.body.revoke)
+        else await this.#desk.added(claim, from, nowMs)
+      },
+      revocationsKnown: () => this.#caughtUp(),
+    })
+    const events = {
+      admitted: (peer: Peer, nowMs: Milliseconds) => this.#greet(peer, nowMs),
+      mayAsk: (peer: Peer, nowMs: Milliseconds) => this.#ask(peer, nowMs),
+    }
+    this.#admission = new Admission(context, events, options.trust)
+    this.#router = new Router(context, {
+      admission: this.#admission,
+      claims: this.#claims,
+      care: this.#care,
+      desk: this.#desk,
+      fetches: this.#fetches,
+      server: new ContentServer(context, () => this.#paused),
+      serving: () => this.#catchingUp === undefined,
+    })
+    this.#clock = new LoopClock(spreadOf(context.self))
+  }
+
+  /** Finishes what an earlier run began: deletions first of all. @throws AvError `StorageUnavailable`, `StorageCorrupt` */
+  static async open(options: HoloNodeOptions): Promise<HoloNode> {
+    const { storage, signer, meshId, random, send } = options
+    if (!isMeshId(meshId)) throw new AvError("UsageError", { why: "mesh id", meshId })
+    const shelf = await ContentShelf.open(storage)
+    let node: HoloNode | undefined
+    const equivocation = (proof: EquivocationProof) => {
+      if (node === undefined) return
+      void node.#claims.tellProof(proof)
+    }
+    const context: NodeContext = {
+      storage,
+      signer,
+      self: signer.keyId,
+      meshId,
+      random,
+      peers: new PeerTable(),
+      book: await ClaimBook.open(storage, shelf),
+      ledger: await WitnessLedger.open(storage, signer.keyId, { equivocation }),
+      shelf,
+      send,
+      emit: options.emit ?? (() => {}),
+    }
+    node = new HoloNode(options, context)
+    await node.#start()
+    return node
+  }
+
+  /** The stores, for reading. */
+  get shelf(): ContentShelf {
+    return this.#context.shelf
+  }
+  get book(): ClaimBook {
+    return this.#context.book
+  }
+  get ledger(): WitnessLedger {
+    return this.#context.ledger
+  }
+
+  /** True while nothing is served or announced, because what others revoked is not known yet. */
+  get catchingUp(): boolean {
+    return this.#catchingUp !== undefined
+  }
+
+  /** @param admit a member of the room, whose session has shown its keys: let in without a chain @throws AvError `KeyInvalid`, `LimitExceeded` */
+  async connected(
+    peer: PeerKeyId,
+    nowMs: Milliseconds,
+    { keys, admit = false }: { keys: PeerKeys; admit?: boolean },
+  ): Promise<void> {
+    if (this.#closed || peer === this.#context.self) return
+    this.#context.peers.connect(peer, keys, admit)
+    if (this.#catchingUp?.untilMs === NEVER) this.#catchingUp.untilMs = nowMs + CATCH_UP_MS
+    await this.#admission.hello(peer, await this.#claims.latestEpoch())
+  }
+
+  disconnected(peer: PeerKeyId, nowMs: Milliseconds): void {
+    this.#context.peers.disconnect(peer, nowMs)
+    this.#claims.gone(peer)
+    this.#fetches.gone(peer)
+    if (this.#catchingUp !== undefined && this.#context.peers.all().length === 0) this.#catchingUp.untilMs = NEVER
+  }
+
+  /** Takes what a peer has sent. Resolves when it was dealt with, answers under way excepted; never rejects for what a peer does. */
+  async receive(from: PeerKeyId, incoming: HoloOutgoing, nowMs: Milliseconds): Promise<void> {
+    const urgent = incoming.kind === "message" && incoming.message.t === "holo.revoke"
+    const taken = await this.#inbox.push(from, urgent, () =>
+      guarded(this.#context, from, incoming.kind === "symbol" ? "symbol" : incoming.message.t, async () => {
+        const peer = this.#context.peers.get(from)
+        if (peer === undefined || this.#closed) return
+        await this.#router.receive(peer, incoming, nowMs)
+      }),
+    )
+    if (!taken) this.#context.emit({ type: "rejected", peer: from, what: "queue", code: "LimitExceeded" })
+  }
+
+  /** Does what is due. To be called at {@link nextTickMs}, or later: a tab that sleeps loses nothing. */
+  async tick(nowMs: Milliseconds): Promise<void> {
+    if (this.#closed) return
+    await this.#inbox.push(this.#context.self, false, async () => {
+      if (this.#catchingUp !== undefined && nowMs >= this.#catchingUp.untilMs) this.#caughtUp()
+      if (this.#context.peers.expire(nowMs)) this.#care.touchAll(nowMs)
+      if (this.#silentBefore) this.#care.announceAll(nowMs)
+      this.#silentBefore = false
+      for (const loop of this.#clock.due(nowMs)) await this.#loop(loop, nowMs)
+      await this.#claims.tick(nowMs)
+      await this.#desk.tick(nowMs)
+      await this.#fetches.tick(nowMs)
+      await this.#care.tick(nowMs)
+    })
+  }
+
+  nextTickMs(nowMs: Milliseconds): Milliseconds {
+    const times = [
+      this.#clock.nextMs(nowMs),
+      this.#claims.nextTickMs(nowMs),
+      this.#fetches.nextTickMs(nowMs),
+      this.#care.nextTickMs(),
+      this.#desk.nextTickMs(nowMs),
+      this.#context.peers.nextGoneMs(),
+      this.#catchingUp?.untilMs ?? NEVER,
+      this.#silentBefore ? nowMs : NEVER,
+    ]
+    return Math.max(nowMs, Math.min(...times))
+  }
+
+  /** Puts a content of one's own into the memory, consents to its being kept, and tells everybody. @throws AvError as `ContentStore.put` */
+  async put(
+    manifest: SignedManifest,
+    symbols: readonly ContentSymbol[],
+    nowMs: Milliseconds,
+    { expiresAtUnixMs = 0n }: { expiresAtUnixMs?: U64 } = {},
+  ): Promise<void> {
+    await this.#context.shelf.put(manifest, symbols, { own: true, nowUnixMs: at(nowMs) })
+    await this.#published(manifest, expiresAtUnixMs, nowMs)
+  }
+
+  /** Consents to the keeping of a content, until a time or (0) without end. */
+  async grant(ref: ContentRef, expiresAtUnixMs: U64, nowMs: Milliseconds): Promise<void> {
+    await this.#say("consent_state", this.#consent(ref, CONSENT_GRANTS, expiresAtUnixMs, nowMs), nowMs)
+  }
+
+  /** Takes consent back, for good: deleted here at once, and everywhere it is heard. Without a say in it this deletes nothing. */
+  async revoke(ref: ContentRef, nowMs: Milliseconds): Promise<void> {
+    await this.#say("consent_state", this.#consent(ref, CONSENT_REVOKES, 0n, nowMs), nowMs)
+  }
+
+  /** Trusts somebody. The claim is theirs to show. */
+  grantTrust(grant: Omit<TrustGrantBody, "granter">, nowMs: Milliseconds): Promise<SignedClaim> {
+    return this.#say("trust_grant", trustGrantBytes({ ...grant, granter: this.#context.self }), nowMs)
+  }
+
+  revokeTrust(revoke: Omit<TrustRevokeBody, "granter">, nowMs: Milliseconds): Promise<SignedClaim> {
+    return this.#say("trust_revoke", trustRevokeBytes({ ...revoke, granter: this.#context.self }), nowMs)
+  }
+
+  /** What is shown to others from now on. */
+  set chain(chain: OwnChain) {
+    this.#admission.chain = chain
+  }
+
+  /** Takes in a claim that came by another way than a peer, such as a chain. @throws AvError `Malformed`, `SignatureInvalid` */
+  learn(claim: SignedClaim, keys: PeerKeys, nowMs: Milliseconds): Promise<boolean> {
+    return this.#claims.learn(claim, keys, undefined, nowMs)
+  }
+
+  /** Stores a fold, lets its items descend, and tells everybody. */
+  async fold(fold: MadeFold, sources: readonly string[], nowMs: Milliseconds): Promise<void> {
+    const hash = await this.#folds.put(fold, sources, nowMs)
+    this.#context.book.refresh()
+    await this.#published(fold.manifest, 0n, nowMs)
+    await this.#say("aggregation", hash, nowMs)
+  }
+
+  /**
+   * Gets enough symbols to read a content, own ones first.
+   * @throws AvError `InsufficientSymbols` (nobody here has enough), `ContentRevoked`, `Aborted`, `LimitExceeded`
+   */
+  async fetch(ref: ContentRef, nowMs: Milliseconds, options: ReadOptions = {}): Promise<FetchedContent> {
+    if (await this.#context.shelf.store.isRevoked(ref)) throw new AvError("ContentRevoked")
+    const item = this.#context.shelf.get(ref) ?? (await this.#desk.awaitManifest(ref, nowMs, options.signal))
+    if (item === undefined) throw new AvError("InsufficientSymbols", { have: 0, why: "no manifest" })
+    const reading = this.#fetches.read(item, options, nowMs)
+    await this.#inbox.push(this.#context.self, false, () => this.#fetches.tick(nowMs))
+    return reading
+  }
+
+  contents(nowMs: Milliseconds): HeldContent[] {
+    return this.#context.shelf
+      .items()
+      .map((item) => ({ ref: item.ref, manifest: item.manifest, own: item.own, consent: this.#care.consentOf(item, nowMs) }))
+  }
+
+  /** Who holds what of a content, this peer included. */
+  async holders(ref: ContentRef, nowMs: Milliseconds): Promise<Map<PeerKeyId, { symbolIds: number[]; proven: boolean }>> {
+    const found = new Map<PeerKeyId, { symbolIds: number[]; proven: boolean }>()
+    for (const { peerId, symbolIds, proven } of this.#care.holdings.sources(ref.contentId, nowMs)) {
+      if (symbolIds.size > 0 && this.#context.peers.counts(peerId, nowMs))
+        found.set(peerId, { symbolIds: [...symbolIds], proven })
+    }
+    const own = await this.#context.shelf.symbolIds(ref)
+    if (own.length > 0) found.set(this.#context.self, { symbolIds: own, proven: true })
+    return found
+  }
+
+  /** The retention plan as any peer with this view finds it. */
+  async planFor(ref: ContentRef, localPeer: PeerKeyId, nowMs: Milliseconds): Promise<RetentionPlan | undefined> {
+    const item = this.#context.shelf.get(ref)
+    return item && this.#care.plan(item, await this.#care.view(item, nowMs), nowMs, localPeer)
+  }
+
+  /** Resolves when no answer is under way. */
+  idle(): Promise<void> {
+    return this.#router.idle()
+  }
+
+  /** Ends all fetches. The storage is the caller's to close. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#fetches.close()
+    this.#desk.close()
+    await this.#inbox.push(this.#context.self, false, async () => {})
+  }
+
+  #caughtUp(): void {
+    this.#silentBefore ||= this.#catchingUp !== undefined
+    this.#catchingUp = undefined
+  }
+
+  async #start(): Promise<void> {
+    await this.#desk.start()
+    if (this.#context.shelf.items().length > 0) this.#catchingUp = { untilMs: NEVER }
+  }
+
+  async #loop(name: LoopName, nowMs: Milliseconds): Promise<void> {
+    switch (name) {
+      case "publisher":
+        return this.#care.announceAll(nowMs)
+      case "converger":
+        for (const ref of await this.#context.shelf.store.retryDeletions(at(nowMs))) {
+          this.#context.emit({ type: "hard-delete-overdue", ref })
+        }
+        return this.#care.convergeAll(nowMs)
+      case "witness":
+        return this.#claims.cut(nowMs)
+      case "decay": {
+        const scheduler = new ConsentDecayScheduler(decayStoreOf(this.#context.shelf.store), {
+          changed: (ref, tier) => {
+            this.#context.emit({ type: "tier-changed", ref, tier })
+            this.#care.announce(ref, nowMs)
+          },
+          overdue: (error) => this.#context.emit({ type: "overdue-backlog", error }),
+        })
+        await scheduler.tick(at(nowMs))
+        return
+      }
+      case "headroom":
+        return this.#relieve(nowMs)
+    }
+  }
+
+  async #relieve(nowMs: Milliseconds): Promise<void> {
+    const { shelf } = this.#context
+    const dropped = await relievePressure(shelf.store, (ref) => {
+      const plan = this.#care.lastPlan(ref)
+      return { consentUnknown: plan?.evict === "unknown", hasRare: (plan?.rare.length ?? 0) > 0 }
+    })
+    // Content of others is not served from `stop` on: what is left of the device is for its owner.
+    this.#paused = isWorse(await shelf.store.headroom(), "crit")
+    if (dropped > 0) this.#care.announceAll(nowMs)
+  }
+
+  /** Serving begins: the peer learns what is here. */
+  async #greet(peer: Peer, nowMs: Milliseconds): Promise<void> {
+    await this.#claims.greet(peer)
+    await this.#care.greet(peer, nowMs)
+    this.#care.touchAll(nowMs)
+  }
+
+  async #ask(peer: Peer, nowMs: Milliseconds): Promise<void> {
+    await this.#claims.pull(peer, nowMs)
+  }
+
+  #sources(item: ShelfItem, nowMs: Milliseconds) {
+    const usable = this.#care.holdings.sources(item.ref.contentId, nowMs).filter(({ peerId }) => {
+      const peer = this.#context.peers.get(peerId)
+      return peer?.mayAsk === true && peer.heard
+    })
+    // By lot among those alike, so that not everybody asks the same holder.
+    const shuffled = some(this.#context.random, usable, usable.length)
+    return [...shuffled.filter(({ proven }) => proven), ...shuffled.filter(({ proven }) => !proven)]
+  }
+
+  async #published(manifest: SignedManifest, expiresAtUnixMs: U64, nowMs: Milliseconds): Promise<void> {
+    const { contentId, corpusKind } = manifest
+    const ref = { contentId, corpusKind }
+    this.#context.book.refresh()
+    this.#context.emit({ type: "manifest", ref })
+    // Consent first: nobody keeps what nobody has consented to.
+    await this.grant(ref, expiresAtUnixMs, nowMs)
+    await this.#say("content_manifest", manifestHash(manifest), nowMs)
+    this.#care.announce(ref, nowMs)
+    this.#care.touch(ref, nowMs)
+  }
+
+  async #say(kind: string, bytes: Bytes, nowMs: Milliseconds): Promise<SignedClaim> {
+    const { signer } = this.#context
+    const claim = await signClaim(signer, kind, bytes, nowMs)
+    await this.#claims.learn(claim, { ed25519: signer.entityId, mlDsa65: signer.mlDsaPublicKey }, undefined, nowMs)
+    return claim
+  }
+
+  #consent({ contentId, corpusKind }: ContentRef, state: number, expiresAtUnixMs: U64, nowMs: Milliseconds): Bytes {
+    return consentBytes({ contentId, corpusKind, state, atUnixMs: at(nowMs), expiresAtUnixMs })
+  }
+}
+
+/** 0..1 by the peer's id. */
+function spreadOf(peer: PeerKeyId): number {
+  const digest = sha256Sync(utf8Encode(peer))
+  return new DataView(digest.buffer, digest.byteOffset).getUint32(0) / 2 ** 32
+}
+
+function at(nowMs: Milliseconds): U64 {
+  return BigInt(Math.floor(nowMs))
+}

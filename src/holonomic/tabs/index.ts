@@ -1,0 +1,2 @@
+/** Several tabs of one origin over one storage. */
+export * from "./writer.ts"
