@@ -37,6 +37,8 @@ test.describe("a stream that is handed on", () => {
       () => seenPictures(eve.page),
       (seen) => seen.some(({ code }) => code === ADA),
     )
+    // Left to itself rob would take a second copy from eve.
+    await onlyFrom(rob, ids.ada!, ids.ada!)
     await onlyFrom(eve, ids.ada!, ids.rob!)
     await eventually(
       "ada serves rob alone",
@@ -64,7 +66,10 @@ test.describe("a stream that is handed on", () => {
     expect(relay.streams.flatMap(({ children }) => children.map(({ peer }) => peer))).toEqual(
       expect.arrayContaining([ids.eve, ids.eve]),
     )
-    expect(relay.streams.every(({ from }) => from.join() === ids.ada)).toBe(true)
+    // In a room of three rob may hand eve's own streams to ada as well.
+    const handed = relay.streams.filter(({ subscription }) => subscription?.startsWith(`${ids.ada}/`))
+    expect(handed.length).toBeGreaterThanOrEqual(2)
+    expect(handed.every(({ from }) => from.join() === ids.ada)).toBe(true)
     const picture = received.find(({ kind }) => kind === "video")!
     report(`through a relay: ${picture.frameRate} pictures a second, longest gap ${Math.round(await watch.longestGapMs())} ms`)
     expect(picture.renderedFrames).toBeGreaterThan(30)

@@ -7,7 +7,7 @@ import { build } from "vite"
 import { bin, root } from "./lib.mjs"
 
 const dist = join(root, "dist")
-const WORKERS = ["mesh", "keys", "publish", "receive", "audio-worklet"]
+const WORKERS = ["mesh", "keys", "publish", "receive", "memory", "audio-worklet"]
 /** Built beside them, and in no page's way: only who relays without being a member loads it. */
 const MORE_WORKERS = ["relay"]
 const common = {
@@ -132,6 +132,12 @@ async function buildSite() {
     // Workers and worklets must stay files: the page's policy allows no data: URLs.
     build: { outDir: site, emptyOutDir: true, target: "es2022", assetsInlineLimit: 0 },
     worker: { format: "es" },
+  })
+  await build({
+    ...common,
+    root: join(root, "examples/capacity"),
+    base: "./",
+    build: { outDir: join(site, "capacity"), emptyOutDir: true, target: "es2022", assetsInlineLimit: 0 },
   })
   mkdirSync(join(site, "script-tag"), { recursive: true })
   cpSync(join(root, "examples/script-tag"), join(site, "script-tag"), { recursive: true })

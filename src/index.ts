@@ -16,12 +16,18 @@ export {
   type OpenedDevices,
   openDevices,
 } from "./room/devices.ts"
+export type * from "./room/files/types.ts"
 export { fitToElement } from "./room/fit-element.ts"
+export type * from "./room/host/types.ts"
 export { createInvitation } from "./room/invitation.ts"
 export { joinRoom } from "./room/join.ts"
 export { type LevelMeter, levelMeter } from "./room/level-meter.ts"
+export type * from "./room/memory/types.ts"
+export type * from "./room/record/types.ts"
+export type * from "./room/rpc/types.ts"
 export { describeError } from "./room/sentences.ts"
 export type * from "./room/types.ts"
+export { RpcAppError, RpcError } from "./rpc/index.ts"
 export { AvError, type ErrorCode, type ErrorDetails, isAvError } from "./wire/errors.ts"
 export { BLINKING_DOT, UNCAPPED } from "./wire/layers.ts"
 export type { ReceiverLayerPolicy } from "./wire/types.ts"

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { lacksSecret, readAddress, roomNameFrom, suggestRoomName } from "./address.ts"
+import { lacksSecret, publishes, readAddress, roomNameFrom, suggestRoomName } from "./address.ts"
 
 const PAGE = "https://example.org/"
 
@@ -11,6 +11,8 @@ describe("the page's address", () => {
       autojoin: true,
       open: false,
       forward: true,
+      mode: "call",
+      uplink: undefined,
       fragment: "#k=abc",
     })
   })
@@ -38,5 +40,19 @@ describe("room names", () => {
 
   test("a suggested name is a room name", () => {
     for (let i = 0; i < 100; i++) expect(suggestRoomName()).toMatch(/^[a-z]+-[a-z]+-[0-9]{2}$/)
+  })
+})
+
+describe("what a page is here for", () => {
+  const link = "https://meet.example/?room=garden&mode=stage&uplink=2.5#k=abc"
+
+  test("stands in the address; anything else is a call", () => {
+    expect(readAddress(link)).toMatchObject({ mode: "stage", uplink: 2_500_000 })
+    expect(readAddress("https://meet.example/?mode=king&uplink=-1")).toMatchObject({ mode: "call", uplink: undefined })
+    expect(readAddress("https://meet.example/?uplink=")).toMatchObject({ uplink: undefined })
+  })
+
+  test("only calls and stages open devices", () => {
+    expect((["call", "stage", "audience", "relay"] as const).filter((mode) => publishes({ mode }))).toEqual(["call", "stage"])
   })
 })

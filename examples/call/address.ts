@@ -1,5 +1,15 @@
 /** What the page's own address says, and the links the page makes from it. The fragment is secret: it is never logged or sent. */
 
+/**
+ * `call`: everybody sees everybody. A broadcast has a `stage`, whose pages publish, and an `audience`, whose pages open no devices
+ * and publish nothing. `relay`: hands on what others publish, and shows nothing.
+ */
+export type PageMode = "call" | "stage" | "audience" | "relay"
+
+const MODES: readonly PageMode[] = ["call", "stage", "audience", "relay"]
+/** Largest limit an address may ask for, Mbit/s. */
+const MAX_UPLINK = 10_000
+
 export interface PageAddress {
   room: string
   name: string
@@ -7,6 +17,10 @@ export interface PageAddress {
   autojoin: boolean
   /** Asked for a room without a secret. */
   open: boolean
+  /** What this page is here for. */
+  mode: PageMode
+  /** Limit for the own uplink, bit/s. */
+  uplink: number | undefined
   /** Never transfer data channels to the worker: for tests and old browsers. */
   forward: boolean
   /** With the `#`, or empty. */
@@ -20,9 +34,22 @@ export function readAddress(href: string): PageAddress {
     name: (query.get("name") ?? "").trim(),
     autojoin: query.get("autojoin") === "1",
     open: query.get("open") === "1",
+    mode: MODES.find((mode) => mode === query.get("mode")) ?? "call",
+    uplink: uplinkFrom(query.get("uplink")),
     forward: query.get("forward") === "1",
     fragment: hash.length > 1 ? hash : "",
   }
+}
+
+/** "2" is 2 Mbit/s; anything else than a number above zero is no limit. */
+function uplinkFrom(text: string | null): number | undefined {
+  const mbps = text === null || text.trim() === "" ? Number.NaN : Number(text)
+  return mbps > 0 && mbps <= MAX_UPLINK ? mbps * 1e6 : undefined
+}
+
+/** Whether the page opens devices and publishes. */
+export function publishes({ mode }: Pick<PageAddress, "mode">): boolean {
+  return mode === "call" || mode === "stage"
 }
 
 /** True for a link that names a room and lost its secret on the way. */
@@ -42,11 +69,17 @@ export function roomUrl({ room, fragment }: PageAddress): URL {
   return url
 }
 
-/** Link to this page for somebody else: the room and its secret, without anybody's name. */
-export function inviteLink({ room, open, fragment }: PageAddress): string {
+/** Link to this page for somebody else: the room and its secret, without anybody's name. A broadcast invites to its audience. */
+export function inviteLink(address: PageAddress): string {
+  return linkFor(address, address.mode === "stage" ? "audience" : address.mode)
+}
+
+/** Link with which a browser takes part in the room in one of the ways. */
+export function linkFor({ room, open, fragment }: PageAddress, mode: PageMode): string {
   const url = new URL(location.pathname, location.origin)
   url.searchParams.set("room", room)
   if (open) url.searchParams.set("open", "1")
+  if (mode !== "call") url.searchParams.set("mode", mode)
   url.hash = fragment
   return url.href
 }

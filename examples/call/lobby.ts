@@ -1,5 +1,5 @@
 /** Before the call: name, room, and a look at camera and microphone. Joining works with neither. */
-import { type PageAddress, suggestRoomName } from "./address.ts"
+import { type PageAddress, type PageMode, publishes, suggestRoomName } from "./address.ts"
 import { createDeviceSelects } from "./device-selects.ts"
 import { h } from "./dom.ts"
 import { type IconName, icon, mark } from "./icons.ts"
@@ -12,6 +12,7 @@ export interface LobbyChoice {
   name: string
   room: string
   stream: MediaStream
+  mode: PageMode
 }
 
 export interface Lobby {
@@ -26,6 +27,17 @@ export interface LobbyEvents {
 }
 
 export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
+  return publishes(address) ? lobbyWithDevices(address, on) : lobbyWithout(address, on)
+}
+
+/** Whoever only watches or hands on is not asked for devices. */
+function lobbyWithout(address: PageAddress, on: LobbyEvents): Lobby {
+  const form = joinForm(address, on.newRoom, (name, room, mode) => on.join({ name, room, mode, stream: new MediaStream() }))
+  const brand = h("header", { class: "brand" }, mark(), h("span", {}, "holomesh"))
+  return { element: h("main", { class: "lobby" }, brand, h("div", { class: "lobby-body alone" }, form)), close: () => {} }
+}
+
+function lobbyWithDevices(address: PageAddress, on: LobbyEvents): Lobby {
   const scope = new Scope()
   const preview = new Preview(() => update())
   scope.add(() => preview.close())
@@ -75,7 +87,9 @@ export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
     level.element,
   )
   const left = h("section", { class: "lobby-preview", "aria-label": "Camera and microphone" }, stage, problems, selects.element)
-  const right = joinForm(address, on.newRoom, (name, room) => on.join({ name, room, stream: preview.release() }))
+  const right = joinForm(address, on.newRoom, (name, room, mode) => {
+    on.join({ name, room, mode, stream: preview.release() })
+  })
   const brand = h("header", { class: "brand" }, mark(), h("span", {}, "holomesh"))
   update()
   void preview.start()
@@ -83,7 +97,24 @@ export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
   return { element, close: () => scope.close() }
 }
 
-function joinForm(address: PageAddress, newRoom: () => void, join: (name: string, room: string) => void): HTMLElement {
+const WORDS: Readonly<Record<PageMode, { lead: string; go: string }>> = {
+  call: { lead: "You are about to join this room.", go: "Join the call" },
+  stage: { lead: "You are about to go on stage: everybody in the audience sees and hears you.", go: "Go on stage" },
+  audience: {
+    lead: "You are about to watch a broadcast. Your camera and microphone stay off.",
+    go: "Watch the broadcast",
+  },
+  relay: {
+    lead: "This browser will hand on pictures and sound for others. It opens no camera and no microphone, and shows nothing.",
+    go: "Start to hand on",
+  },
+}
+
+function joinForm(
+  address: PageAddress,
+  newRoom: () => void,
+  join: (name: string, room: string, mode: PageMode) => void,
+): HTMLElement {
   const invited = address.room !== ""
   const name = h("input", {
     class: "field",
@@ -105,11 +136,13 @@ function joinForm(address: PageAddress, newRoom: () => void, join: (name: string
   room.value = address.room || suggestRoomName()
   const heading = invited ? address.room : "Start a call"
   const lead = invited
-    ? "You are about to join this room."
+    ? WORDS[address.mode].lead
     : "You get a link with a secret key. Send it to the people you want to see; nobody else can come in."
   const submit = (event: Event) => {
     event.preventDefault()
-    join(name.value.trim(), room.value)
+    const pressed = event instanceof SubmitEvent ? event.submitter : null
+    const mode = pressed instanceof HTMLButtonElement && pressed.value === "stage" ? "stage" : address.mode
+    join(name.value.trim(), room.value, mode)
   }
   const other = invited && h("button", { class: "button quiet", type: "button", onclick: newRoom }, "Make a new room instead")
   return h(
@@ -119,7 +152,9 @@ function joinForm(address: PageAddress, newRoom: () => void, join: (name: string
     h("p", { class: "lead" }, lead),
     h("label", {}, "Your name", name),
     !invited && h("label", {}, "Room", room),
-    h("button", { class: "button primary large", type: "submit" }, invited ? "Join the call" : "Start the call"),
+    h("button", { class: "button primary large", type: "submit" }, invited ? WORDS[address.mode].go : "Start the call"),
+    !invited && h("button", { class: "button large", type: "submit", value: "stage" }, icon("broadcast"), "Start a broadcast"),
+    !invited && h("p", { class: "muted small" }, "In a broadcast you are seen and heard, and the others watch."),
     other,
     secrecyLine(address.open),
   )

@@ -4,6 +4,10 @@ import "./styles/lobby.css"
 import "./styles/call.css"
 import "./styles/tiles.css"
 import "./styles/panels.css"
+import "./styles/network.css"
+import "./styles/memory.css"
+import "./styles/people.css"
+import "./styles/files.css"
 import "./styles/overlays.css"
 import {
   createInvitation,
@@ -15,7 +19,18 @@ import {
   openDevices,
   type Room,
 } from "holomesh"
-import { inviteLink, lacksSecret, readAddress, roomNameFrom, roomUrl, serverUrl, suggestRoomName } from "./address.ts"
+import {
+  inviteLink,
+  lacksSecret,
+  linkFor,
+  type PageAddress,
+  publishes,
+  readAddress,
+  roomNameFrom,
+  roomUrl,
+  serverUrl,
+  suggestRoomName,
+} from "./address.ts"
 import { createCallPage } from "./call/call-page.ts"
 import { h } from "./dom.ts"
 import { mark } from "./icons.ts"
@@ -49,8 +64,9 @@ const newRoom = { label: "Make a new room", run: () => startNewRoom() }
 function showLobby(): void {
   document.title = address.room === "" ? "holomesh" : `${address.room} · holomesh`
   const lobby = createLobby(address, {
-    join({ name, room, stream }) {
+    join({ name, room, stream, mode }) {
       savePreferences({ name })
+      address = { ...address, mode }
       if (prepareRoom(room)) void join(name, Promise.resolve({ stream, problems: [] }))
       else stopAll(stream)
     },
@@ -60,7 +76,7 @@ function showLobby(): void {
 }
 
 function startNewRoom(): void {
-  address = { ...address, room: "", fragment: "", open: false, autojoin: false }
+  address = { ...address, room: "", fragment: "", open: false, autojoin: false, mode: "call" }
   history.replaceState(null, "", location.pathname)
   showLobby()
 }
@@ -72,7 +88,8 @@ function prepareRoom(typed: string): boolean {
   try {
     const fragment = address.open ? "" : `#${createInvitation(serverUrl(), room).fragment}`
     address = { ...address, room, fragment }
-    history.replaceState(null, "", inviteLink(address))
+    // A broadcast that is loaded again is still on stage; the link to send is another one.
+    history.replaceState(null, "", address.mode === "stage" ? linkFor(address, "stage") : inviteLink(address))
     return true
   } catch (error) {
     showNotice({ title: "No such room", text: describeError(error), actions: [newRoom] })
@@ -84,8 +101,9 @@ function prepareRoom(typed: string): boolean {
 async function join(name: string, devices: Promise<OpenedDevices>, attempt = new AbortController()): Promise<void> {
   const onProgress = showJoining(() => attempt.abort())
   try {
-    const { open, forward } = address
-    const options = { name: name || "Guest", open, forwardMedia: forward, signal: attempt.signal, onProgress }
+    const { open, forward, uplink } = address
+    const limit = uplink === undefined ? {} : { uplinkBitrate: uplink }
+    const options = { name: nameOr(name), open, forwardMedia: forward, signal: attempt.signal, onProgress, ...limit }
     enter(await joinRoom(roomUrl(address), options), name, devices)
   } catch (error) {
     void devices.then(({ stream }) => stopAll(stream))
@@ -101,7 +119,7 @@ async function join(name: string, devices: Promise<OpenedDevices>, attempt = new
 function enter(room: Room, name: string, devices: Promise<OpenedDevices>): void {
   globalThis.holomesh = { room }
   document.title = `${room.name} · holomesh`
-  const page = createCallPage({ room, address, devices })
+  const page = createCallPage({ room, address, devices, moved: takeInvitation })
   show(page.element, page.close)
   room.on("left", ({ reason, error }) => {
     const again = { label: reason === "left" ? "Join again" : "Try again", run: () => rejoin(name) }
@@ -112,6 +130,18 @@ function enter(room: Room, name: string, devices: Promise<OpenedDevices>): void 
     } else
       showNotice({ title: "You left the call", text: `The room “${room.name}” goes on without you.`, actions: [again, newRoom] })
   })
+}
+
+/** The link changed: the address bar follows, so that loading the page again leads back into the room. */
+function takeInvitation(invitation: string): PageAddress {
+  const { hash } = new URL(invitation)
+  address = { ...address, fragment: hash }
+  history.replaceState(null, "", `${location.pathname}${location.search}${hash}`)
+  return address
+}
+
+function nameOr(name: string): string {
+  return name || (address.mode === "relay" ? "Relay" : "Guest")
 }
 
 const STEPS: Readonly<Record<JoinStep, string>> = {
@@ -134,6 +164,7 @@ function showJoining(cancel: () => void): (step: JoinStep) => void {
 /** Joins with the remembered devices, without the lobby. */
 function rejoin(name: string): void {
   const attempt = new AbortController()
+  if (!publishes(address)) return void join(name, Promise.resolve({ stream: new MediaStream(), problems: [] }), attempt)
   const { camera, microphone } = loadPreferences()
   const opened = openDevices({ camera, microphone, signal: attempt.signal })
   const devices = opened.catch((error: unknown): OpenedDevices => {

@@ -1,11 +1,10 @@
 /** The gates: who may use what, asked by the caller and by the callee. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { utf8Decode } from "../wire/bytes.ts"
 import type { NodeId } from "../wire/types.ts"
 import { mayExecute, mayExecuteBatch, type PolicyView, restrictMembership } from "./authorize.ts"
 import { CapabilityCounters } from "./counters.ts"
-import { CalleeGate, callerGate, MAX_DENIALS, type ServiceIndex } from "./gates.ts"
+import { callerGate, type ServiceIndex } from "./gates.ts"
 import { parseMembership, serviceTag } from "./tags.ts"
 
 interface Entry {
@@ -144,28 +143,5 @@ describe("the caller's gate (3.2)", () => {
       nodes: [a],
     })
     expect(callerGate(index, "a", { self: me, isUnhealthy: () => true }, 0)).toEqual({ kind: "no-route" })
-  })
-})
-
-describe("the callee's gate (3.3)", () => {
-  const [self, friend, stranger] = NODES as [NodeId, NodeId, NodeId]
-  const counters = new CapabilityCounters()
-  const index = world({ [self]: { tags: ["nrpc:a"], nodes: [friend], expires: 1e9 } })
-  const gate = new CalleeGate({ index, self, serves: (service) => service === "a", counters })
-
-  test("answers with a status and a sentence, and counts by service", () => {
-    expect(gate.admit(friend, "a", 0)).toEqual({ kind: "admitted" })
-    expect(gate.admit(stranger, "b", 0)).toEqual({ kind: "not-found" })
-    const denied = gate.admit(stranger, "a", 0)
-    if (denied.kind !== "denied") throw new Error(denied.kind)
-    expect([denied.status, utf8Decode(denied.body)]).toEqual([8, "capability denied: nrpc:a"])
-    expect(counters.deniedCalleeSide.toJSON()).toEqual({ a: 1 })
-  })
-
-  test("a peer that keeps asking is not answered any more for a while", () => {
-    for (let i = 1; i < MAX_DENIALS; i++) expect(gate.admit(stranger, "a", 1_000).kind).toBe("denied")
-    expect(gate.admit(stranger, "a", 9_999).kind).toBe("drop")
-    expect(gate.admit(friend, "a", 9_999).kind).toBe("admitted")
-    expect(gate.admit(stranger, "a", 10_000).kind).toBe("denied")
   })
 })

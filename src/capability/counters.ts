@@ -32,8 +32,6 @@ export class LabelledCounter {
 export class CapabilityCounters {
   /** Calls that no offering node would have admitted (`capability_denied_caller_side`). */
   deniedCallerSide = 0
-  /** Requests refused here, by service (`capability_denied_callee_side`). */
-  readonly deniedCalleeSide = new LabelledCounter()
   /** Announcements whose tags named several subnets (`subnet_parse_collapsed_multi_tag`). */
   subnetCollapsed = 0
   /** Dropped announcements and floor records, by reason (`announcements_rejected_total`). */

@@ -70,6 +70,12 @@ export function requireRoomId(groupId: Bytes, name: string, instance: Bytes, roo
   if (!ctEqual(groupId, roomId(name, instance, root))) throw new AvError("RoomIdMismatch")
 }
 
+/** The mesh that keeps a room's memory. It outlives the group, because name and root do (holonomic D34). */
+export function roomMemoryId(name: string, root: Bytes): string {
+  requireLength(root, 32, "root")
+  return `m-${bytesToHex(sha256Sync(concat(ascii("AVMESH-ROOMMEMO1"), lp16(name), root)).subarray(0, 16))}`
+}
+
 /** What `room.alive` shows of an epoch (room.md 2). */
 export function epochTip(epochAuthenticator: Bytes): Bytes {
   return sha256Sync(concat(ascii("AVMESH-EPOCHTIP1"), epochAuthenticator))

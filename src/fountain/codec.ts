@@ -33,6 +33,11 @@ export function isFountainReady(): boolean {
   return module !== undefined
 }
 
+/** The compiled codec, for another thread; undefined before {@link initFountain}. */
+export function fountainModule(): WebAssembly.Module | undefined {
+  return module
+}
+
 /** Throws unless the library can take blocks of this shape: `SymbolSizeUnsupported`, `TooManySymbols`, `PayloadTooLarge`. */
 export function checkBlock(sourceSymbols: number, symbolSize: number): void {
   if (!Number.isInteger(symbolSize) || symbolSize < 64 || symbolSize % 8 !== 0 || symbolSize > 0xffff) {

@@ -3,7 +3,12 @@ import { readFile } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { initFountain } from "./codec.ts"
 
-export async function initFountainFromPackage(): Promise<void> {
+/** The codec's WASM as the package has it. */
+export async function readFountainWasm(): Promise<Uint8Array<ArrayBuffer>> {
   const path = createRequire(import.meta.url).resolve("raptorq/raptorq_bg.wasm")
-  await initFountain(await readFile(path))
+  return new Uint8Array(await readFile(path))
+}
+
+export async function initFountainFromPackage(): Promise<void> {
+  await initFountain(await readFountainWasm())
 }

@@ -43,7 +43,7 @@ const WHOLE: Bytes = new Uint8Array(0)
 
 /** Books what was granted; refuses what would go beyond the promise. */
 export class RelayLedger {
-  readonly #limits: RelayLimits
+  #limits: RelayLimits
   readonly #streams = new Map<string, Map<PeerKeyId, RelayLoad>>()
 
   constructor(limits: RelayLimits) {
@@ -52,6 +52,11 @@ export class RelayLedger {
 
   get limits(): RelayLimits {
     return this.#limits
+  }
+
+  /** Another bound for everything handed on; what is granted stays granted. */
+  limitUplink(mbps: number): void {
+    this.#limits = { ...this.#limits, uplinkMbps: mbps }
   }
 
   get streams(): number {

@@ -3,8 +3,10 @@ import type { GroupView } from "../group/types.ts"
 import type { ControlSession } from "../link/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import type { DriverAction } from "./machine-driver.ts"
+import type { PageMemory } from "./memory/room-memory.ts"
 import { type NoticeHost, takeNotice } from "./notices.ts"
 import type { PeerHub } from "./peer-hub.ts"
+import type { ControlPlane } from "./rpc/control-plane.ts"
 import type { ServerConnection } from "./server-connection.ts"
 import type { RoomWorkers } from "./workers.ts"
 
@@ -12,6 +14,8 @@ import type { RoomWorkers } from "./workers.ts"
 export interface ActionHost extends NoticeHost {
   hub: PeerHub
   server: ServerConnection
+  control: ControlPlane
+  memory: Pick<PageMemory, "classified">
   mesh: RoomWorkers["mesh"]
   send(session: ControlSession | undefined, message: Parameters<ControlSession["send"]>[0]): boolean
   count(error: AvError): void
@@ -39,6 +43,8 @@ export function performAction(action: DriverAction, host: ActionHost): void {
       host.media.deliver(action.session, action.keyId, action.message).catch((error: unknown) => host.count(asAvError(error)))
       return
     case "peerClass":
+      host.control.classified(action.session, action.peerClass === "member")
+      host.memory.classified(host.hub.session(action.session), action.peerClass === "member")
       if (action.peerClass !== "stranger") host.hub.link(action.session)?.allowLaneControl()
       return
     case "epoch":

@@ -4,27 +4,36 @@ import type { GroupView } from "../group/types.ts"
 import type { IdentitySigner } from "../identity/index.ts"
 import { type ControlSession, GOAWAY } from "../link/index.ts"
 import type { AudioEngine } from "../media/index.ts"
-import { RoomMachine, type RoomOpContext } from "../membership/index.ts"
+import { RoomMachine, type RoomOpContext, RoomRights } from "../membership/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
-import { DEFAULT_SETTINGS, type RoomSettings, toHex } from "../wire/index.ts"
+import { DEFAULT_SETTINGS, toHex } from "../wire/index.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import { type ActionHost, asAvError, performAction } from "./actions.ts"
 import { WallClock } from "./clock.ts"
 import { Connections } from "./connections.ts"
 import { diagnosticsText, pageFacts, RoomLog } from "./diagnostics.ts"
 import { Emitter } from "./emitter.ts"
+import { FileSharing } from "./files/room-files.ts"
+import { HostTools } from "./host/host-tools.ts"
 import type { RoomAddress } from "./invitation.ts"
 import { Lifecycle } from "./lifecycle.ts"
 import { reconnectBudget } from "./link-care.ts"
 import { MachineDriver } from "./machine-driver.ts"
 import { mediaEvents } from "./media-events.ts"
 import { MediaPlane } from "./media-plane.ts"
+import { createMemory } from "./memory/create-memory.ts"
+import type { PageMemory } from "./memory/room-memory.ts"
+import { createDirector } from "./parents/create-director.ts"
+import type { ParentDirector } from "./parents/director.ts"
 import { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import { People } from "./people.ts"
 import { QualityWatch } from "./quality-watch.ts"
 import { handOver, relayOptions } from "./relaying.ts"
 import { createRoomHub } from "./room-hub.ts"
+import type { ControlPlane } from "./rpc/control-plane.ts"
+import { roomControl } from "./rpc/room-control.ts"
+import type { ControlStorage } from "./rpc/storage.ts"
 import { SavingWatch } from "./saving.ts"
 import { describeError } from "./sentences.ts"
 import { ServerConnection } from "./server-connection.ts"
@@ -39,17 +48,19 @@ export const MAX_NAME = 64
 const LEAVE_MS = 2_500
 /** A server that was not reached in this time is given up while joining, ms. */
 const SERVER_MS = 15_000
-/** Keys a room can bar (RM-18); the oldest gives way. */
-const MAX_BARRED = 256
 
 /** Everything a room is made of. */
 export interface RoomParts {
   address: RoomAddress
+  /** The link it was joined with. */
+  url: string
   options: JoinOptions
   workers: RoomWorkers
   signer: IdentitySigner
   group: RoomOpContext["group"]
   audio: AudioEngine
+  /** What a stored identity kept of its announcements. */
+  controlStorage?: ControlStorage | undefined
 }
 
 export class Conductor implements ActionHost {
@@ -58,8 +69,13 @@ export class Conductor implements ActionHost {
   readonly #parts: RoomParts
   readonly driver: MachineDriver
   readonly server: ServerConnection
+  readonly control: ControlPlane
+  readonly memory: PageMemory
+  readonly hostTools: HostTools
+  readonly files: FileSharing
   readonly hub: PeerHub
   readonly media: MediaPlane
+  readonly parents: ParentDirector
   readonly saving: SavingWatch
   readonly #quality: QualityWatch
   readonly #log = new RoomLog(this.events)
@@ -74,7 +90,6 @@ export class Conductor implements ActionHost {
   #soundBlocked = false
   #joined: { resolve: () => void; reject: (error: AvError) => void } | undefined
   #finish: () => void = () => {}
-  #settings: RoomSettings = DEFAULT_SETTINGS
 
   constructor(parts: RoomParts) {
     const { address, options, workers, signer, group, audio } = parts
@@ -91,10 +106,14 @@ export class Conductor implements ActionHost {
       relayKey: address.relayKey,
       ...(address.root === undefined ? {} : { root: address.root }),
       ...(this.people.local.name === "" ? {} : { displayName: this.people.local.name }),
+      ...(options.maxNeighbours === undefined ? {} : { maxNeighbours: options.maxNeighbours }),
+      isHost: (entity) => this.hostTools.isHostEntity(entity),
+      writeOffsetMs: () => this.clock.offsetMs,
       random: secureRandom,
     })
+    const rights = new RoomRights(address.name, (issuer) => this.control.gossip.floors.get(issuer))
     const around = { wallClock: this.clock.now, sessions: () => this.hub.sessions.map(({ id }) => id) }
-    this.driver = new MachineDriver(machine, { group, signer }, around, (action) => performAction(action, this))
+    this.driver = new MachineDriver(machine, { group, signer, rights }, around, (action) => performAction(action, this))
     this.server = new ServerConnection(
       { url: address.server, namespace: address.name, signer },
       {
@@ -108,6 +127,8 @@ export class Conductor implements ActionHost {
         trouble: (error, final) => (final && this.state === "joining" ? this.#end("failed", error) : this.warn(error)),
       },
     )
+    this.control = roomControl(this, parts)
+    this.memory = createMemory(this, parts)
     this.hub = createRoomHub(this, parts)
     this.connections = new Connections(this, budget)
     this.media = new MediaPlane({
@@ -123,8 +144,15 @@ export class Conductor implements ActionHost {
         const session = this.directSession(keyId)
         return session && { id: session.id, send: (message) => this.send(session, message) }
       },
+      makePlace: (streamId, asker) => this.parents.makePlace(streamId, asker),
+      mayServe: (streamId) => this.hostTools.own.mayRelay || this.media.publications.byStreamKey(toHex(streamId)) !== undefined,
+      capacity: (from, signed) => void this.parents.desk.offer(from, signed, this.clock.now()),
       events: mediaEvents(this),
     })
+    this.hostTools = new HostTools(this, { name: address.name, url: parts.url, root: address.root }, rights)
+    this.files = new FileSharing(this)
+    this.files.pace.uplink = options.uplinkBitrate
+    this.parents = createDirector(this, parts)
     audio.onStateChange(() => this.#audioState())
     audio.onLatency((ms) => void workers.receive.setOutputLatency(ms))
     this.#quality = new QualityWatch({ workers, media: this.media, people: this.people })
@@ -172,6 +200,8 @@ export class Conductor implements ActionHost {
       serverConnected: this.server.connected,
       warnings: this.#warned,
       quality: this.#quality.board,
+      parents: this.parents,
+      control: this.control.stats(),
     })
   }
 
@@ -188,13 +218,6 @@ export class Conductor implements ActionHost {
     }
     const participants = [this.people.local, ...this.people.remote.values()]
     return diagnosticsText(stats, { browser: navigator.userAgent, page, participants, log: this.#log.entries })
-  }
-
-  /** Bars the member's key, so that a second click on its link does not bring it back, and has it removed. */
-  remove(keyId: PeerKeyId): void {
-    const barred = [...this.#settings.barred.filter((barredId) => barredId !== keyId), keyId].slice(-MAX_BARRED)
-    this.driver.feed({ type: "settings", settings: { ...this.#settings, barred } })
-    this.driver.feed({ type: "remove", keyId })
   }
 
   startAudio(): Promise<void> {
@@ -229,12 +252,12 @@ export class Conductor implements ActionHost {
   entered({ epoch, roomId, members }: GroupView): void {
     const moved = this.#roomId !== undefined && toHex(this.#roomId) !== toHex(roomId)
     this.#roomId = roomId
+    this.parents.desk.entered(roomId, epoch, this.clock.now())
+    this.memory.entered()
     this.events.emit("epoch", { epoch, members: members.length })
+    if (moved) this.hostTools.settingsChanged(DEFAULT_SETTINGS)
+    else this.hostTools.recheck()
     if (moved) this.media.publications.republish().catch((error: unknown) => this.warn(asAvError(error)))
-  }
-
-  settings(settings: RoomSettings): void {
-    this.#settings = settings
   }
 
   failed(error: AvError): void {
@@ -283,7 +306,9 @@ export class Conductor implements ActionHost {
     const { decodes } = this.media
     const tracks = this.media.publications.tracks()
     const relay = relayOptions(this.#parts.options).enabled
-    const state = { name: this.people.local.name, tracks, relay, ...(decodes === undefined ? {} : { decodes }) }
+    const chain = this.hostTools.publishChain
+    const shown = { ...(decodes === undefined ? {} : { decodes }), ...(chain === undefined ? {} : { chain }) }
+    const state = { name: this.people.local.name, tracks, relay, ...shown }
     this.driver.feed({ type: "setState", state, urgent })
   }
 
@@ -344,7 +369,12 @@ export class Conductor implements ActionHost {
     this.connections.close()
     this.#quality.close()
     this.saving.close()
+    this.hostTools.close()
+    this.files.close()
+    this.memory.close()
+    this.parents.close()
     this.media.close()
+    this.control.close()
     this.hub.close(GOAWAY.leaving)
     this.server.client.close()
     const { keys } = this.#parts.workers

@@ -1,8 +1,12 @@
 /** How everybody is reached and what is done when that fails: drives {@link LinkCare}, keeps the states that people see. */
 import type { CloseReason, ControlSession, PeerLink } from "../link/index.ts"
+import type { RpcNode } from "../rpc/index.ts"
 import type { PeerKeyId } from "../wire/types.ts"
 import { monotonicNow } from "./clock.ts"
 import { type CareAction, LinkCare, type ReconnectBudget } from "./link-care.ts"
+import { LinkWishes } from "./link-wishes.ts"
+import type { MachineDriver } from "./machine-driver.ts"
+import type { MediaPlane } from "./media-plane.ts"
 import { watchNetwork } from "./network-watch.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import type { People } from "./people.ts"
@@ -15,6 +19,10 @@ const STOOD_STILL_MS = 1_500
 /** The parts of a room that this looks after. */
 export interface ConnectionsHost {
   hub: Pick<PeerHub, "sessions" | "link" | "restart">
+  driver: Pick<MachineDriver, "machine" | "feed">
+  control: { rpc: Pick<RpcNode, "partners"> }
+  /** Made after this. */
+  media: { subscriptions: { upstreams: Pick<MediaPlane["subscriptions"]["upstreams"], "all"> } } | undefined
   server: { connected: boolean; client: { retryNow(): void } }
   people: Pick<People, "connection"> & { remote: ReadonlyMap<PeerKeyId, unknown> }
   /** {@link Connections.state} may have changed. */
@@ -27,6 +35,7 @@ export class Connections {
   readonly #host: ConnectionsHost
   readonly #budget: ReconnectBudget
   readonly #care: LinkCare
+  readonly #wishes = new LinkWishes()
   /** What the room protocol says: heard, or reported as lost. */
   readonly #lost = new Set<PeerKeyId>()
   readonly #met = new Set<PeerKeyId>()
@@ -51,13 +60,33 @@ export class Connections {
   close(): void {
     clearInterval(this.#timer)
     this.#stopWatching()
+    this.#wishes.close()
+  }
+
+  /**
+   * Has a direct link made to a member that this page has none to: in a large room only neighbours are linked (RM-20). A stream that is
+   * asked of the member keeps the link; without one it is let go of after a while.
+   *
+   * @throws AvError `LinkFailed` when there is none after 15 s
+   */
+  ensureLink(keyId: PeerKeyId): Promise<void> {
+    if (this.#direct(keyId).length > 0) return Promise.resolve()
+    const opened = this.#wishes.want(keyId, monotonicNow())
+    this.#tellWishes()
+    return opened
+  }
+
+  /** A member began to take a stream from this page, or left it: the link is needed, or not. */
+  child(keyId: PeerKeyId, streamKey: string, request: string, takes: boolean): void {
+    this.#wishes.child(keyId, streamKey, request, takes)
   }
 
   /** How the call as a whole is; only asked while this page is a member. */
   get state(): "connected" | "reconnecting" | "offline" {
     const offline = navigator.onLine === false && !this.#host.server.connected
     const states = [...this.#host.people.remote.keys()].map((keyId) => this.#shown.get(keyId) ?? "connecting")
-    if (states.some((state) => state === "direct" || state === "routed")) return "connected"
+    const reached = this.#anybody() && states.some((state) => state === "direct" || state === "routed")
+    if (reached) return "connected"
     if (offline) return "offline"
     return states.length === 0 || states.includes("connecting") ? "connected" : "reconnecting"
   }
@@ -65,13 +94,16 @@ export class Connections {
   sessionOpen(session: ControlSession): void {
     this.#lost.delete(session.peer.keyId)
     this.#met.add(session.peer.keyId)
-    if (session.kind === "direct")
+    if (session.kind === "direct") {
+      this.#wishes.opened(session.peer.keyId)
       this.#care.opened(session.id, this.#host.hub.link(session.id)?.role === "offerer", monotonicNow())
+    }
     this.#show(session.peer.keyId, "")
   }
 
   sessionClosed(session: ControlSession, reason: CloseReason | undefined): void {
     this.#care.closed(session.id)
+    if (this.#direct(session.peer.keyId).length === 0) this.#wishes.lost(session.peer.keyId)
     this.#show(session.peer.keyId, reason ?? "session-closed")
   }
 
@@ -118,6 +150,7 @@ export class Connections {
   /** The member left. */
   forget(keyId: PeerKeyId): void {
     this.#lost.delete(keyId)
+    this.#wishes.forget(keyId)
     this.#met.delete(keyId)
     this.#shown.delete(keyId)
     this.#host.stateChanged("")
@@ -129,9 +162,28 @@ export class Connections {
     this.#tickedAt = now
     if (late > STOOD_STILL_MS) this.#look()
     this.#do(this.#care.tick(now))
+    this.#tellWishes()
     if (this.state === "connected") this.#aloneSince = undefined
     else this.#aloneSince ??= now
     if (this.#aloneSince !== undefined && now - this.#aloneSince >= this.#budget.giveUpMs) this.#host.giveUp()
+  }
+
+  /** Direct links are needed to whom streams are asked of. */
+  #tellWishes(): void {
+    const parents = (this.#host.media?.subscriptions.upstreams.all ?? []).flatMap(({ asked }) => asked)
+    const { partners } = this.#host.control.rpc
+    const busy = this.#host.hub.sessions.flatMap(({ peer, closed }) => (!closed && partners.has(peer.nodeId) ? [peer.keyId] : []))
+    const use = this.#wishes.tick(parents, monotonicNow(), busy)
+    if (use !== undefined) this.#host.driver.feed({ type: "linkUse", ...use })
+  }
+
+  #direct(keyId: PeerKeyId): ControlSession[] {
+    return this.#host.hub.sessions.filter(({ kind, peer, closed }) => kind === "direct" && peer.keyId === keyId && !closed)
+  }
+
+  /** Somebody can be reached at all. */
+  #anybody(): boolean {
+    return this.#host.hub.sessions.some(({ id, kind, closed }) => !closed && (kind === "routed" || this.#care.healthy(id)))
   }
 
   /** The page was away or came to the front: whatever was missed says nothing, but is asked for at once. */
@@ -172,11 +224,13 @@ export class Connections {
 
   #stateOf(keyId: PeerKeyId): ConnectionState {
     const sessions = this.#host.hub.sessions.filter(({ peer, closed }) => peer.keyId === keyId && !closed)
-    const direct = sessions.filter(({ kind }) => kind === "direct")
+    const direct = this.#direct(keyId)
     if (direct.some(({ id }) => this.#care.healthy(id))) return "direct"
     if (this.#lost.has(keyId)) return "lost"
     if (direct.length > 0) return "reconnecting"
     if (sessions.length > 0) return "routed"
+    // In a large room most members are not linked: what they say comes through others.
+    if (!this.#host.driver.machine.wantsLink(keyId) && this.#anybody()) return "routed"
     return this.#met.has(keyId) ? "reconnecting" : "connecting"
   }
 }

@@ -108,6 +108,8 @@ export interface RemoteStream {
   /** Number of the rung (D-37), 0 the smallest; and of the description (D-33), where there are several. */
   spatial: number
   description?: number
+  /** What all its layers take together as announced, Mbit/s; absent where nothing was. */
+  mbps?: number
   /** Pixels as announced; 0: not said. */
   width: number
   height: number
@@ -128,6 +130,7 @@ export function readRemoteStream(
   if (!owned || spatial === undefined || !equalBytes(sha256Sync(descriptorPreimage(descriptor)), descriptor.streamId)) {
     throw new AvError("StreamDescriptorMismatch", { publisher, label: descriptor.trackLabel })
   }
+  const mbps = descriptor.bitrates.reduce((sum, cell) => sum + cell.mbps, 0)
   const kind = descriptor.kind ?? (descriptor.codecId === CODEC_OPUS ? "audio" : "video")
   return {
     streamId: descriptor.streamId,
@@ -141,6 +144,7 @@ export function readRemoteStream(
     temporalLayers: descriptor.maxLayer.temporal + 1,
     channels: descriptor.channels ?? 1,
     spatial,
+    ...(mbps > 0 ? { mbps } : {}),
     ...(descriptor.subStreamPath.length === 0 ? {} : { description: descriptionOf(descriptor.subStreamPath) }),
     width: descriptor.width ?? 0,
     height: descriptor.height ?? 0,

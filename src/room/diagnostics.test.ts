@@ -6,6 +6,8 @@ import { Emitter } from "./emitter.ts"
 import { RoomParticipant } from "./participant.ts"
 import type { RoomEvents, RoomStats } from "./types.ts"
 
+const NO_PARENTS = { asked: 0, refused: 0, timeouts: 0, healed: 0, switched: 0, demoted: 0, dry: 0 }
+
 const ID = `mk1${"ab12".repeat(16)}`
 const stats: RoomStats = {
   at: 0,
@@ -22,7 +24,16 @@ const stats: RoomStats = {
   send: [],
   receive: [],
   stages: { control: {}, room: {}, group: {}, seal: { InnerAead: 2 }, fountain: {}, media: {} },
-  relay: { enabled: true, subscribers: 0, admittedBitrate: 0, refused: {}, streams: [] },
+  relay: { enabled: true, subscribers: 0, admittedBitrate: 0, refused: {}, promisedBitrate: 0, parents: NO_PARENTS, streams: [] },
+  control: {
+    announcements: 0,
+    rejected: {},
+    deniedByCallersGate: 0,
+    subnetsCollapsed: 0,
+    tokensDroppedByGeneration: 0,
+    deniedByCalleesGate: {},
+    dropped: {},
+  },
   edges: [{ from: ID, to: ID, stream: "cam" }],
 }
 

@@ -6,7 +6,8 @@ import { AvError, isAvError } from "../wire/errors.ts"
 import { Conductor } from "./conductor.ts"
 import { readRoomAddress } from "./invitation.ts"
 import { LiveRoom } from "./live-room.ts"
-import { relayOptions } from "./relaying.ts"
+import { checkedBitrate, meshOptions } from "./relaying.ts"
+import { ControlStorage } from "./rpc/storage.ts"
 import type { JoinOptions, Room } from "./types.ts"
 import { workletUrl } from "./worker-source.ts"
 import { type RoomWorkers, startWorkers } from "./workers.ts"
@@ -25,6 +26,8 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
   const address = readRoomAddress(String(url), options.open ?? false)
   requireBrowser()
   installErrorTransfer()
+  const uplinkBitrate = checkedBitrate(options.uplinkBitrate)
+  const uplink = uplinkBitrate === undefined ? {} : { uplinkBitrate }
   let conductor: Conductor | undefined
   let broken: AvError | undefined
   let onBroken: (error: AvError) => void = () => {}
@@ -41,23 +44,29 @@ export async function joinRoom(url: string | URL, options: JoinOptions = {}): Pr
   try {
     const engineReady = AudioEngine.create({ workletUrl: workletUrl(options.workers) })
     const opened = await Promise.race([failure, Promise.all([openKeys(workers, options), engineReady])])
-    const [{ signer, group }, engine] = opened
+    const [{ signer, group, controlStorage }, engine] = opened
     audio = engine
-    await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId, relay: relayOptions(options) })])
+    await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId, ...meshOptions(options), ...uplink })])
     if (signal?.aborted) throw new AvError("Aborted")
-    conductor = new Conductor({ address, options, workers, signer, group, audio })
+    conductor = new Conductor({ address, url: String(url), options, workers, signer, group, audio, controlStorage })
   } catch (error) {
     workers.close()
     await audio?.close()
     throw isAvError(error) ? error : new AvError("WorkerFailed", {}, { cause: broken ?? error })
   }
   await conductor.join(signal)
-  return new LiveRoom(conductor, { name: address.name, open: address.open, invitation: String(url) })
+  return new LiveRoom(conductor, { name: address.name, open: address.open })
 }
 
 async function openKeys(workers: RoomWorkers, options: JoinOptions) {
   const identity = await workers.keys.start({ persistent: options.persistentIdentity ?? true })
-  return { signer: remoteSigner(workers.keys, identity), group: await remoteGroup(workers.keys) }
+  const signer = remoteSigner(workers.keys, identity)
+  const [group, controlStorage] = await Promise.all([
+    remoteGroup(workers.keys),
+    // An identity of this page alone never comes back: nothing of it is kept.
+    identity.persistent ? ControlStorage.open(identity.nodeId) : undefined,
+  ])
+  return { signer, group, controlStorage }
 }
 
 function requireBrowser(): void {

@@ -3,7 +3,16 @@ import { secureRandom } from "../crypto/index.ts"
 import { AvError } from "../wire/errors.ts"
 import { toHex } from "../wire/index.ts"
 import { type Conductor, MAX_NAME } from "./conductor.ts"
+import type { RoomFiles } from "./files/types.ts"
+import type { RoomHost } from "./host/types.ts"
+import type { RoomMemory } from "./memory/types.ts"
 import type { LocalPublication } from "./publication.ts"
+import { recordRoom } from "./record/record-room.ts"
+import type { Recording, RecordOptions } from "./record/types.ts"
+import { checkedBitrate } from "./relaying.ts"
+import { CapabilityFace } from "./rpc/capabilities.ts"
+import { createRoomRpc } from "./rpc/room-rpc.ts"
+import type { ChannelOptions, RoomCapabilities, RoomChannel, RoomRpc, RoomTokens } from "./rpc/types.ts"
 import { publishDefaults } from "./saving.ts"
 import type { Simulation } from "./simulate.ts"
 import type {
@@ -21,19 +30,51 @@ import type {
 const MAX_CHAT_BYTES = 8 * 1024
 const MAX_DATA_BYTES = 32 * 1024
 const MAX_TOPIC = 64
+/** What the library itself says to the other pages. */
+const OWN_TOPICS = "holomesh/"
 
 export class LiveRoom implements Room {
   readonly name: string
   readonly open: boolean
-  readonly invitation: string
+  readonly rpc: RoomRpc
+  readonly capabilities: RoomCapabilities
+  readonly tokens: RoomTokens
   readonly #conductor: Conductor
   #leaving: Promise<void> | undefined
 
-  constructor(conductor: Conductor, about: { name: string; open: boolean; invitation: string }) {
+  constructor(conductor: Conductor, about: { name: string; open: boolean }) {
     this.#conductor = conductor
+    const { control } = conductor
+    this.rpc = createRoomRpc(control)
+    this.capabilities = new CapabilityFace(control)
+    this.tokens = control.channels.tokens
     this.name = about.name
     this.open = about.open
-    this.invitation = about.invitation
+  }
+
+  get invitation(): string {
+    return this.#conductor.hostTools.invitation
+  }
+
+  get host(): RoomHost {
+    return this.#conductor.hostTools
+  }
+
+  get memory(): RoomMemory {
+    return this.#conductor.memory
+  }
+
+  async record(options: RecordOptions = {}): Promise<Recording> {
+    this.#requireOpen()
+    return recordRoom(this.#conductor, this.name, options)
+  }
+
+  get files(): RoomFiles {
+    return this.#conductor.files
+  }
+
+  get mayPublish(): boolean {
+    return this.#conductor.hostTools.own.mayPublish
   }
 
   get state(): RoomState {
@@ -74,6 +115,7 @@ export class LiveRoom implements Room {
 
   async publish(media: MediaStream | MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication[]> {
     this.#requireOpen()
+    if (!this.mayPublish) throw new AvError("NotAllowed", { right: "publish" })
     const { publications } = this.#conductor.media
     if (this.saving === "none") return publications.publish(media, options)
     const tracks = media instanceof MediaStreamTrack ? [media] : media.getTracks()
@@ -98,6 +140,20 @@ export class LiveRoom implements Room {
     this.#conductor.sendState(true)
   }
 
+  async setUplinkLimit(bitrate: number | undefined): Promise<void> {
+    this.#requireOpen()
+    const limit = checkedBitrate(bitrate)
+    this.#conductor.parents.desk.limitUplink(limit, this.#conductor.clock.now())
+    this.#conductor.files.pace.uplink = limit
+    this.#conductor.memory.uplink = limit
+    await this.#conductor.mesh.limitUplink(limit)
+  }
+
+  channel(name: string, options?: ChannelOptions): RoomChannel {
+    this.#requireOpen()
+    return this.#conductor.control.channels.channel(name, options)
+  }
+
   async sendMessage(text: string): Promise<ChatMessage> {
     this.#requireOpen()
     const size = new TextEncoder().encode(text).length
@@ -112,6 +168,7 @@ export class LiveRoom implements Room {
 
   async sendData(topic: string, bytes: Uint8Array): Promise<void> {
     this.#requireOpen()
+    if (topic.startsWith(OWN_TOPICS)) throw new AvError("UsageError", { why: "topics of the library" })
     if ([...topic].length > MAX_TOPIC) throw new AvError("MessageTooLarge", { max: MAX_TOPIC })
     if (bytes.length > MAX_DATA_BYTES) throw new AvError("MessageTooLarge", { got: bytes.length, max: MAX_DATA_BYTES })
     this.#conductor.driver.feed({ type: "data", topic, bytes: bytes.slice() })
@@ -119,10 +176,7 @@ export class LiveRoom implements Room {
 
   async remove(participant: Participant | string): Promise<void> {
     this.#requireOpen()
-    const keyId = typeof participant === "string" ? participant : participant.id
-    if (!this.#conductor.people.remote.has(keyId)) throw new AvError("MemberNotFound", { key_id: keyId })
-    if (!this.isHost) throw new AvError("NotAllowed", { right: "remove" })
-    this.#conductor.remove(keyId)
+    await this.host.remove(participant)
   }
 
   stats(): Promise<RoomStats> {

@@ -48,14 +48,18 @@ export class MachineDriver {
     if (this.#busy) return
     if (this.#dueAt !== undefined && monotonicNow() - this.#dueAt > STOOD_STILL_MS) this.#forgive()
     this.#busy = true
+    let news = false
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-        for (const action of this.machine.handle(next, monotonicNow())) this.#do(action)
+        const actions = this.machine.handle(next, monotonicNow())
+        news ||= next.type !== "heard" || actions.length > 0
+        for (const action of actions) this.#do(action)
       }
     } finally {
       this.#busy = false
     }
-    this.#schedule()
+    // A sign of life comes many times a second, and makes nothing due earlier.
+    if (news || this.#dueAt === undefined) this.#schedule()
   }
 
   /** No more events, no more wake-ups. Idempotent. */

@@ -61,6 +61,7 @@ export function mediaEvents(host: MediaEventsHost): MediaPlaneEvents {
         host.driver.feed({ type: "heard", session: session.id })
       }),
     epochSeen: (keyId, epoch) => onSession(keyId, ({ id }) => host.driver.feed({ type: "epochSeen", session: id, epoch })),
+    child: (...change) => host.connections.child(...change),
     warning: (error) => host.warn(error),
   }
 }

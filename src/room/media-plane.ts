@@ -6,8 +6,9 @@ import { codecsNamed, decodableCodecs, familyOf, type VideoCodecName } from "../
 import { type MeshEvent, streamKeyOf } from "../pipeline/index.ts"
 import type { PublishEvent } from "../pipeline/publish/types.ts"
 import type { ReceiveEvent } from "../pipeline/receive/types.ts"
+import { type SignedRelayCapacity, withCommitments } from "../wire/capacity.ts"
 import { AvError, type ErrorCode, isAvError } from "../wire/errors.ts"
-import type { KnownControlMessage, ParticipantState } from "../wire/index.ts"
+import { type KnownControlMessage, type ParticipantState, toHex } from "../wire/index.ts"
 import type { Bytes, PeerKeyId, RandomBytes, U64 } from "../wire/types.ts"
 import type { RemoteStream } from "./descriptors.ts"
 import type { RoomParticipant } from "./participant.ts"
@@ -34,6 +35,8 @@ export interface MediaPlaneEvents {
   speakingWhileMuted(publication: LocalPublication): void
   heard(keyId: PeerKeyId): void
   epochSeen(keyId: PeerKeyId, epoch: U64): void
+  /** A member takes a stream from this page, by this request, or does so no more. */
+  child(keyId: PeerKeyId, streamKey: string, request: string, takes: boolean): void
   /** The mesh worker wants a link to have another number of lanes. */
   lanesWanted(wish: LaneWishEvent): void
   /** A link as a whole is in trouble. */
@@ -56,6 +59,12 @@ export interface MediaPlaneOptions {
   videoCodecs?: readonly VideoCodecName[]
   /** Answers on the session that asked. */
   reply(session: string, message: KnownControlMessage): void
+  /** Whether this page may hand this stream to others. */
+  mayServe(streamId: Bytes): boolean
+  /** Somebody was refused for want of room: whether there is a place now. */
+  makePlace(streamId: Bytes, asker: PeerKeyId): Promise<boolean>
+  /** An advertisement came from a neighbour. */
+  capacity(from: PeerKeyId, signed: SignedRelayCapacity): void
   events: MediaPlaneEvents
 }
 
@@ -160,9 +169,17 @@ export class MediaPlane {
     switch (message.t) {
       case "av.subscribe": {
         const { streamId, subNonce, policy, symbolRange, via } = message
+        if (!this.#options.mayServe(streamId)) {
+          this.#options.send(keyId, { t: "av.refused", streamId, subNonce, error: "NotAllowed" })
+          return
+        }
         const more = { ...(symbolRange === undefined ? {} : { symbolRange }), ...(via === undefined ? {} : { via }) }
-        const answer = await mesh.addSubscriber({ streamId, peer: keyId, subNonce, policy, link, ...more })
+        const subscriber = { streamId, peer: keyId, subNonce, policy, link, ...more }
+        let answer = await mesh.addSubscriber(subscriber)
+        const full = !answer.ok && answer.error === "CapacityExceeded"
+        if (full && (await this.#options.makePlace(streamId, keyId))) answer = await mesh.addSubscriber(subscriber)
         const about = { streamId, subNonce }
+        if (answer.ok) this.#options.events.child(keyId, streamKeyOf(streamId), toHex(subNonce), true)
         this.#options.send(
           keyId,
           answer.ok ? { t: "av.subscribed", ...about } : { t: "av.refused", ...about, error: answer.error },
@@ -170,6 +187,7 @@ export class MediaPlane {
         return
       }
       case "av.unsubscribe":
+        this.#options.events.child(keyId, streamKeyOf(message.streamId), toHex(message.subNonce), false)
         await mesh.removeSubscriber(message.streamId, keyId, message.subNonce)
         return
       case "av.policy":
@@ -185,7 +203,10 @@ export class MediaPlane {
         this.subscriptions.answered(keyId, streamKeyOf(message.streamId), message.subNonce, message.error)
         return
       case "av.leaving":
-        this.subscriptions.upstreams.parentLeaving(keyId)
+        this.subscriptions.upstreams.parentLeaving(keyId, message.inMs)
+        return
+      case "av.capacity":
+        this.#options.capacity(keyId, withCommitments(message))
         return
       default:
         return

@@ -1,11 +1,14 @@
 /** What the room machine tells the application: people come and go, they write, the room changes its phase. */
 import type { RoomNotice } from "../membership/index.ts"
 import type { AvError } from "../wire/errors.ts"
-import { type RoomSettings, toHex } from "../wire/index.ts"
+import { toHex } from "../wire/index.ts"
 import type { PeerKeyId } from "../wire/types.ts"
 import type { Connections } from "./connections.ts"
 import type { Emitter } from "./emitter.ts"
+import type { FileSharing } from "./files/room-files.ts"
+import type { HostTools } from "./host/host-tools.ts"
 import type { MediaPlane } from "./media-plane.ts"
+import type { ParentDirector } from "./parents/director.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { People } from "./people.ts"
 import type { RoomEvents } from "./types.ts"
@@ -15,9 +18,11 @@ export interface NoticeHost {
   people: People
   media: MediaPlane
   connections: Connections
+  parents: Pick<ParentDirector, "state" | "forget">
   events: Emitter<RoomEvents>
+  hostTools: Pick<HostTools, "state" | "forget" | "asking" | "notWaiting" | "settingsChanged" | "muteAsked">
+  files: Pick<FileSharing, "takeData">
   phase(phase: string, detail: string): void
-  settings(settings: RoomSettings): void
   warn(error: AvError): void
   /** The room is over for this page; the end follows. */
   failed(error: AvError): void
@@ -31,22 +36,27 @@ export function takeNotice(notice: RoomNotice, host: NoticeHost): void {
       return
     case "memberJoined":
       host.people.joined(notice.keyId)
+      host.hostTools.notWaiting(notice.keyId)
       return
     case "memberLeft":
+      host.hostTools.forget(notice.keyId)
       host.media.forget(notice.keyId)
       host.people.left(notice.keyId, notice.reason)
       host.connections.forget(notice.keyId)
+      host.parents.forget(notice.keyId)
       return
     case "connection":
       host.connections.member(notice.keyId, notice.connection)
       return
     case "stateGone":
+      host.hostTools.forget(notice.keyId)
       host.media.forget(notice.keyId)
       return
     case "state":
+      host.parents.state(notice.keyId, notice.state.links)
       host.people.update(notice.keyId, (participant) => {
         participant.name = notice.state.name
-        host.media.applyState(participant, notice.state)
+        host.hostTools.state(notice.keyId, notice.state)
       })
       return
     case "chat":
@@ -55,13 +65,20 @@ export function takeNotice(notice: RoomNotice, host: NoticeHost): void {
       )
       return
     case "data":
+      if (host.files.takeData(notice.keyId, notice.topic, notice.bytes)) return
       said(host, notice.keyId, (from) => host.events.emit("data", { from, topic: notice.topic, bytes: notice.bytes }))
       return
     case "settings":
-      host.settings(notice.settings)
+      host.hostTools.settingsChanged(notice.settings)
+      return
+    case "asking":
+      host.hostTools.asking(notice.keyId, notice.name)
+      return
+    case "decided":
+      host.hostTools.notWaiting(notice.keyId)
       return
     case "muteAsked":
-      for (const publication of host.media.publications.all) void publication.mute()
+      host.hostTools.muteAsked(notice.by)
       return
     case "warning":
       host.warn(notice.error)

@@ -1,10 +1,10 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest"
 import { createIdentity, PinTable } from "../identity/index.ts"
 import type { LinkDescription } from "../link/index.ts"
-import { installFakeWebRtc } from "../link/test-webrtc.ts"
+import { ANY_ADDRESS, installFakeWebRtc } from "../link/test-webrtc.ts"
 import type { Introduction, RendezvousClient, RendezvousEvents } from "../rendezvous/index.ts"
 import type { NodeId } from "../wire/types.ts"
-import { PeerHub } from "./peer-hub.ts"
+import { PeerHub, type PeerHubOptions } from "./peer-hub.ts"
 
 const [one, other, mallory] = await Promise.all([createIdentity(), createIdentity(), createIdentity()])
 /** The offer of the smaller node id wins when two cross. */
@@ -66,18 +66,21 @@ afterEach(() => {
 })
 
 /** A hub and what it told. */
-function hubOf(person: Person, skewMs = 0) {
+function hubOf(person: Person, skewMs = 0, evidence: Partial<PeerHubOptions["evidence"]> = {}) {
   const told: string[] = []
   const hub = new PeerHub({
     signer: person,
     pins: new PinTable(),
     laneSink: { add: () => {}, remove: () => {} },
     rendezvous: server.client(person.nodeId),
+    evidence: { ...ANY_ADDRESS, onRefused: () => {}, ...evidence },
     videoLanes: 1,
     forwardMedia: true,
     iceServers: () => [],
     wallClock: () => Date.now() + skewMs,
     accepts: () => true,
+    isMember: () => true,
+    routeTo: () => undefined,
     events: {
       sessionOpen: ({ peer }) => told.push(`open ${peer.nodeId}`),
       sessionClosed: (_, reason) => told.push(`closed ${reason}`),
@@ -86,6 +89,7 @@ function hubOf(person: Person, skewMs = 0) {
       linkIce: () => {},
       pathChanged: () => {},
       message: () => {},
+      frame: () => {},
       heard: () => {},
       goaway: () => {},
       connectFailed: (node) => told.push(`failed ${node}`),
@@ -152,6 +156,53 @@ describe("introductions", () => {
     expect(told).toEqual([])
     reject({})
     await vi.waitFor(() => expect(told).toEqual([`failed ${large.nodeId}`]))
+  })
+})
+
+describe("addresses that are named", () => {
+  test("are judged by what came beside the description, and by who brought it", async () => {
+    const words: unknown[] = []
+    const seen: Partial<PeerHubOptions["evidence"]> = {
+      gateFor: async (word) => {
+        words.push(word)
+        return { admit: (list) => list }
+      },
+    }
+    const [a, b] = [hubOf(small, 0, seen), hubOf(large, 0, seen)]
+    server.hold = true
+    a.hub.connect(large.nodeId, "server")
+    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    server.hold = false
+    const attestation = Uint8Array.of(1, 2, 3)
+    // Only the hub itself says that a member brought something.
+    const told = { ...server.connects[0]!.introduction, attestation, byMember: true, from: small.nodeId, ttlMs: 10_000 }
+    server.tell(large.nodeId, "introduce", told)
+    await Promise.all([opened(a.told), opened(b.told)])
+    expect(words).toEqual([
+      { subject: small.entityId, attestation, byMember: false },
+      { subject: large.entityId, byMember: false },
+    ])
+  })
+})
+
+describe("a flood of introductions", () => {
+  test("is refused before anything of it is looked at, once for each attempt", async () => {
+    server.hold = true
+    const { told } = hubOf(small)
+    hubOf(large).hub.connect(small.nodeId, "server")
+    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    const { introduction } = server.connects[0]!
+    const forged = (attempt: number) => {
+      const description = introduction.description.slice()
+      new DataView(description.buffer).setBigUint64(48, BigInt(attempt), true)
+      server.tell(small.nodeId, "introduce", { ...introduction, description, from: large.nodeId, ttlMs: 10_000 })
+    }
+    for (let attempt = 1; attempt <= 40; attempt++) forged(attempt)
+    forged(40)
+    await vi.waitFor(() => expect(told.filter((line) => line.startsWith("dropped"))).toHaveLength(41))
+    expect(told.filter((line) => line.includes("signature"))).toHaveLength(32)
+    expect(told.filter((line) => line.includes("LimitExceeded"))).toHaveLength(9)
+    expect(server.rejects.map(({ attemptId }) => attemptId)).toEqual([33n, 34n, 35n, 36n, 37n, 38n, 39n, 40n])
   })
 })
 

@@ -2,6 +2,7 @@
 import type { PinTable } from "../identity/index.ts"
 import type { IdentitySigner } from "../identity/signer.ts"
 import {
+  type AddressJudge,
   AttemptLog,
   answerLink,
   type CloseReason,
@@ -23,11 +24,14 @@ import {
   routedAddress,
 } from "../link/index.ts"
 import {
+  type AddressEvidence,
+  FixedWindows,
   type IncomingIntroduction,
   type IntroducerAction,
   IntroducerMachine,
   type Rejection,
   type RendezvousClient,
+  ResponderBudget,
 } from "../rendezvous/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/frame.ts"
@@ -35,7 +39,7 @@ import type { ControlMessage } from "../wire/index.ts"
 import type { Bytes, NodeId, U64 } from "../wire/types.ts"
 import { monotonicNow } from "./clock.ts"
 import { LinkRepair } from "./link-repair.ts"
-import { memberSignal, type Signal, serverSignal, trySend } from "./signalling.ts"
+import { memberSignal, ownSignal, type Signal, serverSignal, trySend } from "./signalling.ts"
 
 /** Direct links at once, those being made included: a browser has only so many peer connections. */
 const MAX_LINKS = 64
@@ -47,6 +51,9 @@ const MAX_EARLY_CANDIDATES = 4
 const ANSWER_MS = 10_000
 /** Offers whose signatures are being checked; more at once are a flood. */
 const MAX_CHECKING = 32
+
+/** Routed frames that are passed on for one neighbour, as the server does it (D48): bytes in each time, ms. */
+const ROUTED_BUDGET = [256 * 1024, 10_000] as const
 
 /** What the hub tells the room. */
 export interface PeerHubEvents {
@@ -61,6 +68,10 @@ export interface PeerHubEvents {
   /** The link runs over another path now. */
   pathChanged(link: PeerLink): void
   message(session: ControlSession, message: ControlMessage): void
+  /** A frame that is neither a message nor on its way to somebody else. */
+  frame(session: ControlSession, type: number, payload: Bytes): void
+  /** A named BINARY frame that belongs to no lane. */
+  binary?(session: ControlSession, name: string, bytes: Bytes): void
   heard(session: ControlSession): void
   goaway(session: ControlSession, code: number): void
   connectFailed(node: NodeId): void
@@ -73,6 +84,8 @@ export interface PeerHubOptions {
   pins: PinTable
   laneSink: LaneSink
   rendezvous: RendezvousClient
+  /** What speaks for the addresses that others name. */
+  evidence: Pick<AddressEvidence, "gateFor" | "ownGate" | "onRefused">
   videoLanes: number
   forwardMedia: boolean
   iceServers(): RTCIceServer[]
@@ -80,6 +93,10 @@ export interface PeerHubOptions {
   wallClock(): number
   /** Whether a peer may send a frame of that kind now (room.md RM-6). */
   accepts(session: string, frame: "ROUTED" | "RENDEZVOUS"): boolean
+  /** Whether a member of the room is behind a session. */
+  isMember(session: string): boolean
+  /** Over which session a routed frame for `node` goes on that came from the neighbour `from`; undefined: no way is known. */
+  routeTo(node: NodeId, from: NodeId): string | undefined
   events: PeerHubEvents
 }
 
@@ -87,6 +104,9 @@ export interface PeerHubOptions {
 interface Preparing {
   role: "offerer" | "answerer"
 }
+
+/** With the hub's own word on who brought it. */
+type Introduced = IncomingIntroduction & { byMember: boolean }
 
 interface Attempt extends Preparing {
   link: PeerLink
@@ -103,6 +123,8 @@ export class PeerHub {
   readonly #introducer: IntroducerMachine
   readonly #repair: LinkRepair
   readonly #seen = new AttemptLog()
+  readonly #responder = new ResponderBudget()
+  readonly #routedBudget = new FixedWindows(ROUTED_BUDGET)
   /** Links being made, by node. */
   readonly #attempts = new Map<NodeId, Attempt | Preparing>()
   readonly #links = new Map<string, PeerLink>()
@@ -134,8 +156,9 @@ export class PeerHub {
       dropped: (error) => options.events.dropped(error),
       now: monotonicNow,
     })
-    rendezvous.on("introduce", (introduction) => this.#introduced(introduction, this.#server))
-    rendezvous.on("answer", (answer) => this.#answered(answer))
+    options.evidence.onRefused = (reason) => options.events.dropped(new AvError("CandidateRefused", { reason }))
+    rendezvous.on("introduce", (introduction) => this.#introduced({ ...introduction, byMember: false }, this.#server))
+    rendezvous.on("answer", (answer) => this.#answered({ ...answer, byMember: false }))
     rendezvous.on("candidates", ({ description }) => this.#moreCandidates(description))
     rendezvous.on("reject", ({ target, attemptId, reason }) => {
       if (target === undefined) return
@@ -150,7 +173,7 @@ export class PeerHub {
   /** Makes a direct link unless there is one or one is being made. `via`: the server, or a session with a common neighbour. */
   connect(node: NodeId, via: "server" | string): void {
     if (this.#attempts.has(node) || this.directSession(node) !== undefined) return
-    const signal = this.#signal(via)
+    const signal = this.#signal(via, node)
     if (signal === undefined || this.#links.size >= MAX_LINKS) {
       queueMicrotask(() => this.#options.events.connectFailed(node))
       return
@@ -233,25 +256,41 @@ export class PeerHub {
     this.#routed.close()
   }
 
-  #signal(via: "server" | string): Signal | undefined {
+  /** `target`: who is to be called; on a routed session with that very node nobody is between. */
+  #signal(via: "server" | string, target?: NodeId): Signal | undefined {
     if (via === "server") return this.#server
     const session = this.#sessions.get(via)
-    return session === undefined ? undefined : memberSignal(session)
+    if (session === undefined) return undefined
+    if (session.peer.nodeId !== target) return this.#memberSignal(session)
+    return ownSignal(session, this.#options.signer.nodeId, this.#attestation)
   }
+
+  #memberSignal(session: ControlSession): Signal {
+    return memberSignal(session, this.#attestation)
+  }
+
+  readonly #attestation = (): Bytes | undefined => this.#options.rendezvous.attestation
 
   /** Ways to a node beside its own link: the server, and members that are linked to both. */
   #waysTo(node: NodeId): Signal[] {
     const members = this.sessions.filter(({ kind, peer, closed }) => kind === "direct" && !closed && peer.nodeId !== node)
-    return [...(this.#options.rendezvous.state === "registered" ? [this.#server] : []), ...members.map(memberSignal)]
+    return [
+      ...(this.#options.rendezvous.state === "registered" ? [this.#server] : []),
+      ...members.map((session) => this.#memberSignal(session)),
+    ]
   }
 
   #linkOptions(peerNode: NodeId): PeerLinkOptions {
-    const { signer, laneSink, pins, videoLanes, forwardMedia } = this.#options
+    const { evidence, signer, laneSink, pins, videoLanes, forwardMedia } = this.#options
     const id = `link-${++this.#counter}`
     const iceServers = this.#options.iceServers()
     const wallClock = () => this.#options.wallClock()
     const { signal } = this.#stop
-    return { id, signer, peerNode, laneSink, pins, iceServers, videoLanes, forwardMedia, wallClock, signal }
+    const addresses: AddressJudge = {
+      gateFor: (word) => evidence.gateFor(word, wallClock()),
+      ownGate: () => evidence.ownGate(),
+    }
+    return { id, signer, peerNode, laneSink, addresses, pins, iceServers, videoLanes, forwardMedia, wallClock, signal }
   }
 
   #track(link: PeerLink, signal: Signal): void {
@@ -315,6 +354,7 @@ export class PeerHub {
     session.on("goaway", ({ code }) => events.goaway(session, code))
     session.on("dropped", ({ error }) => events.dropped(error))
     session.on("frame", ({ type, payload }) => this.#frame(session, type, payload))
+    session.on("binary", ({ name, bytes }) => events.binary?.(session, name, bytes))
     session.on("closed", ({ reason }) => {
       if (!this.#sessions.delete(session.id)) return
       events.sessionClosed(session, reason)
@@ -340,10 +380,11 @@ export class PeerHub {
   }
 
   /** Nothing is touched before the description proved to be what it says: forged ones must not disturb an attempt. */
-  #introduced(introduction: IncomingIntroduction, signal: Signal): void {
+  #introduced(introduction: Introduced, signal: Signal): void {
     const { from, description } = introduction
     const head = peekDescription(description)
     if (head === undefined || head.fromNode !== from) return
+    if (!this.#mayIntroduce(introduction, head, signal)) return
     if (this.#checking >= MAX_CHECKING) {
       this.#options.events.dropped(new AvError("LimitExceeded", { what: "introductions", max: MAX_CHECKING }))
       return
@@ -361,14 +402,30 @@ export class PeerHub {
       })
   }
 
-  #verified(introduction: IncomingIntroduction, head: DescriptionHead, signal: Signal): void {
+  /** Budgets come before anything is looked at (control-plane 6.6). A restart of a link that is up calls nobody new. */
+  #mayIntroduce({ from }: Introduced, head: DescriptionHead, signal: Signal): boolean {
+    if (head.iceRestart && this.directSession(from) !== undefined) return true
+    const wait = this.#responder.take(this.#introducerOf(signal), monotonicNow())
+    if (wait === 0) return true
+    this.#options.events.dropped(new AvError("LimitExceeded", { what: "introductions" }))
+    if (this.#responder.mayRefuse(from, head.attemptId)) {
+      signal.reject(this.#options.signer.nodeId, head.attemptId, "rate-limited", Math.ceil(wait))
+    }
+    return false
+  }
+
+  #introducerOf(signal: Signal): "server" | NodeId {
+    return this.#sessions.get(signal.way)?.peer.nodeId ?? "server"
+  }
+
+  #verified(introduction: Introduced, head: DescriptionHead, signal: Signal): void {
     const { from } = introduction
     if (this.#stop.signal.aborted || !this.#seen.admit(from, head.attemptId)) return
     if (head.iceRestart) this.#repair.introduced(head, introduction, signal)
     else this.#answer(introduction, head, signal)
   }
 
-  #answer(introduction: IncomingIntroduction, head: DescriptionHead, signal: Signal): void {
+  #answer(introduction: Introduced, head: DescriptionHead, signal: Signal): void {
     const { from } = introduction
     const own = this.#attempts.get(from)
     if (own !== undefined) {
@@ -384,7 +441,9 @@ export class PeerHub {
         own.link.close()
       }
     }
-    if (this.#links.size >= MAX_LINKS) {
+    const answering = [...this.#attempts.values()].filter(({ role }) => role === "answerer").length
+    const attested = introduction.attestation !== undefined
+    if (this.#links.size >= MAX_LINKS || !this.#responder.room(this.#introducerOf(signal), attested, answering)) {
       signal.reject(this.#options.signer.nodeId, head.attemptId, "target-busy")
       return
     }
@@ -435,26 +494,28 @@ export class PeerHub {
 
   #frame(session: ControlSession, type: number, payload: Bytes): void {
     if (type === FRAME_RENDEZVOUS) {
-      if (session.kind !== "direct" || !this.#options.accepts(session.id, "RENDEZVOUS")) return
+      if (!this.#options.accepts(session.id, "RENDEZVOUS")) return
       for (const action of this.#introducer.receive(session.peer.nodeId, payload, this.#options.wallClock()))
         this.#introduce(action, session)
     } else if (type === FRAME_ROUTED || type === FRAME_ROUTED_HELLO) {
       if (session.kind === "direct" && this.#options.accepts(session.id, "ROUTED")) this.#forward(session, type, payload)
-    }
+    } else this.#options.events.frame(session, type, payload)
   }
 
   #introduce(action: IntroducerAction, session: ControlSession): void {
+    const byMember = this.#options.isMember(session.id)
     switch (action.type) {
       case "send": {
-        const to = this.directSession(action.to)
+        // Over a routed session only its two ends are introduced, and to each other.
+        const to = session.kind === "direct" ? this.directSession(action.to) : undefined
         if (to !== undefined) trySend(to, action.frameType, action.payload)
         return
       }
       case "introduce":
-        this.#introduced(action.introduction, memberSignal(session))
+        this.#introduced({ ...action.introduction, byMember }, this.#memberSignal(session))
         return
       case "answer":
-        this.#answered(action.introduction)
+        this.#answered({ ...action.introduction, byMember })
         return
       case "candidates":
         this.#moreCandidates(action.description)
@@ -473,12 +534,18 @@ export class PeerHub {
     const self = this.#options.signer.nodeId
     try {
       if (routedAddress(type, payload).dst === self) {
-        this.#routed.receive(type, payload, memberSignal(session).routed)
+        this.#routed.receive(type, payload, this.#memberSignal(session).routed)
         return
       }
       const step = forwardRouted(type, payload, session.peer.nodeId, self)
-      const next = step === undefined ? undefined : this.directSession(step.dst)
-      if (step !== undefined && next !== undefined) trySend(next, type, step.payload)
+      if (step === undefined) return
+      const from = session.peer.nodeId
+      const next = this.directSession(step.dst) ?? this.#sessions.get(this.#options.routeTo(step.dst, from) ?? "")
+      if (next === undefined || next.kind !== "direct" || next.peer.nodeId === from) return
+      if (this.#routedBudget.take(from, monotonicNow(), payload.length) > 0) {
+        throw new AvError("LimitExceeded", { what: "routed bytes", max: ROUTED_BUDGET[0] })
+      }
+      trySend(next, type, step.payload)
     } catch (error) {
       this.#options.events.dropped(asDropped(error))
     }

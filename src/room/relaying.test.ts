@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
-import { handOver, relayOptions } from "./relaying.ts"
+import { checkedBitrate, handOver, relayOptions } from "./relaying.ts"
 
 describe("leaving as a relay", () => {
   beforeEach(() => void vi.useFakeTimers())
@@ -46,5 +46,13 @@ it("hands on unless told otherwise", () => {
     enabled: true,
     maxSubscribers: 3,
     uplinkBitrate: 500_000,
+  })
+})
+
+describe("a limit for the uplink", () => {
+  it("is a bitrate above zero, or nothing", () => {
+    expect(checkedBitrate(undefined)).toBeUndefined()
+    expect(checkedBitrate(2_000_000)).toBe(2_000_000)
+    for (const wrong of [0, -1, Number.NaN]) expect(() => checkedBitrate(wrong)).toThrowError(/UsageError|above 0/)
   })
 })

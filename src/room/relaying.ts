@@ -1,6 +1,7 @@
 /** What a room does about handing streams on: how much is allowed, and how children are moved before this page leaves (RM-15). */
-import type { MeshRelayOptions, MeshRelayStats } from "../pipeline/index.ts"
+import type { MeshOptions, MeshRelayOptions, MeshRelayStats } from "../pipeline/index.ts"
 import type { KnownControlMessage } from "../wire/control-json.ts"
+import { AvError } from "../wire/errors.ts"
 import type { PeerKeyId } from "../wire/types.ts"
 import type { JoinOptions } from "./types.ts"
 
@@ -9,6 +10,12 @@ const HAND_OVER_MS = 1_500
 /** How often it is looked whether all have gone, ms. */
 const LOOK_EVERY_MS = 50
 
+/** The same limits hold for copies of own streams: `maxSubscribers` for each of them. */
+export function meshOptions(options: Pick<JoinOptions, "relay">): Pick<MeshOptions, "relay" | "maxSubscribersPerStream"> {
+  const maxSubscribersPerStream = options.relay?.maxSubscribers
+  return { relay: relayOptions(options), ...(maxSubscribersPerStream === undefined ? {} : { maxSubscribersPerStream }) }
+}
+
 export function relayOptions({ relay = {} }: Pick<JoinOptions, "relay">): MeshRelayOptions {
   const { enabled = true, maxSubscribers, uplinkBitrate } = relay
   return {
@@ -16,6 +23,12 @@ export function relayOptions({ relay = {} }: Pick<JoinOptions, "relay">): MeshRe
     ...(maxSubscribers === undefined ? {} : { maxSubscribers }),
     ...(uplinkBitrate === undefined ? {} : { uplinkBitrate }),
   }
+}
+
+/** @throws AvError `UsageError` for anything that is no bitrate */
+export function checkedBitrate(bitrate: number | undefined): number | undefined {
+  if (bitrate !== undefined && !(bitrate > 0)) throw new AvError("UsageError", { why: "an uplink limit is above 0 bit/s" })
+  return bitrate
 }
 
 interface HandOverHost {

@@ -1,13 +1,15 @@
 /** The hub of a room: what happens on links and sessions goes to the room machine, the mesh worker and the connections. */
 import * as Comlink from "comlink"
-import { type IdentitySigner, PinTable } from "../identity/index.ts"
+import type { IdentitySigner } from "../identity/index.ts"
 import { laneTransferables } from "../link/index.ts"
 import type { AvError } from "../wire/errors.ts"
 import type { WallClock } from "./clock.ts"
 import type { Connections } from "./connections.ts"
 import type { MachineDriver } from "./machine-driver.ts"
 import type { MediaPlane } from "./media-plane.ts"
+import type { PageMemory } from "./memory/room-memory.ts"
 import { PeerHub } from "./peer-hub.ts"
+import type { ControlPlane } from "./rpc/control-plane.ts"
 import type { ServerConnection } from "./server-connection.ts"
 import type { JoinOptions } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
@@ -26,6 +28,8 @@ export interface RoomHubHost {
   server: ServerConnection
   clock: WallClock
   driver: MachineDriver
+  control: ControlPlane
+  memory: Pick<PageMemory, "sessionClosed" | "frame" | "binary">
   connections: Connections
   media: MediaPlane
   count(error: AvError): void
@@ -36,25 +40,33 @@ export function createRoomHub(host: RoomHubHost, { signer, options, workers }: R
   const { mesh } = workers
   const hub: PeerHub = new PeerHub({
     signer,
-    pins: ownPin(signer),
+    pins: host.control.host.pins,
     laneSink: {
       add: (lane) => void mesh.addLane(Comlink.transfer(lane, laneTransferables(lane.source))),
       remove: ({ link, laneId }) => void mesh.removeLane(link, laneId),
     },
     rendezvous: server.client,
+    evidence: server.evidence,
     videoLanes: options.videoLanes ?? DEFAULT_VIDEO_LANES,
     forwardMedia: options.forwardMedia ?? false,
     iceServers: () => [...server.iceServers, ...(options.iceServers ?? [])],
     wallClock: clock.now,
     accepts: (session, frame) => driver.machine.accepts(session, frame),
+    // Only a member may ask for commits.
+    isMember: (session) => driver.machine.accepts(session, "room.commits?"),
+    routeTo: (node, from) => driver.machine.routeTo(node, from),
     events: {
       sessionOpen: (session) => {
         const { id, kind, peer, bind } = session
+        // First: the room machine says at once whether a member is behind it.
+        host.control.sessionOpened(session)
         driver.feed({ type: "sessionOpen", session: id, kind, peer, bind })
         host.connections.sessionOpen(session)
         if (kind === "direct") host.media.subscriptions.linkReady(peer.keyId)
       },
       sessionClosed: (session, reason) => {
+        host.control.sessionClosed(session.id)
+        host.memory.sessionClosed(session)
         driver.feed({ type: "sessionClosed", session: session.id })
         host.connections.sessionClosed(session, reason)
         if (session.kind === "direct" && hub.directSession(session.peer.nodeId) === undefined) {
@@ -67,6 +79,11 @@ export function createRoomHub(host: RoomHubHost, { signer, options, workers }: R
       pathChanged: (link) => void mesh.pathChanged(link.id),
       linkIce: (link, state) => host.connections.linkIce(link, state),
       message: (session, message) => driver.feed({ type: "message", session: session.id, message }),
+      frame: (session, type, payload) => {
+        host.control.receive(session.id, type, payload)
+        host.memory.frame(session, type, payload)
+      },
+      binary: (session, name, bytes) => host.memory.binary(session, name, bytes),
       heard: (session) => {
         host.connections.heard(session, "control")
         driver.feed({ type: "heard", session: session.id })
@@ -78,10 +95,4 @@ export function createRoomHub(host: RoomHubHost, { signer, options, workers }: R
     },
   })
   return hub
-}
-
-function ownPin(signer: IdentitySigner): PinTable {
-  const pins = new PinTable()
-  pins.pinForever(signer.nodeId, signer.entityId)
-  return pins
 }

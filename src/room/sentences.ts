@@ -21,6 +21,7 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   LeafIdentityUnverified: "A member of the room could not prove who they are. Leave and join again.",
   NotAllowed: "Only the host may do that.",
   RoomClosed: "The call has ended.",
+  IdentityConflict: "Another page uses the same identity. Close it, or reload this one.",
   Aborted: "Cancelled.",
   LinkFailed: "No direct connection to another participant could be made. A firewall may block it.",
   MediaUnsupported: "This browser cannot do that. A current Chrome, Edge or Chromium can.",
@@ -31,7 +32,21 @@ const SENTENCES: Partial<Record<ErrorCode, string>> = {
   MessageTooLarge: "This message is too long.",
   TooManyStreams: "Too many tracks are published at once.",
   WorkerFailed: "A part of the page could not be started. Reload it; a strict content policy may be in the way.",
+  UnsafePath: "These files have names that could do harm, so none of them was taken.",
+  TooLarge: "This is too large, or too many files at once.",
+  BlobNotFound: "This is not shared any more.",
+  BlobRefused: "The other side does not give this away now. Try again later.",
+  BlobInvalid: "What came is not what was announced, so it was not kept.",
+  BlobTimeout: "Nothing came for a while. Try again: what is here already is kept.",
+  StoreError: "The browser could not keep the files. A private window may not allow it.",
   LimitExceeded: "Too much at once. Wait a moment and try again.",
+  ItemNotFound: "This is not in the room's memory any more.",
+  ContentRevoked: "This was taken back by whoever put it here.",
+  InsufficientSymbols: "Too few of the people who keep parts of this are here now. Try again when more have come.",
+  PayloadTooLarge: "This is too large.",
+  QuotaExceeded: "This device has too little room left. Free some and try again.",
+  StorageUnavailable: "This browser does not let the page keep anything. A private window may be the reason.",
+  StorageCorrupt: "What this browser kept of the room is damaged.",
 }
 
 const DEVICES: Readonly<Record<string, string>> = { video: "camera", audio: "microphone", both: "camera or microphone" }
@@ -63,6 +78,10 @@ export function describeError(error: unknown): string {
     const sentence = deviceSentence(error.code, error.details) ?? SENTENCES[error.code]
     if (error.code === "MediaUnsupported" && typeof error.details.missing === "string") {
       return `This browser lacks ${error.details.missing}. A current Chrome, Edge or Chromium has it.`
+    }
+    if (error.code === "NotAllowed" && error.details.owner === true) return "Only whoever put it there may do that."
+    if (error.code === "NotAllowed" && error.details.right === "publish") {
+      return "Only people whom the host chooses are seen and heard in this room."
     }
     if (sentence !== undefined) return sentence
   }

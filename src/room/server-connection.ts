@@ -1,7 +1,7 @@
 /** The room's connection to its rendezvous server: what it says goes to the room machine; the call does not depend on it. */
 import type { IdentitySigner } from "../identity/signer.ts"
 import type { RoomEvent } from "../membership/index.ts"
-import { openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
+import { AddressEvidence, openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
 import type { AvError } from "../wire/errors.ts"
 
 export interface ServerConnectionEvents {
@@ -16,6 +16,8 @@ export interface ServerConnectionEvents {
 
 export class ServerConnection {
   readonly client: RendezvousClient
+  /** What the server says about addresses, its own and those of others. */
+  readonly evidence = new AddressEvidence()
   /** ICE servers the server handed out last. */
   iceServers: RTCIceServer[] = []
   connected = false
@@ -28,17 +30,27 @@ export class ServerConnection {
       const connected = state === "registered"
       if (connected !== this.connected) {
         this.connected = connected
+        this.evidence.serverUp = connected
         this.seen ||= connected
         events.feed({ type: "serverState", connected })
         events.connected(connected, error?.code ?? "")
       }
       if (error !== undefined) events.trouble(error, state === "closed")
     })
-    this.client.on("serverIdentity", ({ clockSkewMs }) => events.clock(clockSkewMs))
-    this.client.on("registered", ({ roster, registered }) => events.feed({ type: "roster", nodes: roster, registered }))
+    this.client.on("serverIdentity", ({ entityId, loopback, clockSkewMs }) => {
+      this.evidence.trust(entityId)
+      this.evidence.loopback = loopback
+      events.clock(clockSkewMs)
+    })
+    this.client.on("registered", ({ attestation, roster, registered }) => {
+      this.evidence.attested(attestation)
+      events.feed({ type: "roster", nodes: roster, registered })
+    })
+    this.client.on("attestation", ({ attestation }) => this.evidence.attested(attestation))
     this.client.on("rosterDelta", (delta) => events.feed({ type: "rosterDelta", ...delta }))
-    this.client.on("ice", ({ servers }) => {
+    this.client.on("ice", ({ servers, relayAllow }) => {
       this.iceServers = servers
+      this.evidence.relaysAre(relayAllow)
     })
   }
 }

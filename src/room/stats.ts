@@ -13,11 +13,21 @@ import type { PublishStreamStats } from "../pipeline/publish/types.ts"
 import type { ReceiveStats } from "../pipeline/receive/types.ts"
 import { toHex } from "../wire/index.ts"
 import type { MediaPlane } from "./media-plane.ts"
+import type { ParentDirector } from "./parents/director.ts"
 import type { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import type { QualityBoard } from "./quality-board.ts"
 import type { RemoteSubscription } from "./remote-subscription.ts"
-import type { LaneStats, LinkFlowStats, LinkStats, ReceiveStreamStats, RelayStats, RoomStats, SendStreamStats } from "./types.ts"
+import type {
+  LaneStats,
+  LinkFlowStats,
+  LinkStats,
+  ParentStats,
+  ReceiveStreamStats,
+  RelayStats,
+  RoomStats,
+  SendStreamStats,
+} from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** Where the figures come from. */
@@ -31,10 +41,12 @@ export interface StatsSources {
   serverConnected: boolean
   warnings: Readonly<Record<string, number>>
   quality: Pick<QualityBoard, "quality" | "freezes">
+  parents: Pick<ParentDirector, "parentsOf" | "counts" | "desk">
+  control: RoomStats["control"]
 }
 
 export async function collectStats(sources: StatsSources): Promise<RoomStats> {
-  const { machine, hub, media, workers, local, roomName, serverConnected, warnings, quality } = sources
+  const { machine, hub, media, workers, local, roomName, serverConnected, warnings, quality, control } = sources
   const [mesh, publish, receive, transports] = await Promise.all([
     workers.mesh.stats(),
     workers.publish.stats(),
@@ -61,7 +73,8 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
     const freezes = quality.freezes(key)
     const figures = receiveStats(subscription.id, subscription.participant.id, key, stream, played.get(key))
     const layer = layerStats(subscription, key, figures.layer)
-    return [{ ...figures, ...layer, ...(freezes === undefined ? {} : { freezes }), ...qualityOf(key) }]
+    const parents = parentStats(sources.parents, key, figures.from)
+    return [{ ...figures, ...layer, parents, ...(freezes === undefined ? {} : { freezes }), ...qualityOf(key) }]
   })
   const meshLinks = new Map(mesh.links.map((link) => [link.link, link]))
   const links = transports.map(({ session, stats }): LinkStats => {
@@ -85,7 +98,7 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
     .filter((session) => session.kind === "routed")
     .map((session): LinkStats => ({ peer: session.peer.keyId, kind: "routed", lanes: [], drops: {} }))
   const { stages } = mesh
-  const relay = relayStats(mesh.relay, (key) => media.subscriptions.byStreamKey(key)?.id)
+  const relay = relayStats(mesh.relay, sources.parents, (key) => media.subscriptions.byStreamKey(key)?.id)
   return {
     at: Date.now(),
     room: {
@@ -109,6 +122,7 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
       media: add(stages.lane, stages.send),
     },
     edges: edges(local.id, send, received, relay),
+    control,
     relay,
   }
 }
@@ -143,7 +157,7 @@ function receiveStats(
   streamId: string,
   mesh: MeshReceiveStats,
   worker: ReceiveStats | undefined,
-): ReceiveStreamStats {
+): Omit<ReceiveStreamStats, "parents"> {
   return {
     subscription,
     participant,
@@ -206,13 +220,31 @@ function linkDrops(link: MeshLinkStats | undefined): Record<string, number> {
   return link.shed > 0 ? { ...link.drops, Shed: link.shed } : link.drops
 }
 
-function relayStats(mesh: MeshRelayStats, subscriptionOf: (streamKey: string) => string | undefined): RelayStats {
+/** Who feeds the stream; where nobody chooses, whoever sends is as good as any. */
+function parentStats(parents: Pick<ParentDirector, "parentsOf">, streamKey: string, from: string): ParentStats[] {
+  const chosen = parents.parentsOf(streamKey)
+  if (chosen.length === 0) return from === "" ? [] : from.split(" ").map((peer) => ({ peer, role: "primary", bitrate: 0 }))
+  return chosen.map(({ keyId, role, doomed, bitrate, share, claimedBitrate }) => ({
+    peer: keyId,
+    role,
+    bitrate,
+    ...(doomed === undefined ? {} : { leaving: doomed }),
+    ...(share === undefined ? {} : { share }),
+    ...(claimedBitrate === undefined ? {} : { claimedBitrate }),
+  }))
+}
+
+function relayStats(
+  mesh: MeshRelayStats,
+  { desk, counts }: Pick<ParentDirector, "desk" | "counts">,
+  subscriptionOf: (streamKey: string) => string | undefined,
+): RelayStats {
   const streams = mesh.streams.map(({ streamId: id, bytes: _bytes, drops: _drops, ...stream }) => {
     const streamId = streamKeyOf(id)
     const subscription = subscriptionOf(streamId)
     return { streamId, ...(subscription === undefined ? {} : { subscription }), ...stream }
   })
-  return { ...mesh, streams }
+  return { ...mesh, promisedBitrate: desk.promisedMbps * 1e6, parents: counts, streams }
 }
 
 /** Who sends what to whom as far as this page has a part in it. A stream is named by its track where this page shows it. */

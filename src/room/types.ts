@@ -3,7 +3,12 @@
 import type { VideoCodecName } from "../media/video-codecs.ts"
 import type { AvError, ErrorCode } from "../wire/errors.ts"
 import type { ReceiverLayerPolicy } from "../wire/types.ts"
+import type { FileOffer, RoomFiles } from "./files/types.ts"
+import type { HostSettings, OwnRights, RoomHost, WaitingPerson } from "./host/types.ts"
 import type { ReconnectBudget } from "./link-care.ts"
+import type { RoomMemory } from "./memory/types.ts"
+import type { Recording, RecordOptions } from "./record/types.ts"
+import type { ChannelOptions, ControlStats, RoomCapabilities, RoomChannel, RoomRpc, RoomTokens } from "./rpc/types.ts"
 import type { Simulation } from "./simulate.ts"
 
 export type { ReconnectBudget, Simulation }
@@ -14,6 +19,8 @@ export interface WorkerUrls {
   keys?: string | URL
   publish?: string | URL
   receive?: string | URL
+  /** Started when the room has a memory. */
+  memory?: string | URL
   /** The AudioWorklet module. */
   audio?: string | URL
 }
@@ -48,17 +55,27 @@ export interface JoinOptions {
   forwardMedia?: boolean
   /** Whether this page hands streams of others on. Default: yes, within the limits that {@link RelayOptions} names. */
   relay?: RelayOptions
+  /** Most that this page sends in all, its own pictures and what it hands on; bit/s. Default: what the links carry. */
+  uplinkBitrate?: number
   /** How long a broken connection is tried, and how often. Missing members have their defaults. */
   reconnect?: Partial<ReconnectBudget>
+  /**
+   * At most so many members of the ring are linked in a room that is larger. For tests of large rooms with few pages.
+   * @internal
+   */
+  maxNeighbours?: number
 }
 
 /** How much a page does for others. Without it large rooms cannot be: every stream would have to leave its publisher once per viewer. */
 export interface RelayOptions {
   /** `false`: nothing is handed on. Default true. */
   enabled?: boolean
-  /** Subscriptions of others to streams that are not ours, in all. Default 32. */
+  /**
+   * Subscriptions of others to streams that are not ours, in all, and to each stream of ours: whoever comes later takes it from somebody
+   * else. Default 32, for our own streams 64.
+   */
   maxSubscribers?: number
-  /** For what is handed on, bit/s. Default: what the links carry. */
+  /** For all copies that leave this page, those of its own streams included, bit/s. Default: what the links carry. */
   uplinkBitrate?: number
 }
 
@@ -228,6 +245,20 @@ export type RoomEvents = {
   deviceLost: { publication: Publication }
   /** Something that did not end the call, with a sentence for a person in `message`. */
   warning: { error: AvError; message: string }
+  /** Who waits at the door is another list now; see `room.host.waiting`. */
+  waiting: { waiting: readonly WaitingPerson[] }
+  /** What the others share is another list now; see `room.files.offers`. */
+  filesOffered: { offers: readonly FileOffer[] }
+  /** A host changed how the room is run. */
+  settings: { settings: HostSettings }
+  /** What this page may do changed. */
+  rights: OwnRights
+  /** A host asked this page to be silent: its sound is muted now. `by` is missing when the host is not known here. */
+  muteAsked: { by?: Participant }
+  /** The link to the room is another one; the one before ends after a minute. A page keeps it for its own reload. */
+  invitation: { invitation: string }
+  /** Items of the room's memory came, went, or are kept by others than before; or one (`id`) was revoked. */
+  memory: { reason: "changed" | "revoked"; id?: string }
   left: { reason: LeaveReason; error?: AvError }
 }
 
@@ -394,6 +425,8 @@ export interface ReceiveStreamStats {
   bitrate: number
   /** Capture to arrival minus the fastest frame of the last minute, plus buffering; clocks are not compared. */
   jitterMs: number
+  /** Who feeds the stream, see {@link ParentStats}. */
+  parents: ParentStats[]
   /** Current target of the jitter buffer. */
   bufferMs: number
   /** Longest gap between two rendered frames (video) or concealed samples in ms (audio) since the start. */
@@ -441,6 +474,43 @@ export interface RoomStats {
   /** Who sends to whom, as far as this page knows. */
   edges: { from: string; to: string; stream: string }[]
   relay: RelayStats
+  /** Announcements, calls and channels. */
+  control: ControlStats
+}
+
+/** A member that a stream is taken from. */
+export interface ParentStats {
+  /** Key id. */
+  peer: string
+  /**
+   * `primary` sends everything. `backup` sends sound whole and of pictures the base layer, so that they play on when the other goes.
+   * `asked` has not answered yet; `going` is left as soon as another one delivers.
+   */
+  role: "primary" | "backup" | "asked" | "going"
+  /** With `going`: what is held against it. */
+  leaving?: "silent" | "leaving" | "ineligible" | "demoted" | "improved"
+  /** What came from it in the last second, bit/s; 0 where the publisher alone is asked. */
+  bitrate: number
+  /** Of what every parent should have brought, the share that came from this one, 0..1; missing while there is too little to compare. */
+  share?: number
+  /** What it promised to carry for the whole room, bit/s; missing where it promised nothing. */
+  claimedBitrate?: number
+}
+
+/** What happened to the parents of all streams that are taken now. */
+export interface ParentCounts {
+  /** Requests that went out. */
+  asked: number
+  refused: number
+  timeouts: number
+  /** Parents that fell silent or whose link broke, and were replaced. */
+  healed: number
+  /** Parents that were left for better ones. */
+  switched: number
+  /** Parents that were replaced because they delivered less than others. */
+  demoted: number
+  /** Times without any parent that was heard. */
+  dry: number
 }
 
 /** A stream of somebody else that this page hands on. */
@@ -464,6 +534,12 @@ export interface RelayStats {
   /** Subscriptions granted, and what they are taken to need; bit/s. */
   subscribers: number
   admittedBitrate: number
+  /** What all copies together may take, bit/s; missing without a limit. */
+  uplinkLimit?: number
+  /** What this page promises the room to carry, its own streams included, bit/s; 0 with handing on switched off. */
+  promisedBitrate: number
+  /** What happened to the parents of streams that this page takes. */
+  parents: ParentCounts
   /** Requests refused, by the name of the limit. */
   refused: Record<string, number>
   streams: RelayedStreamStats[]
@@ -473,7 +549,7 @@ export interface RelayStats {
 export interface Room extends AsyncDisposable {
   readonly name: string
   readonly open: boolean
-  /** Link to hand to somebody else, with the secret in its fragment. */
+  /** Link to hand to somebody else, with the secret in its fragment. Changes when a member is removed: see the event `invitation`. */
   readonly invitation: string
   readonly state: RoomState
   readonly epoch: bigint
@@ -485,15 +561,41 @@ export interface Room extends AsyncDisposable {
   readonly publications: readonly Publication[]
   /** Why defaults are smaller than usual now, see {@link JoinOptions.saving}. */
   readonly saving: SavingReason
-  /** Whether this page may remove others: it founded the room, or the invitation names it as root. */
+  /** Whether this page may give orders: it founded the room, the invitation names it as root, or the root gave it the right. */
   readonly isHost: boolean
+  /** Settings of the room, the door, silence, rights. */
+  readonly host: RoomHost
+  /** Files and folders of the members. */
+  readonly files: RoomFiles
+  /** Whether the others take what this page publishes; see `HostSettings.publish`. */
+  readonly mayPublish: boolean
   on<K extends keyof RoomEvents>(event: K, handler: (value: RoomEvents[K]) => void): () => void
   publish(media: MediaStream | MediaStreamTrack, options?: PublishOptions): Promise<Publication[]>
   unpublish(publication: Publication): Promise<void>
   setName(name: string): Promise<void>
+  /** Calls between members. */
+  readonly rpc: RoomRpc
+  /** What this page offers and whom it admits, and what the others said about that. */
+  readonly capabilities: RoomCapabilities
+  /** Signed rights on channels. */
+  readonly tokens: RoomTokens
+  /** Files and recordings that stay with the members, also when their publisher has left. */
+  readonly memory: RoomMemory
+  /**
+   * Records what this page receives and publishes, as one file with everybody in it. The others are not told: an application that
+   * records must tell them. @throws AvError `MediaUnsupported`
+   */
+  record(options?: RecordOptions): Promise<Recording>
+  /** Messages for those who subscribe, under rules of their own; the same object each time. With options the rules are replaced. */
+  channel(name: string, options?: ChannelOptions): RoomChannel
+  /**
+   * Changes {@link JoinOptions.uplinkBitrate} during the call: encoders and links go down to it within a second. Sound always goes
+   * out. `undefined`: what the links carry.
+   */
+  setUplinkLimit(bitrate: number | undefined): Promise<void>
   sendMessage(text: string): Promise<ChatMessage>
   sendData(topic: string, bytes: Uint8Array): Promise<void>
-  /** Removes a participant; only the room's host may. Rejects with `NotAllowed`. */
+  /** The same as `room.host.remove`: removes a participant. Rejects with `NotAllowed` for anybody but a host. */
   remove(participant: Participant | string): Promise<void>
   stats(): Promise<RoomStats>
   /**

@@ -17,6 +17,20 @@ export interface ParentWish {
   symbolRange?: readonly [from: number, to: number]
 }
 
+/** Whoever chooses the parents of a stream and replaces them; without one there is the publisher alone. */
+export interface UpstreamDriver {
+  /** A parent accepted. */
+  subscribed(peer: PeerKeyId): void
+  /** A parent does not send it (any more); the request is ended already. */
+  refused(peer: PeerKeyId, error: string): void
+  /** The link to a parent is gone; the request is ended already. */
+  lost(peer: PeerKeyId): void
+  leaving(peer: PeerKeyId, inMs: number): void
+  /** Something authentic came from a parent for the first time. */
+  heard(peer: PeerKeyId): void
+  policyChanged(policy: ReceiverLayerPolicy): void
+}
+
 export class Upstream {
   /** A track of this page holds on to it, shown or not. */
   claimed = false
@@ -30,8 +44,16 @@ export class Upstream {
   #own: (() => ReceiverLayerPolicy) | undefined
   #demand: ReceiverLayerPolicy | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
+  #driver: UpstreamDriver | undefined
+  /** Somebody named the parents: nobody else chooses. */
+  #fixed = false
+  /** Parents that are asked for the base layer only: another one sends the rest. */
+  #baseOnly: ReadonlySet<PeerKeyId> = new Set()
+  readonly #onUsed: (upstream: Upstream) => void
 
-  constructor(stream: RemoteStream, publisher: PeerKeyId, host: RequestHost) {
+  /** @param onUsed told before parents are asked for the first time, and again while nobody drives them */
+  constructor(stream: RemoteStream, publisher: PeerKeyId, host: RequestHost, onUsed: (upstream: Upstream) => void = () => {}) {
+    this.#onUsed = onUsed
     this.stream = stream
     this.publisher = publisher
     this.#host = host
@@ -41,6 +63,25 @@ export class Upstream {
   /** Whom the stream is asked of, those on their way out left aside. */
   get parents(): readonly ParentWish[] {
     return this.#parents
+  }
+
+  /** Parents may be chosen by a driver: somebody takes the stream, and nobody named its parents. */
+  get drivable(): boolean {
+    return this.used && !this.#fixed
+  }
+
+  get driver(): UpstreamDriver | undefined {
+    return this.#driver
+  }
+
+  /** Those that are asked for it now; with each of them a direct link is needed. */
+  get asked(): readonly PeerKeyId[] {
+    return [...this.#requests.keys()]
+  }
+
+  /** Of what is asked for altogether. */
+  get policy(): ReceiverLayerPolicy {
+    return this.#policy()
   }
 
   /** What others want of it through this page. */
@@ -91,20 +132,64 @@ export class Upstream {
    * delivers. An empty list means the publisher.
    */
   setParents(parents: readonly ParentWish[]): void {
+    this.#fixed = true
+    this.#driver = undefined
+    this.#baseOnly = new Set()
+    this.#setParents(parents)
+  }
+
+  /** Parents are chosen by this driver from now on; what was asked goes on until it decides otherwise. */
+  drive(driver: UpstreamDriver): void {
+    if (!this.drivable) return
+    this.#driver = driver
+    this.#dropLeaving()
+  }
+
+  /** The publisher alone again: whoever else serves is left when the publisher delivers. */
+  undrive(): void {
+    if (this.#driver === undefined) return
+    this.#driver = undefined
+    this.#baseOnly = new Set()
+    this.#setParents([])
+    if (this.used) this.policyChanged()
+  }
+
+  /** For the driver. @returns whether the parent has accepted already */
+  ask(peer: PeerKeyId, via: readonly PeerKeyId[]): boolean {
+    this.#ask({ peer }, via)
+    return this.#requests.get(peer)?.accepted === true
+  }
+
+  /** For the driver: this parent is let go of. */
+  leave(peer: PeerKeyId): void {
+    this.#requests.get(peer)?.stop(true)
+    this.#requests.delete(peer)
+  }
+
+  /** For the driver: these send the base layer only, all others everything. */
+  setBaseOnly(peers: ReadonlySet<PeerKeyId>): void {
+    const before = this.#baseOnly
+    this.#baseOnly = peers
+    for (const [peer, request] of this.#requests) if (before.has(peer) !== peers.has(peer)) request.policyChanged()
+  }
+
+  #setParents(parents: readonly ParentWish[]): void {
     this.#parents = parents.length === 0 ? [{ peer: this.publisher }] : [...parents]
     if (this.used) this.#changed()
   }
 
   /** A parent is about to leave the room: the others must do, or the publisher. */
-  parentLeaving(peer: PeerKeyId): void {
-    if (peer !== this.publisher && this.#parents.some((parent) => parent.peer === peer)) {
-      this.setParents(this.#parents.filter((parent) => parent.peer !== peer))
+  parentLeaving(peer: PeerKeyId, inMs = 0): void {
+    if (this.#driver !== undefined) this.#driver.leaving(peer, inMs)
+    else if (peer !== this.publisher && this.#parents.some((parent) => parent.peer === peer)) {
+      this.#setParents(this.#parents.filter((parent) => parent.peer !== peer))
     }
   }
 
   /** The first chunk of a parent came. */
   started(from: PeerKeyId): void {
-    if (this.#requests.has(from)) this.#dropLeaving()
+    if (this.#driver !== undefined) this.#driver.heard(from)
+    else if (this.#requests.has(from)) this.#dropLeaving()
   }
 
   linkReady(peer: PeerKeyId): void {
@@ -114,6 +199,13 @@ export class Upstream {
   linkLost(peer: PeerKeyId): void {
     this.#leaving.get(peer)?.stop(false)
     this.#leaving.delete(peer)
+    if (this.#driver !== undefined) {
+      if (!this.#requests.has(peer)) return
+      this.#requests.get(peer)?.stop(false)
+      this.#requests.delete(peer)
+      this.#driver.lost(peer)
+      return
+    }
     this.#requests.get(peer)?.linkLost()
     // Somebody else handed the stream on and is gone: without another parent only the publisher is left.
     if (this.used && peer !== this.publisher && this.#requests.has(peer)) this.parentLeaving(peer)
@@ -126,6 +218,7 @@ export class Upstream {
 
   /** Nothing came from a parent for `silentMs`. The publisher gets time; of a relay something must always come. */
   silent(peer: PeerKeyId, silentMs: number): void {
+    if (this.#driver !== undefined) return
     if (peer !== this.publisher && silentMs >= SILENT_MS && this.#request(peer)?.accepted === true) this.parentLeaving(peer)
     else this.#request(peer)?.silent(silentMs)
   }
@@ -133,7 +226,9 @@ export class Upstream {
   /** `av.subscribed` or `av.refused` of a parent. True when the publisher does not want to send this stream (any more). */
   answered(peer: PeerKeyId, subNonce: Bytes, refused: string | undefined): boolean {
     const request = this.#request(peer)
-    if (request?.answered(subNonce, refused) !== true) return false
+    const refuses = request?.answered(subNonce, refused) === true
+    if (this.#driver !== undefined) return this.#answeredDriven(this.#driver, peer, refuses, refused)
+    if (request === undefined || !refuses) return false
     if (peer === this.publisher) return true
     request.stop(false)
     this.#requests.delete(peer)
@@ -142,8 +237,21 @@ export class Upstream {
     return false
   }
 
+  /** What a publisher refuses after it accepted is the size; it goes on sending what it has. */
+  #answeredDriven(driver: UpstreamDriver, peer: PeerKeyId, refuses: boolean, refused: string | undefined): boolean {
+    const request = this.#requests.get(peer)
+    if (request?.accepted === true && !refuses) driver.subscribed(peer)
+    if (request === undefined || !refuses || refused === undefined) return false
+    if (peer === this.publisher && request.accepted && refused === "CapacityExceeded") return true
+    request.stop(false)
+    this.#requests.delete(peer)
+    driver.refused(peer, refused)
+    return false
+  }
+
   policyChanged(): void {
     for (const request of this.#requests.values()) request.policyChanged()
+    this.#driver?.policyChanged(this.#policy())
   }
 
   #request(peer: PeerKeyId): StreamRequest | undefined {
@@ -155,8 +263,16 @@ export class Upstream {
     return mergePolicies([...(own === undefined ? [] : [own]), ...(this.#demand === undefined ? [] : [this.#demand])])
   }
 
+  #policyFor(peer: PeerKeyId): ReceiverLayerPolicy {
+    const policy = this.#policy()
+    return this.#baseOnly.has(peer) ? { ...policy, maxTemporal: 0 } : policy
+  }
+
   /** Brings the requests in line with the parents. */
   #changed(): void {
+    if (this.#driver === undefined && this.drivable) this.#onUsed(this)
+    // It has asked for itself.
+    if (this.#driver !== undefined) return
     const wanted = new Map(this.#parents.map((parent) => [parent.peer, parent]))
     for (const [peer, request] of this.#requests) {
       if (sameRange(wanted.get(peer), request)) continue
@@ -169,12 +285,12 @@ export class Upstream {
     this.#timer = setTimeout(() => this.#dropLeaving(), OVERLAP_MS)
   }
 
-  #ask({ peer, symbolRange }: ParentWish): void {
+  #ask({ peer, symbolRange }: ParentWish, via: readonly PeerKeyId[] = peer === this.publisher ? [] : [this.publisher]): void {
     if (this.#requests.has(peer)) return
     const terms = {
-      policy: () => this.#policy(),
+      policy: () => this.#policyFor(peer),
       deliver: () => this.#own !== undefined,
-      via: peer === this.publisher ? [] : [this.publisher],
+      via,
       ...(symbolRange === undefined ? {} : { symbolRange }),
     }
     const request = this.#leaving.get(peer) ?? new StreamRequest(this.stream, peer, terms, this.#host)
@@ -190,6 +306,8 @@ export class Upstream {
   }
 
   #end(tell: boolean): void {
+    this.#driver = undefined
+    this.#baseOnly = new Set()
     this.#dropLeaving()
     for (const [peer, request] of this.#requests) request.stop(tell || peer !== this.publisher)
     this.#requests.clear()

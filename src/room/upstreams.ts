@@ -15,6 +15,8 @@ export class Upstreams {
   readonly #upstreams = new Map<string, Upstream>()
   /** What is asked of us while nobody is known to publish the stream. */
   readonly #early = new Map<string, ReceiverLayerPolicy>()
+  /** A stream is about to be asked for: time to say who chooses its parents. */
+  onUsed: (upstream: Upstream) => void = () => {}
 
   constructor(host: RequestHost) {
     this.#host = host
@@ -22,6 +24,16 @@ export class Upstreams {
 
   get(streamKey: string): Upstream | undefined {
     return this.#upstreams.get(streamKey)
+  }
+
+  /** Streams that are taken, or that a track holds on to. */
+  get all(): readonly Upstream[] {
+    return [...this.#upstreams.values()]
+  }
+
+  /** A stream that somebody offers now. */
+  offer(streamKey: string): Readonly<Offer> | undefined {
+    return this.#offers.get(streamKey)
   }
 
   /** The streams a member offers now, all of them. */
@@ -86,14 +98,14 @@ export class Upstreams {
     for (const upstream of this.#upstreams.values()) upstream.linkLost(peer)
   }
 
-  parentLeaving(peer: PeerKeyId): void {
-    for (const upstream of this.#upstreams.values()) upstream.parentLeaving(peer)
+  parentLeaving(peer: PeerKeyId, inMs?: number): void {
+    for (const upstream of this.#upstreams.values()) upstream.parentLeaving(peer, inMs)
   }
 
   #of(stream: RemoteStream, publisher: PeerKeyId): Upstream {
     const known = this.#upstreams.get(stream.streamKey)
     if (known !== undefined) return known
-    const upstream = new Upstream(stream, publisher, this.#host)
+    const upstream = new Upstream(stream, publisher, this.#host, (upstream) => this.onUsed(upstream))
     this.#upstreams.set(stream.streamKey, upstream)
     return upstream
   }

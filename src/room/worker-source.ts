@@ -2,7 +2,7 @@
 import type { WorkerUrls } from "./types.ts"
 
 /** Worker entry files of the library. */
-export type WorkerName = "mesh" | "keys" | "publish" | "receive"
+export type WorkerName = "mesh" | "keys" | "publish" | "receive" | "memory"
 
 /** Starts a worker. `urls` overrides the built-in place. Each URL is a literal so that bundlers see it. */
 export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
@@ -17,6 +17,8 @@ export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
       return new Worker(new URL("./workers/publish.js", import.meta.url), { type: "module" })
     case "receive":
       return new Worker(new URL("./workers/receive.js", import.meta.url), { type: "module" })
+    case "memory":
+      return new Worker(new URL("./workers/memory.js", import.meta.url), { type: "module" })
   }
 }
 

@@ -48,6 +48,45 @@ describe("calls", () => {
     expect(await heard).toEqual(["a", "", "c"])
   })
 
+  it("count both ends as partners while they run, and no longer", async () => {
+    const { net, a, b } = pair()
+    const waiting: (() => void)[] = []
+    b.serve("slow", () => new Promise((resolve) => void waiting.push(() => resolve(text("done")))))
+    net.node(3)
+    net.join(1, 3)
+    expect([...a.partners, ...b.partners]).toEqual([])
+    const reply = a.call(B, "slow", text(""))
+    await settle()
+    expect([[...a.partners], [...b.partners]]).toEqual([[B], [A]])
+    for (const finish of waiting) finish()
+    await reply
+    await settle()
+    expect([...a.partners, ...b.partners]).toEqual([])
+  })
+
+  it("prefer a session without anybody in between, whichever came last", async () => {
+    const net = new TestNet()
+    const a = net.node(1)
+    const sent: string[] = []
+    const session = (name: string, direct: boolean) => ({
+      peer: B,
+      entity: new Uint8Array(32),
+      direct,
+      send: () => sent.push(name),
+      bufferedAmount: () => 0,
+    })
+    a.attach(session("routed", false))
+    const inlet = a.attach(session("direct", true))
+    a.attach(session("routed later", false))
+    const first = failure(a.call(B, "x", text("")))
+    await settle()
+    inlet.close()
+    void failure(a.call(B, "x", text("")))
+    await settle()
+    expect(sent).toEqual(["direct", "routed later"])
+    expect(await first).toMatchObject({ kind: "transport" })
+  })
+
   it("reach the node itself by the same path", async () => {
     const { a } = pair()
     a.serve("me", async (context) => text(context.caller))

@@ -15,6 +15,8 @@ export interface RpcSession {
   send(payload: Bytes): void
   /** Bytes handed to the session and not yet sent. */
   bufferedAmount(): number
+  /** New calls prefer such a session to others with the same node: nobody is in between. */
+  readonly direct?: boolean
 }
 
 /** Above this a session is full, and stays so until it was drained below the other. Bytes. */

@@ -12,7 +12,7 @@ import { RpcLink, type RpcSession } from "./link.ts"
 import { RpcMetrics } from "./metrics.ts"
 import { type CallerHost, OutgoingCall } from "./outgoing-call.ts"
 import { RetrySchedule } from "./retry.ts"
-import { Router, serviceCandidates } from "./routing.ts"
+import { Router } from "./routing.ts"
 import { RpcServer } from "./server.ts"
 import { type RunHandler, Service } from "./service.ts"
 import { type RpcShape, uploads } from "./shape.ts"
@@ -165,6 +165,12 @@ export class RpcNode {
     return duplex(this.#start(this.#picker(service, options), service, "duplex", EMPTY, options))
   }
 
+  /** Nodes that a call runs with, in either direction: their sessions are in use. */
+  get partners(): Set<NodeId> {
+    const called = [...this.#calls.values()].flatMap(({ link }) => (link === undefined ? [] : [link.peer]))
+    return new Set([...called, ...this.#server.callers])
+  }
+
   /** What this node lets others do has changed: calls that run are judged again. */
   policyChanged(): void {
     this.#server.review()
@@ -256,14 +262,21 @@ export class RpcNode {
     })
   }
 
-  #picker(input: string, { policy = { kind: "round-robin" }, filterUnhealthy }: ServiceCallOptions, avoid?: Set<NodeId>): Pick {
+  #picker(
+    input: string,
+    { policy = { kind: "round-robin" }, filterUnhealthy = true }: ServiceCallOptions,
+    avoid?: Set<NodeId>,
+  ): Pick {
     const { directory } = this.#options
     const service = canonicalServiceName(input)
     return () => {
       if (directory === undefined) return { kind: "no-route", target: null, reason: "no directory of services" }
-      const result = serviceCandidates(directory, service, filterUnhealthy)
-      if (result.kind === "capability-denied") this.metrics.of(service).add("capability_denied_caller_side")
-      if (result.kind !== "candidates") return result
+      const result = directory.candidates(service, filterUnhealthy)
+      if (result.kind === "no-route") return { kind: "no-route", target: null, reason: `nobody here offers ${service}` }
+      if (result.kind === "capability-denied") {
+        this.metrics.of(service).add("capability_denied_caller_side")
+        return result
+      }
       const fresh = result.nodes.filter((node) => avoid?.has(node) !== true)
       return this.#router.choose(policy, fresh.length > 0 ? fresh : result.nodes, (node) => directory.rttMs?.(node))
     }
@@ -323,7 +336,8 @@ export class RpcNode {
   }
 
   #linkTo(node: NodeId): RpcLink | undefined {
-    const known = this.#links.get(node)?.at(-1)
+    const links = this.#links.get(node)
+    const known = links?.findLast(({ session }) => session.direct === true) ?? links?.at(-1)
     return known ?? (node === this.#options.self.node ? this.#loopback() : undefined)
   }
 
@@ -354,6 +368,7 @@ export class RpcNode {
 
 function upload(call: OutgoingCall): RpcUpload {
   return {
+    reply: call.reply,
     write: (item) => call.producer.write(item),
     async finish() {
       // The callee may answer before it has read everything: then the answer counts, not the end that found no reader.

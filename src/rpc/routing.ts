@@ -1,19 +1,23 @@
-/** Which node a call by service name goes to: the caller's gate, then a policy (control-plane 3.2, 4.8). */
+/** Which node a call by service name goes to, among those that the caller's gate left (control-plane 4.8). */
 import { keyedBlake2s } from "../crypto/hash.ts"
 import { ByteWriter } from "../wire/byte-writer.ts"
 import { AvError } from "../wire/errors.ts"
 import { nodeIdToU64 } from "../wire/node-id.ts"
 import type { Bytes, NodeId, U64 } from "../wire/types.ts"
-import type { RpcFailure } from "./status.ts"
 
-/** What routing must know and this folder does not: who offers a service, and who lets us call it. */
+/** What the caller's gate says; `callerGate` of the capabilities answers so. */
+export type RpcCandidates =
+  /** Nobody who could be reached offers it. */
+  | { kind: "no-route" }
+  /** Everybody who offers it refuses us; `target` is the first of them in order. */
+  | { kind: "capability-denied"; target: NodeId; capability: string }
+  /** Not empty, ascending. */
+  | { kind: "candidates"; nodes: readonly NodeId[] }
+
+/** What routing must know and this folder does not: who offers a service and lets us call it. */
 export interface RpcDirectory {
-  /** Nodes whose live announcement has the tag `nrpc:<service>`. */
-  providers(service: string): readonly NodeId[]
-  /** The caller's gate: does `target` let this node call `service`? */
-  mayCall(target: NodeId, service: string): boolean
-  /** True for nodes known to be down; unknown ones stay. */
-  unavailable?(node: NodeId): boolean
+  /** The caller's gate. `filterUnhealthy`: leave out nodes known to be down; unknown ones stay. */
+  candidates(service: string, filterUnhealthy: boolean): RpcCandidates
   /** Measured round trip, milliseconds. */
   rttMs?(node: NodeId): number | undefined
 }
@@ -24,24 +28,6 @@ export type RoutingPolicy =
   /** The same key meets the same node as long as it is there. */
   | { kind: "sticky"; key: U64 }
   | { kind: "lowest-latency" }
-
-export type CandidateResult = { kind: "candidates"; nodes: NodeId[] } | RpcFailure
-
-/**
- * The nodes a call may go to, ascending. "Nobody offers it" is `no-route`; "everybody who offers it refuses me" is
- * `capability-denied`, told about the first node in order.
- */
-export function serviceCandidates(directory: RpcDirectory, service: string, filterUnhealthy = true): CandidateResult {
-  const offering = [...directory.providers(service)]
-  if (offering.length === 0) return { kind: "no-route", target: null, reason: `nobody offers ${service}` }
-  const reachable = filterUnhealthy ? offering.filter((node) => directory.unavailable?.(node) !== true) : offering
-  // Ids have one length and one case: text order is the order of the integers.
-  const sorted = reachable.sort()
-  const first = sorted[0]
-  if (first === undefined) return { kind: "no-route", target: null, reason: `nobody who offers ${service} is available` }
-  const nodes = sorted.filter((node) => directory.mayCall(node, service))
-  return nodes.length === 0 ? { kind: "capability-denied", target: first, capability: service } : { kind: "candidates", nodes }
-}
 
 /** Chooses among candidates; holds the cursor that all calls of one node share. */
 export class Router {

@@ -79,6 +79,11 @@ export class RpcServer {
     }
   }
 
+  /** Whose calls run here. */
+  get callers(): NodeId[] {
+    return [...this.#callers].flatMap(([peer, { calls }]) => (calls.size > 0 ? [peer] : []))
+  }
+
   /** A session ended: its calls have nobody to answer to. `last` says that the peer has no other. */
   closed(link: RpcLink, last: boolean): void {
     const caller = this.#callers.get(link.peer)

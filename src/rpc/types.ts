@@ -85,6 +85,8 @@ export interface ServiceCallOptions extends CallOptions {
 }
 
 export interface RpcUpload {
+  /** The answer, or why there is none; it may come before the upload has ended. */
+  readonly reply: Promise<RpcReply>
   /** Resolves when the item was handed to the session. */
   write(item: Bytes): Promise<void>
   /** Ends the upload and gives the answer. */

@@ -10,6 +10,7 @@ import {
   hasRoomForSubstream,
   isStale,
   type RelayCapacity,
+  requireRoomFor,
   type SignedRelayCapacity,
 } from "./capacity.ts"
 import { decodeControlMessage, encodeControlMessage } from "./control-json.ts"
@@ -98,6 +99,7 @@ describe("room", () => {
     [50, 2, false],
   ])("for %d Mbit/s beside %i others", (bitrate, current, room) => {
     expect(hasRoomFor(capacity, bitrate, current)).toBe(room)
+    expect(codeOf(() => requireRoomFor(capacity, bitrate, current))).toBe(room ? undefined : "InsufficientCapacity")
   })
 
   it("on a sub-stream counts its own commitment, never a prefix", () => {

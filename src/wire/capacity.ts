@@ -111,6 +111,14 @@ export function hasRoomFor(capacity: RelayCapacity, bitrateMbps: number, current
   return fits(capacity.uplinkMbps, bitrateMbps, current)
 }
 
+/**
+ * {@link hasRoomFor}, for those who want the reference's error.
+ * @throws AvError `InsufficientCapacity`, `CapacityInvalid { field: "bitrate" }`
+ */
+export function requireRoomFor(capacity: RelayCapacity, bitrateMbps: number, current: number): void {
+  if (!hasRoomFor(capacity, bitrateMbps, current)) throw new AvError("InsufficientCapacity", { bitrate: bitrateMbps, current })
+}
+
 /** {@link hasRoomFor} on one sub-stream: the commitment with exactly this path counts; without any commitments the whole budget does. */
 export function hasRoomForSubstream(capacity: RelayCapacity, path: Bytes, bitrateMbps: number, current: number): boolean {
   requireBitrate(bitrateMbps)

@@ -24,6 +24,8 @@ export type ErrorCode =
   | "RoutedInvalid"
   | "DescriptionInvalid"
   | "AttestationInvalid"
+  // an address that somebody named and that nothing speaks for: nothing is sent there
+  | "CandidateRefused"
   | "AddressInvalid"
   | "RendezvousMalformed"
   // procedure calls: frames, services, the failure of a call
@@ -32,8 +34,12 @@ export type ErrorCode =
   | "InvalidUtf8"
   | "AlreadyServing"
   | "RpcError"
-  // files from others
+  // files from others: a tree that must not be written, a source that lies, has it not, refuses, or says nothing any more
   | "UnsafePath"
+  | "BlobInvalid"
+  | "BlobNotFound"
+  | "BlobRefused"
+  | "BlobTimeout"
   // sealing and hop discipline
   | "InnerAead"
   | "OuterAead"
@@ -53,6 +59,7 @@ export type ErrorCode =
   | "StreamNotFound"
   | "SubscriberNotFound"
   | "CapacityExceeded"
+  | "InsufficientCapacity"
   | "StreamMismatch"
   | "OuterSealFailed"
   | "OuterOpenFailed"
@@ -231,6 +238,7 @@ export type ErrorCode =
   | "DuplicateSymbolId"
   | "ContentRevoked"
   | "ManifestConflict"
+  | "ItemNotFound"
   | "HardDeleteFailed"
   | "TotalSymbols"
   | "MinViable"

@@ -2,11 +2,11 @@
 import { ByteWriter } from "./byte-writer.ts"
 import { utf8Decode, utf8Encode } from "./bytes.ts"
 import { AvError } from "./errors.ts"
-import { bytesField, intField, isJsonObject, keyIdField, listOf, oneOf, u64Field } from "./json-field.ts"
+import { bytesField, type Field, intField, isJsonObject, keyIdField, listOf, oneOf, u64Field } from "./json-field.ts"
 import { type Decoded, objectOf, optional, readShape, required, writeShape } from "./json-shape.ts"
 import { parseJson } from "./json-text.ts"
 import { MAX_CHAIN_LENGTH } from "./room-order.ts"
-import type { Bytes } from "./types.ts"
+import type { Bytes, PeerKeyId } from "./types.ts"
 
 /** Label of the signature. */
 export const SETTINGS_LABEL = "mesh/room/v1"
@@ -15,6 +15,24 @@ export const MAX_SETTINGS_BODY = 16_384
 
 export const admissionField = /* @__PURE__ */ oneOf("invited", "knock", "locked")
 const rightField = /* @__PURE__ */ oneOf("all", "token")
+
+/** Token chains that a root hands out with the settings, so that they reach whoever comes back or comes later. */
+export const MAX_GRANTS = 32
+const grantField = objectOf({
+  keyId: required("key_id", keyIdField),
+  right: required("right", oneOf("host", "publish", "relay")),
+  chain: required("chain", bytesField(1, MAX_CHAIN_LENGTH)),
+})
+
+/** A member of our own: what is not understood there is left out instead of refusing the whole (RM-34). */
+const grantsField: Field<RoomGrant[]> = {
+  read: (value) =>
+    (Array.isArray(value) ? value : []).slice(0, MAX_GRANTS).flatMap((item) => {
+      const grant = grantField.read(item)
+      return grant === undefined ? [] : [grant]
+    }),
+  write: (grants) => grants.map(grantField.write),
+}
 
 const bodyShape = {
   admission: required("admission", admissionField),
@@ -27,6 +45,13 @@ const bodyShape = {
     "invite",
     objectOf({ k: required("k", bytesField(32)), generation: required("generation", intField(1, 0xffffffff)) }),
   ),
+  grants: optional("grants", grantsField),
+}
+/** A right of a member and the chain that proves it. */
+export interface RoomGrant {
+  keyId: PeerKeyId
+  right: "host" | "publish" | "relay"
+  chain: Bytes
 }
 export type RoomSettings = Decoded<typeof bodyShape>
 export type Admission = RoomSettings["admission"]

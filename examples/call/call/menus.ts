@@ -17,6 +17,10 @@ const WORDS: Readonly<Record<Exclude<ActionName, "more">, string>> = {
   chat: "Open or close the chat",
   invite: "Copy the invitation",
   statistics: "Open or close the statistics",
+  network: "Open or close the network",
+  memory: "Open or close the room's memory",
+  people: "Open or close the list of people",
+  files: "Open or close the files",
   help: "This list",
 }
 
@@ -60,15 +64,31 @@ function openDialog(title: string, content: Node[], onClose: () => void = () => 
   dialog.showModal()
 }
 
-export function openKeyList(): void {
-  const rows = Object.entries(SHORTCUTS).map(([key, action]) =>
+/** Asks before something that cannot be taken back. */
+export function confirm(title: string, words: string, label: string, run: () => void): void {
+  const yes = h("button", { class: "button danger", type: "button" }, label)
+  const no = h("button", { class: "button", type: "button", autofocus: true }, "Cancel")
+  openDialog(title, [h("p", {}, words), h("div", { class: "dialog-buttons" }, no, yes)])
+  const close = () => no.closest("dialog")?.close()
+  no.addEventListener("click", close)
+  yes.addEventListener("click", () => {
+    close()
+    run()
+  })
+}
+
+/** @param has whether this page has a use for the key */
+export function openKeyList(has: (action: ActionName) => boolean): void {
+  const keys = Object.entries(SHORTCUTS).filter(([, action]) => has(action))
+  const rows = keys.map(([key, action]) =>
     h("div", { class: "key-row" }, h("dt", {}, h("kbd", {}, key.toUpperCase())), h("dd", {}, WORDS[action])),
   )
   rows.push(h("div", { class: "key-row" }, h("dt", {}, h("kbd", {}, "Esc")), h("dd", {}, "Close what is open")))
   openDialog("Keyboard", [h("dl", { class: "key-list" }, ...rows)])
 }
 
-export function openSettings(room: Room, media: LocalMedia, onSpeaker: (id: string) => void): void {
+/** @param media undefined: this page opens no devices, only the name can be chosen */
+export function openSettings(room: Room, media: LocalMedia | undefined, onSpeaker: (id: string) => void): void {
   const scope = new Scope()
   const level = createLevelBar()
   scope.add(() => level.close())
@@ -83,6 +103,11 @@ export function openSettings(room: Room, media: LocalMedia, onSpeaker: (id: stri
       problem.hidden = false
     })
   })
+  const label = h("label", {}, "Your name", name)
+  if (media === undefined) {
+    openDialog("Settings", [h("div", { class: "settings" }, label, problem)], () => scope.close())
+    return
+  }
   const refresh = async () => {
     await selects.refresh()
     level.watch(media.isOn("microphone") ? media.track("microphone") : undefined)
@@ -107,7 +132,6 @@ export function openSettings(room: Room, media: LocalMedia, onSpeaker: (id: stri
       h("small", {}, "Else it stays open, so that this page can tell you when you talk while muted."),
     ),
   )
-  const label = h("label", {}, "Your name", name)
   openDialog("Settings", [h("div", { class: "settings" }, label, problem, selects.element, level.element, releaseRow)], () =>
     scope.close(),
   )

@@ -8,6 +8,10 @@ import { remoteTileState, Tile } from "./tile.ts"
 export interface StageOptions {
   room: Room
   scope: Scope
+  /** Only those who send something get a tile: the audience of a broadcast would fill the page. */
+  onlyPublishers: boolean
+  /** This page shows itself too. */
+  withSelf: boolean
   /** The browser refused to play sound without a click. */
   onBlocked: () => void
 }
@@ -28,7 +32,7 @@ export class Stage {
     this.#options = options
     const { room, scope } = options
     this.self.element.id = "self"
-    this.#grid.append(this.self.element)
+    if (options.withSelf) this.#grid.append(this.self.element)
     const place = h("div", { class: "grid-place" }, this.#grid)
     this.element.append(this.#screens, place)
     scope.add(keepLaidOut(place, this.#grid))
@@ -72,6 +76,10 @@ export class Stage {
 
   #update(participant: Participant): void {
     if (participant.isLocal) return
+    if (this.#options.onlyPublishers && !participant.subscriptions.some(({ source }) => source !== "screen")) {
+      this.#removeTile(participant.id)
+      return
+    }
     this.#tileOf(participant).update(remoteTileState(participant))
     const screen = this.#shared.get(participant.id)
     screen?.update({ ...remoteTileState(participant), pictureOn: true, speaking: false, connection: "", quality: undefined })
@@ -99,11 +107,15 @@ export class Stage {
   }
 
   #remove(participant: Participant): void {
-    const tile = this.#people.get(participant.id)
+    this.#removeTile(participant.id)
+    this.#removeScreen(participant.id)
+  }
+
+  #removeTile(id: string): void {
+    const tile = this.#people.get(id)
     if (tile !== undefined) this.#silenced.delete(tile)
     tile?.close()
-    this.#people.delete(participant.id)
-    this.#removeScreen(participant.id)
+    this.#people.delete(id)
   }
 
   #tileOf(participant: Participant): Tile {
@@ -111,7 +123,7 @@ export class Stage {
     if (tile === undefined) {
       tile = new Tile("person", participant.id)
       this.#people.set(participant.id, tile)
-      this.#grid.insertBefore(tile.element, this.self.element)
+      this.#grid.insertBefore(tile.element, this.#options.withSelf ? this.self.element : null)
       void this.#direct(tile)
     }
     return tile

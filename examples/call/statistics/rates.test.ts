@@ -2,6 +2,8 @@ import type { LaneStats, RoomStats } from "holomesh"
 import { describe, expect, test } from "vitest"
 import { takeSample } from "./rates.ts"
 
+const NO_PARENTS = { asked: 0, refused: 0, timeouts: 0, healed: 0, switched: 0, demoted: 0, dry: 0 }
+
 const PEER = `mk1${"ab".repeat(32)}`
 
 function lane(sentBytes: number, receivedBytes: number): LaneStats {
@@ -17,7 +19,24 @@ function stats(at: number, sent: number, received: number): RoomStats {
     send: [],
     receive: [],
     stages: { control: {}, room: {}, group: {}, seal: {}, fountain: {}, media: {} },
-    relay: { enabled: true, subscribers: 0, admittedBitrate: 0, refused: {}, streams: [] },
+    relay: {
+      enabled: true,
+      subscribers: 0,
+      admittedBitrate: 0,
+      refused: {},
+      promisedBitrate: 0,
+      parents: NO_PARENTS,
+      streams: [],
+    },
+    control: {
+      announcements: 0,
+      rejected: {},
+      deniedByCallersGate: 0,
+      subnetsCollapsed: 0,
+      tokensDroppedByGeneration: 0,
+      deniedByCalleesGate: {},
+      dropped: {},
+    },
     edges: [],
   }
 }

@@ -16,6 +16,7 @@ import { streamKeyOf } from "./stream-key.ts"
 import type {
   MeshAnswer,
   MeshEvent,
+  MeshFeeds,
   MeshKeysMessage,
   MeshLinkId,
   MeshOptions,
@@ -88,6 +89,10 @@ export class MeshCore {
 
   pathChanged(linkId: MeshLinkId): void {
     this.#relay.pathChanged(linkId)
+  }
+
+  limitUplink(bitrate: number | undefined): void {
+    this.#relay.limitUplink(bitrate)
   }
 
   // ---- content keys
@@ -191,6 +196,10 @@ export class MeshCore {
     this.#rungFit.check(this.#published.values(), now, ({ facts: { streamId } }, { peer, subNonce }) =>
       this.#io.emit({ type: "rung-too-large", streamId, peer, subNonce }),
     )
+  }
+
+  feeds(): MeshFeeds {
+    return this.#relay.feeds()
   }
 
   stats(): MeshStats {

@@ -1,4 +1,5 @@
 /** The mesh worker's driver: timers, ports and data channels around {@link MeshCore}. Thin on purpose; the rules are in the core. */
+import { fountainModule } from "../../fountain/index.ts"
 import { openLaneChannel } from "../../link/lane-port.ts"
 import type { MeshToPublish, MeshToReceive, PublishToMesh, ReceiveToMesh } from "../../media/types.ts"
 import { AvError } from "../../wire/errors.ts"
@@ -8,6 +9,7 @@ import type {
   MeshAnswer,
   MeshApi,
   MeshEvent,
+  MeshFeeds,
   MeshKeysMessage,
   MeshLane,
   MeshLinkId,
@@ -98,6 +100,14 @@ export class MeshHost implements MeshApi {
     this.#live().pathChanged(link)
   }
 
+  limitUplink(bitrate: number | undefined): void {
+    this.#live().limitUplink(bitrate)
+  }
+
+  fountainModule(): WebAssembly.Module | undefined {
+    return fountainModule()
+  }
+
   setSealEpoch(epoch: U64): void {
     this.#live().setSealEpoch(epoch)
   }
@@ -136,6 +146,10 @@ export class MeshHost implements MeshApi {
 
   unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void {
     this.#live().unsubscribeStream(streamId, from)
+  }
+
+  feeds(): MeshFeeds {
+    return this.#live().feeds()
   }
 
   stats(): MeshStats {

@@ -22,6 +22,8 @@ const LEAVE_AFTER_MS = 300
 const RETURN_AFTER_MS = 1_000
 /** Room for the base layer below which it does not really fit. */
 const STARVED_BELOW = 0.85
+/** A picture that takes less than its target needs no more room than so many times what it takes. */
+const TAKES_MARGIN = 1.5
 
 export interface PlannedLink {
   peer: PeerKeyId
@@ -55,9 +57,10 @@ export class LayerPlan {
   /**
    * @param links every subscriber's, at least one
    * @param baseShare bytes of the base layer to those of all layers, 0..1
+   * @param takes what the encoder makes at present, bit/s; 0 while that is not known
    * @returns target of the encoder, bit/s
    */
-  plan(links: readonly PlannedLink[], baseShare: number, now: number): number {
+  plan(links: readonly PlannedLink[], baseShare: number, now: number, takes = 0): number {
     const peers = new Set(links.map(({ peer }) => peer))
     for (const peer of [...this.#fits.keys()]) if (!peers.has(peer)) this.#fits.delete(peer)
     const settled = links.filter((link) => link.settled)
@@ -65,7 +68,8 @@ export class LayerPlan {
       (settled.length > 0 ? settled : links).map(({ bps }) => bps),
       baseShare,
     )
-    for (const link of links) this.#judge(link, target, baseShare, now)
+    const needs = takes > 0 ? Math.min(target, TAKES_MARGIN * takes) : target
+    for (const link of links) this.#judge(link, needs, baseShare, now)
     return target
   }
 
@@ -78,9 +82,9 @@ export class LayerPlan {
     return Math.max(this.#split ? base : all, Math.min(best, this.#floor))
   }
 
-  #judge({ peer, bps }: PlannedLink, target: number, baseShare: number, now: number): void {
+  #judge({ peer, bps }: PlannedLink, needs: number, baseShare: number, now: number): void {
     const known = this.#fits.get(peer)
-    const wanted = this.#wanted(known?.fits, bps, target, baseShare)
+    const wanted = this.#wanted(known?.fits, bps, needs, baseShare)
     if (known === undefined) {
       this.#fits.set(peer, { fits: wanted, otherSince: undefined })
     } else if (wanted === known.fits) {
@@ -94,11 +98,11 @@ export class LayerPlan {
     }
   }
 
-  #wanted(fits: LayersThatFit | undefined, bps: number, target: number, baseShare: number): LayersThatFit {
-    if (bps >= (fits === "all" || fits === undefined ? LEAVE_BELOW : RETURN_ABOVE) * target) return "all"
-    if (!this.#split && baseShare <= BASE_TOO_LARGE && fits !== "all" && bps >= target) return "all"
-    if (baseShare > BASE_TOO_LARGE) return bps >= STARVED_BELOW * target ? "all" : "less"
-    return bps >= STARVED_BELOW * baseShare * target ? "base" : "less"
+  #wanted(fits: LayersThatFit | undefined, bps: number, needs: number, baseShare: number): LayersThatFit {
+    if (bps >= (fits === "all" || fits === undefined ? LEAVE_BELOW : RETURN_ABOVE) * needs) return "all"
+    if (!this.#split && baseShare <= BASE_TOO_LARGE && fits !== "all" && bps >= needs) return "all"
+    if (baseShare > BASE_TOO_LARGE) return bps >= STARVED_BELOW * needs ? "all" : "less"
+    return bps >= STARVED_BELOW * baseShare * needs ? "base" : "less"
   }
 }
 

@@ -182,7 +182,8 @@ export class PublishedStream implements OutStream {
   /** What fits on the links of the subscribers: the encoder gets a new target when it matters, and they the layers they have room for. */
   steer(links: readonly PlannedLink[]): void {
     const now = this.#io.now()
-    const told = this.target.offer(this.#plan.plan(links, this.#base.share, now), now)
+    const takes = this.encoded.pathRate(now) * this.encoded.share
+    const told = this.target.offer(this.#plan.plan(links, this.#base.share, now, takes), now)
     if (told !== undefined) this.#io.toPublisher(this.#port, { type: "bitrate", streamKey: this.#key, bps: Math.round(told) })
   }
 

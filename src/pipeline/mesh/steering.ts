@@ -56,7 +56,8 @@ export class Steering {
       const needs = (onLink.get(link) ?? []).reduce((sum, stream) => sum + mostOnPath(stream), 0)
       if (Number.isFinite(needs)) rate.wish(WISH_MARGIN * needs)
       const known = needs > 0 ? NEEDS_MARGIN * needs : Number.POSITIVE_INFINITY
-      users.set(link, { rate: rate.allowed, delivered: rate.delivered, needs: known, queueMs: rate.queueNowMs })
+      const idle = !onLink.has(link)
+      users.set(link, { rate: rate.allowed, delivered: rate.delivered, needs: known, queueMs: rate.queueNowMs, idle })
     }
     for (const [link, cap] of this.#uplink.share(users, now)) link.sender.rate.capTo(cap)
   }

@@ -265,9 +265,32 @@ export interface MeshRelayStats {
   /** Subscriptions granted, and what they are taken to need; bit/s. */
   subscribers: number
   admittedBitrate: number
+  /** What all copies together may take, bit/s; missing without a limit. */
+  uplinkLimit?: number
   /** Requests refused, by the name of the limit. */
   refused: Record<string, number>
   streams: MeshRelayedStream[]
+}
+
+/** What is needed to choose parents, in one call that costs little. */
+export interface MeshFeeds {
+  /** Streams as they come in, a line for each parent. */
+  in: MeshFeed[]
+  /** Who takes a stream from this node, its own streams included. */
+  out: { streamId: Bytes; children: PeerKeyId[] }[]
+}
+
+export interface MeshFeed {
+  streamId: Bytes
+  from: PeerKeyId
+  /** Anything authentic came from it since it was asked. */
+  started: boolean
+  /** Since the last sign of life, ms. */
+  silentMs: number
+  /** Since the subscription began: chunks that opened, those of them that every parent sends alike, and bytes of chunks. */
+  chunks: number
+  base: number
+  bytes: number
 }
 
 export interface MeshStats {
@@ -314,8 +337,12 @@ export interface MeshApi {
   setLinkKey(link: MeshLinkId, peer: PeerKeyId, sessionKey: Bytes): void
   /** The link runs over another path: its rate starts over (link-lanes LL-12). Calls close together count as one. */
   pathChanged(link: MeshLinkId): void
+  /** Changes {@link MeshOptions.uplinkBitrate}; undefined: no limit. Who is served stays served, with less. */
+  limitUplink(bitrate: number | undefined): void
   /** Publishers seal with the key of `epoch` from now on (D-38). Without this call they change after 250 ms. */
   setSealEpoch(epoch: U64): void
+  /** The compiled fountain codec, so that another worker need not bring it again; undefined before {@link MeshApi.configure}. */
+  fountainModule(): WebAssembly.Module | undefined
   publishStream(stream: MeshPublish): MeshAnswer
   unpublishStream(streamId: Bytes): void
   /**
@@ -335,6 +362,7 @@ export interface MeshApi {
   /** Without `from`: every parent of the stream. The receive worker is not told; its own stream is removed by the main thread. */
   unsubscribeStream(streamId: Bytes, from?: PeerKeyId): void
   stats(): MeshStats
+  feeds(): MeshFeeds
   /** Closes lanes and ports and erases keys. Every later call is refused with `HandleClosedError`. */
   close(): void
 }
@@ -361,6 +389,6 @@ export interface MeshRelayOptions {
   /** Subscriptions to them, in all and per stream. Default 32 and 16. */
   maxSubscribers?: number
   maxSubscribersPerStream?: number
-  /** For what is handed on, bit/s. Default: no limit of its own; {@link MeshOptions.uplinkBitrate} holds for everything. */
+  /** For all copies together, of own streams and of others, bit/s; the first copy of an own stream is always given. Default: no limit. */
   uplinkBitrate?: number
 }

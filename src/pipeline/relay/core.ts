@@ -18,6 +18,7 @@ import { SubscribeBudget } from "../mesh/subscribe-budget.ts"
 import type {
   MeshAnswer,
   MeshEvent,
+  MeshFeeds,
   MeshLinkId,
   MeshOptions,
   MeshRefusal,
@@ -32,6 +33,9 @@ const MAX_SUBSCRIBERS = 64
 const MAX_STREAMS = 256
 /** Encoders, layers and the shares of links are looked after this often, ms. */
 const STEER_EVERY_MS = 50
+/** What a copy of an own stream is taken to need before anything was sent, bit/s. */
+const EXPECTED_AUDIO_BPS = 40_000
+const EXPECTED_VIDEO_BPS = 500_000
 /** A parent that brought a forged chunk has its chunks checked before they are handed on for so long, ms. */
 const DOUBT_MS = 10_000
 
@@ -68,6 +72,7 @@ export class RelayCore {
   readonly #links: MeshLinks
   readonly #relayed: RelayedStreams
   readonly #life: SignsOfLife
+  readonly #uplink: NodeUplink
   readonly #steering: Steering
   readonly #budget = new SubscribeBudget()
   /** What others asked of us, and what we are about to ask, by stream and peer. */
@@ -80,7 +85,8 @@ export class RelayCore {
     this.#options = options
     this.#io = io
     this.#member = member
-    this.#steering = new Steering(new NodeUplink(options.uplinkBitrate))
+    this.#uplink = new NodeUplink(options.uplinkBitrate)
+    this.#steering = new Steering(this.#uplink)
     this.#life = new SignsOfLife(io)
     const { startRate, ownKeyId } = options
     this.#links = new MeshLinks({
@@ -96,7 +102,7 @@ export class RelayCore {
       },
       io.now,
     )
-    this.#relayed = new RelayedStreams(options.relay, io, (streamKey) => this.inbound.of(streamKey))
+    this.#relayed = new RelayedStreams(options.relay, io, (streamKey) => this.inbound.of(streamKey), options.uplinkBitrate)
   }
 
   // ---- links and lanes
@@ -124,6 +130,12 @@ export class RelayCore {
 
   pathChanged(linkId: MeshLinkId): void {
     this.#links.pathChanged(linkId)
+  }
+
+  /** What all links together may carry from now on, bit/s; undefined: what they can. */
+  limitUplink(bitrate: number | undefined): void {
+    this.#uplink.limitTo(bitrate ?? Number.POSITIVE_INFINITY)
+    this.#relayed.limitUplink(bitrate)
   }
 
   // ---- what others take from us
@@ -242,6 +254,18 @@ export class RelayCore {
     this.#life.tick(now, this.inbound)
   }
 
+  feeds(): MeshFeeds {
+    const now = this.#io.now()
+    return {
+      in: this.inbound.all().map(({ streamId, peer, started, heardAt, chunks, base, bytes }) => {
+        return { streamId, from: peer, started, silentMs: now - heardAt, chunks, base, bytes }
+      }),
+      out: this.#outStreams()
+        .filter(({ fanout }) => fanout.size > 0)
+        .map(({ facts: { streamId }, fanout }) => ({ streamId, children: fanout.peers() })),
+    }
+  }
+
   stats(): Pick<MeshStats, "at" | "links" | "relay"> & { stages: Pick<MeshStats["stages"], "lane" | "outer"> } {
     return {
       at: this.#io.now(),
@@ -274,11 +298,33 @@ export class RelayCore {
     const source = this.#member.source(key)
     if (source === undefined && !this.#relayed.enabled) return refuse("StreamNotFound")
     if (link === undefined) return refuse("SessionClosed")
-    if (source === undefined) return this.#relayed.refusal(key, subscriber.peer)
+    const ownMbps = this.#ownBps() / 1e6
+    if (source === undefined) return this.#relayed.refusal(key, subscriber.peer, ownMbps)
     if (source.closed) return refuse("StreamNotFound")
     const limit = this.#options.maxSubscribersPerStream ?? MAX_SUBSCRIBERS
-    const full = source.fanout.get(subscriber.peer) === undefined && source.fanout.size >= limit
+    if (source.fanout.get(subscriber.peer) !== undefined) return undefined
+    const full = source.fanout.size >= limit || this.#beyondUplink(source)
     return full ? refuse("CapacityExceeded") : undefined
+  }
+
+  /** Whether a further copy of an own stream would go beyond the uplink. The first goes out: its encoder follows what the link has. */
+  #beyondUplink(source: OutStream): boolean {
+    const limit = this.#relayed.uplinkLimit
+    if (limit === Number.POSITIVE_INFINITY || source.fanout.size === 0) return false
+    return this.#ownBps() + this.#relayed.stats().admittedBitrate + this.#copyBps(source) > limit
+  }
+
+  /** All copies of own streams. */
+  #ownBps(): number {
+    let sum = 0
+    for (const source of this.#member.sources()) sum += source.fanout.size * this.#copyBps(source)
+    return sum
+  }
+
+  /** One copy of a stream: what it takes now, or what it is expected to before anything was sent. */
+  #copyBps({ encoded, facts }: OutStream): number {
+    const measured = encoded.pathRate(this.#io.now())
+    return measured > 0 ? measured : facts.kind === "audio" ? EXPECTED_AUDIO_BPS : (facts.maxBitrate ?? EXPECTED_VIDEO_BPS)
   }
 
   /**

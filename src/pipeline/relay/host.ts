@@ -51,6 +51,10 @@ export class RelayHost implements RelayApi {
     this.#live().pathChanged(link)
   }
 
+  limitUplink(bitrate: number | undefined): void {
+    this.#live().limitUplink(bitrate)
+  }
+
   addSubscriber(subscriber: MeshSubscriber): Promise<MeshAnswer> {
     return this.#live().addSubscriber(subscriber)
   }

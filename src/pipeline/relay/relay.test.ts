@@ -227,6 +227,19 @@ describe("a relay", () => {
     expect(await ask("dan", new Uint8Array(32))).toMatchObject({ limit: "max_streams" })
   })
 
+  test("takes nothing on beyond a limit that was set meanwhile, keeps whom it serves, and goes on when it is lifted", async () => {
+    const { net, alice, middle: rob, stream } = await tree(["bea", "cid"], (net) => net.relay("rob"))
+    await net.subscribe(alice, rob, stream, UNCAPPED, { deliver: false })
+    const ask = (peer: string) =>
+      rob.core.addSubscriber({ streamId: stream.streamId, peer, subNonce: net.bytes(16), policy: UNCAPPED })
+    expect(await ask("bea")).toEqual({ ok: true })
+    rob.core.limitUplink(600_000)
+    expect(await ask("cid")).toEqual({ ok: false, error: "CapacityExceeded", limit: "uplink_mbps" })
+    expect(rob.core.stats().relay.streams[0]?.children.map(({ peer }) => peer)).toEqual(["bea"])
+    rob.core.limitUplink(undefined)
+    expect(await ask("cid")).toEqual({ ok: true })
+  })
+
   test("hands nothing on unless it was told to", async () => {
     const { net, alice, middle: rob, stream } = await tree(["bea"], (net) => net.node("rob"))
     await net.subscribe(alice, rob, stream)

@@ -46,17 +46,28 @@ export class RelayedStreams {
     options: MeshRelayOptions | undefined,
     io: { now(): number; emit(event: MeshEvent): void },
     parents: (streamKey: string) => readonly Inflow[],
+    uplinkBitrate?: number,
   ) {
     this.#options = options ?? { enabled: false }
     this.#io = io
     this.#parents = parents
-    const { maxStreams, maxSubscribers, maxSubscribersPerStream, uplinkBitrate } = this.#options
+    const { maxStreams, maxSubscribers, maxSubscribersPerStream } = this.#options
     this.#ledger = new RelayLedger({
       maxStreams: maxStreams ?? MAX_STREAMS,
       maxSubscribers: maxSubscribers ?? MAX_SUBSCRIBERS,
       maxSubscribersPerStream: maxSubscribersPerStream ?? MAX_SUBSCRIBERS_PER_STREAM,
-      ...(uplinkBitrate === undefined ? {} : { uplinkMbps: uplinkBitrate / 1e6 }),
     })
+    this.limitUplink(uplinkBitrate)
+  }
+
+  /** What all of this node may send, bit/s: nothing is taken on beyond it, nor beyond what was set aside for handing on. */
+  limitUplink(bitrate = Number.POSITIVE_INFINITY): void {
+    this.#ledger.limitUplink(Math.min(bitrate, this.#options.uplinkBitrate ?? Number.POSITIVE_INFINITY) / 1e6)
+  }
+
+  /** For all copies that leave this node, bit/s. */
+  get uplinkLimit(): number {
+    return (this.#ledger.limits.uplinkMbps ?? Number.POSITIVE_INFINITY) * 1e6
   }
 
   get enabled(): boolean {
@@ -71,9 +82,12 @@ export class RelayedStreams {
     return [...this.#entries.values()].map(({ stream }) => stream)
   }
 
-  /** Why this peer cannot have the stream now, by the limits of this relay. */
-  refusal(streamKey: string, peer: PeerKeyId): MeshAnswer | undefined {
-    const limit = this.#ledger.exceeded(streamKey, peer, { mbps: this.#mbps(streamKey) })
+  /** Why this peer cannot have the stream now, by the limits of this relay. @param ownMbps what copies of own streams take of the uplink */
+  refusal(streamKey: string, peer: PeerKeyId, ownMbps = 0): MeshAnswer | undefined {
+    const mbps = this.#mbps(streamKey)
+    const { uplinkMbps = Number.POSITIVE_INFINITY } = this.#ledger.limits
+    const full = ownMbps > 0 && this.#ledger.mbps + ownMbps + mbps > uplinkMbps && !this.#isChild(streamKey, peer)
+    const limit = this.#ledger.exceeded(streamKey, peer, { mbps }) ?? (full ? "uplink_mbps" : undefined)
     if (limit === undefined) return undefined
     this.#refused[limit] = (this.#refused[limit] ?? 0) + 1
     return { ok: false, error: "CapacityExceeded", limit }
@@ -147,6 +161,7 @@ export class RelayedStreams {
       enabled: this.enabled,
       subscribers: this.#ledger.subscribers,
       admittedBitrate: this.#ledger.mbps * 1e6,
+      ...(this.uplinkLimit === Number.POSITIVE_INFINITY ? {} : { uplinkLimit: this.uplinkLimit }),
       refused: { ...this.#refused },
       streams: this.all().map((stream) => stream.stats()),
     }
@@ -181,6 +196,10 @@ export class RelayedStreams {
     entry.told = policy
     entry.toldAt = now
     this.#io.emit({ type: "relay-demand", streamId: entry.streamId, policy, via: [...entry.via] })
+  }
+
+  #isChild(streamKey: string, peer: PeerKeyId): boolean {
+    return this.get(streamKey)?.fanout.get(peer) !== undefined
   }
 
   /** Of several parents the one that was heard last is asked. */

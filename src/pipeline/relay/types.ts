@@ -16,6 +16,7 @@ export interface RelayApi
     | "removeLink"
     | "setLinkKey"
     | "pathChanged"
+    | "limitUplink"
     | "addSubscriber"
     | "setSubscriberPolicy"
     | "removeSubscriber"

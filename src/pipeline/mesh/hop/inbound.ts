@@ -5,6 +5,7 @@
 import { type OuterResult, streamIdOfFrame } from "../../../seal/outer/index.ts"
 import type { ErrorCode } from "../../../wire/errors.ts"
 import { decodeLaneMessage } from "../../../wire/lane-message.ts"
+import { CODEC_OPAQUE } from "../../../wire/layers.ts"
 import type { Bytes, PeerKeyId } from "../../../wire/types.ts"
 import { DropCounter } from "../drops.ts"
 import { streamKeyOf } from "../stream-key.ts"
@@ -32,6 +33,10 @@ export interface Inflow {
   /** When the last authentic message came, or when we began; ms. */
   heardAt: number
   started: boolean
+  /** Chunks and bytes that opened; `base`: those that every parent sends alike, see {@link isBaseSource}. */
+  chunks: number
+  base: number
+  bytes: number
 }
 
 interface InboundSink {
@@ -61,7 +66,8 @@ export class Inbound {
     this.#inflows.set(streamKey, inflows)
     const known = inflows.get(link.id)
     if (known === undefined) {
-      inflows.set(link.id, { streamId, streamKey, link, peer, opener, heardAt: this.#now(), started: false })
+      const counts = { chunks: 0, base: 0, bytes: 0 }
+      inflows.set(link.id, { streamId, streamKey, link, peer, opener, heardAt: this.#now(), started: false, ...counts })
     } else {
       known.previous = { opener: known.opener, until: this.#now() + PREVIOUS_KEY_MS }
       known.opener = opener
@@ -142,7 +148,11 @@ export class Inbound {
     if (result.kind === "dropped") return this.#drop(link, result.error)
     inflow.heardAt = this.#now()
     this.#sink.heard(inflow)
-    if (result.kind === "chunk") await this.#sink.chunk(inflow, result.innerChunk)
+    if (result.kind !== "chunk") return
+    inflow.chunks += 1
+    inflow.bytes += result.innerChunk.length
+    if (isBaseSource(result.innerChunk)) inflow.base += 1
+    await this.#sink.chunk(inflow, result.innerChunk)
   }
 
   /** The current key, and for a while after a re-subscribe the one before: their counters are unrelated. */
@@ -162,4 +172,9 @@ export class Inbound {
     this.outerDrops.add(code)
     link.drops.add(code)
   }
+}
+
+/** By the clear header: no upper layer, and no repair, of which each link gets as much as it needs. */
+function isBaseSource(chunk: Bytes): boolean {
+  return chunk[48] === CODEC_OPAQUE || (chunk[50] === 0 && chunk[51] === 0)
 }

@@ -20,6 +20,9 @@ const RESENT_MARGIN_MS = 60
 
 /** A message is answered after a round trip, the wait for the next report, and some patience; ms. */
 const ANSWER_MARGIN_MS = 100
+/** A link on which nothing moved for so long is looked after less often, ms: most links of a large room carry nothing. */
+const AWAKE_MS = 1_000
+const REST_MS = 50
 /** Lanes change their path together; ms. */
 const PATH_ONCE_MS = 3_000
 
@@ -53,6 +56,10 @@ export class MeshLink {
   readonly #loop = new LoopWatch()
   readonly #trouble = new LinkTrouble()
   #pathAt = Number.NEGATIVE_INFINITY
+  #movedAt: number
+  #lookedAt = Number.NEGATIVE_INFINITY
+  /** How long this thread did not run since then, ms. */
+  #away = 0
   #closed = false
 
   constructor(
@@ -61,6 +68,7 @@ export class MeshLink {
   ) {
     this.#options = options
     this.createdAt = options.now()
+    this.#movedAt = this.createdAt
     const { now, startRate } = options
     const about = { drops: this.drops, loop: this.#loop, trouble: this.#trouble, now }
     this.sender = new LinkSender(this.#lanes, startRate === undefined ? about : { ...about, startRate })
@@ -72,6 +80,7 @@ export class MeshLink {
   }
 
   addLane(laneId: number, role: MediaLaneRole, channel: LaneChannel): void {
+    this.#moves()
     this.#lanes.add(laneId, role, channel)
   }
 
@@ -91,34 +100,40 @@ export class MeshLink {
 
   /** A data or padding message came in: counted, and asked for what it shows to be missing. */
   countArrival(laneId: number, laneSeq: number, sentUs: number, bytes: number): void {
-    const now = this.#options.now()
+    const now = this.#moves()
     this.receiver.count({ laneId, laneSeq, sentUs, bytes, now, heldUp: this.#loop.late(now) })
     this.#sendNacks(now)
   }
 
   takeReport(report: LaneReport): void {
+    this.#moves()
     this.sender.takeReport(report)
   }
 
   takeNack(nack: LaneNack): void {
+    this.#moves()
     this.sender.takeNack(nack)
   }
 
   enqueue(item: Outgoing): void {
+    this.#moves()
     if (!this.#closed) this.sender.enqueue(item)
   }
 
   sendAudio(item: Pick<Outgoing, "innerChunk" | "sealer">): void {
+    this.#moves()
     if (this.#closed) return
     const reported = this.#lanes.all().find((lane) => lane.role === "audio")?.loss ?? 0
     this.sender.sendAudio(item, Math.max(reported, this.receiver.audio.loss))
   }
 
   sendKeepAlive(sealer: HopSealer): void {
+    this.#moves()
     if (!this.#closed) this.sender.sendKeepAlive(sealer)
   }
 
   pump(): void {
+    this.#moves()
     this.sender.pump()
   }
 
@@ -138,10 +153,15 @@ export class MeshLink {
     for (const nack of this.receiver.tail(this.#options.now())) this.#control(nack)
   }
 
-  /** Call every 5 ms: reports, NACKs, the pacer, and the health and number of lanes. */
+  /** Call every 5 ms; while the link rests most calls do nothing: reports, NACKs, the pacer, and the health and number of lanes. */
   tick(): void {
     const now = this.#options.now()
-    const away = this.#loop.tick(now)
+    this.#away += this.#loop.tick(now)
+    const rests = now - this.#movedAt > AWAKE_MS && this.sender.queued === 0
+    if (rests && now - this.#lookedAt < REST_MS) return
+    const away = this.#away
+    this.#away = 0
+    this.#lookedAt = now
     const report = this.receiver.report(now)
     if (report !== undefined) this.#control(report)
     this.#sendNacks(now)
@@ -154,7 +174,7 @@ export class MeshLink {
 
   /** Every lane tells of it by itself; the first one counts. */
   pathChanged(): void {
-    const now = this.#options.now()
+    const now = this.#moves()
     // What was suspect on the old path gets a chance on the new one: nothing else would ever be sent on it.
     for (const lane of this.#lanes.all()) lane.watch.pathChanged(now)
     if (now - this.#pathAt < PATH_ONCE_MS) return
@@ -197,6 +217,12 @@ export class MeshLink {
       shed: sender.shed,
       drops: this.drops.snapshot(),
     }
+  }
+
+  /** Something comes, goes, or changes: the link needs its full attention for a while. */
+  #moves(): number {
+    this.#movedAt = this.#options.now()
+    return this.#movedAt
   }
 
   #sendNacks(now: number): void {

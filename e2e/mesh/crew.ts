@@ -1,0 +1,213 @@
+/** A publisher and its viewers in pages of their own, spread over two browsers, on a site and server made for them. */
+import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { type Browser, type BrowserContext, chromium, type Page } from "@playwright/test"
+import { build } from "vite"
+import { eventually } from "../observe.ts"
+import type { Place, Sight } from "./page.ts"
+
+const ROOT = new URL("../..", import.meta.url).pathname
+const DEBIAN_CHROMIUM = "/usr/bin/chromium"
+const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8" /><title>holomesh mesh test</title>
+<link rel="icon" href="data:," /></head><body><canvas></canvas><video autoplay muted playsinline></video>
+<script type="module" src="/page.js"></script></body></html>`
+const FLAGS = [
+  "--headless=new",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-background-networking",
+  // A process that is made to die would write its memory to disk first, and everybody else would wait for the processor.
+  "--disable-breakpad",
+  "--disable-crash-reporter",
+  "--disable-background-timer-throttling",
+  "--disable-renderer-backgrounding",
+  "--disable-backgrounding-occluded-windows",
+  "--autoplay-policy=no-user-gesture-required",
+  "--allow-loopback-in-peer-connection",
+  "--disable-features=WebRtcHideLocalIpsWithMdns",
+]
+export const CODE = 77
+
+export interface Member {
+  name: string
+  id: string
+  page: Page
+  sight(): Promise<Sight>
+  mark(): Promise<void>
+  place(): Promise<Place>
+  /** Bytes of media that left the page, and when that was; ms. */
+  sent(): Promise<{ bytes: number; at: number }>
+  /** Says good-bye. */
+  leave(): Promise<void>
+  /** The process behind the page is gone from one moment to the next: nobody is told anything. */
+  crash(): Promise<void>
+}
+
+export interface Crew {
+  publisher: Member
+  /** Those that are still there. */
+  viewers: Member[]
+  /** One more viewer. */
+  join(): Promise<Member>
+  /** Everybody's place in the tree as it really is. */
+  places(): Promise<Map<string, Place>>
+  /** Waits until every viewer is fed in two ways: whoever else goes, somebody still feeds it. */
+  settled(timeoutMs?: number): Promise<Map<string, Place>>
+  /** The viewer that most others take the picture from. */
+  busiest(): Promise<Member>
+  close(): Promise<void>
+}
+
+/**
+ * @param copies how many of each stream the publisher may send itself
+ * @param options `relays: false`: viewers hand nothing on
+ */
+export async function openCrew(viewers: number, copies: number, { relays = true } = {}): Promise<Crew> {
+  const folder = await buildSite()
+  const { createRendezvousServer } = (await import(
+    new URL("../../dist/server/rendezvous.js", import.meta.url).href
+  )) as typeof import("../../server/rendezvous.ts")
+  const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+  const browsers: Browser[] = [await launch(), await launch()]
+  const url = `http://localhost:${server.port}/`
+  let opened = 0
+
+  async function open(): Promise<{ context: BrowserContext; page: Page }> {
+    const context = await browsers[opened++ % browsers.length]!.newContext({ viewport: { width: 400, height: 300 } })
+    const page = await context.newPage()
+    if (process.env.HOLOMESH_E2E_LOG) page.on("console", (message) => console.log(message.text()))
+    await page.goto(url)
+    await page.waitForFunction(() => "meshPage" in globalThis)
+    return { context, page }
+  }
+
+  function member(name: string, id: string, { context, page }: { context: BrowserContext; page: Page }): Member {
+    const gone = () => {
+      crew.viewers = crew.viewers.filter((viewer) => viewer.id !== id)
+    }
+    return {
+      name,
+      id,
+      page,
+      sight: () => page.evaluate(() => globalThis.meshPage.sight()),
+      mark: () => page.evaluate(() => globalThis.meshPage.mark()),
+      place: () => page.evaluate(() => globalThis.meshPage.place()),
+      sent: () => page.evaluate(() => globalThis.meshPage.sent()),
+      async leave() {
+        gone()
+        await page.evaluate(() => globalThis.meshPage.leave())
+        await context.close()
+      },
+      async crash() {
+        gone()
+        const session = await context.newCDPSession(page)
+        const crashed = new Promise<void>((resolve) => page.once("crash", () => resolve()))
+        // There is nobody left to answer this.
+        session.send("Page.crash").catch(() => undefined)
+        await crashed
+      },
+    }
+  }
+
+  const first = await open()
+  const room = await first.page.evaluate(() => globalThis.meshPage.newRoom())
+  const id = await first.page.evaluate(([to, code, most]) => globalThis.meshPage.publish(to, code, most), [
+    room,
+    CODE,
+    copies,
+  ] as const)
+  const crew: Crew = {
+    publisher: member("publisher", id, first),
+    viewers: [],
+    async join() {
+      const name = `viewer ${opened}`
+      const opening = await open()
+      const joined = member(
+        name,
+        await opening.page.evaluate(([to, own, on]) => globalThis.meshPage.watch(to, own, on), [room, name, relays] as const),
+        opening,
+      )
+      crew.viewers.push(joined)
+      return joined
+    },
+    async places() {
+      const all = await Promise.all([crew.publisher, ...crew.viewers].map((each) => each.place()))
+      return new Map(all.map((place) => [place.id, place]))
+    },
+    async settled(timeoutMs = 60_000) {
+      const byId = (places: readonly Place[]) => new Map(places.map((place) => [place.id, place]))
+      const places = await eventually(
+        "nobody depends on one relay",
+        async () => [...(await crew.places()).values()],
+        (all) => crew.viewers.every(({ id: gone }) => reached(all, id, gone).size === all.length - 1),
+        timeoutMs,
+      )
+      return byId(places)
+    },
+    async busiest() {
+      const places = await crew.places()
+      const count = (viewer: Member) => places.get(viewer.id)?.children.length ?? 0
+      const [most] = [...crew.viewers].sort((a, b) => count(b) - count(a))
+      if (most === undefined) throw new Error("no viewers")
+      return most
+    },
+    async close() {
+      await Promise.all(browsers.map((browser) => browser.close().catch(() => undefined)))
+      await server.close()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+  for (let count = 0; count < viewers; count++) await crew.join()
+  return crew
+}
+
+/** Who would still be fed, over however many relays, when this member goes. */
+function reached(places: readonly Place[], publisher: string, gone: string): Set<string> {
+  const fed = new Set([publisher])
+  for (let before = 0; before < fed.size; ) {
+    before = fed.size
+    for (const { id, parents } of places) {
+      if (id !== gone && parents.some(({ peer, role }) => role !== "asked" && peer !== gone && fed.has(peer))) fed.add(id)
+    }
+  }
+  return fed
+}
+
+export async function launch(): Promise<Browser> {
+  return chromium.launch({
+    ...(existsSync(DEBIAN_CHROMIUM) ? { executablePath: DEBIAN_CHROMIUM } : {}),
+    headless: true,
+    args: FLAGS,
+  })
+}
+
+/** @param entry script of the page, below the root of the repository */
+export async function buildSite(entry = "e2e/mesh/page.ts"): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "holomesh-mesh-"))
+  await build({
+    configFile: false,
+    root: ROOT,
+    logLevel: "warn",
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    plugins: [
+      {
+        name: "library-as-users-load-it",
+        enforce: "pre",
+        resolveId: (id) => (id === "holomesh" ? { id: "/holomesh.js", external: true } : null),
+      },
+    ],
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      copyPublicDir: false,
+      target: "es2022",
+      lib: { entry: join(ROOT, entry), formats: ["es"], fileName: () => "page.js" },
+      rollupOptions: { output: { codeSplitting: false } },
+    },
+  })
+  cpSync(join(ROOT, "dist/holomesh.js"), join(folder, "holomesh.js"))
+  cpSync(join(ROOT, "dist/workers"), join(folder, "workers"), { recursive: true })
+  writeFileSync(join(folder, "index.html"), PAGE)
+  return folder
+}

@@ -1,0 +1,264 @@
+/** Finds and keeps the parents of every stream that this page takes: looks at the room a few times per second and drives the cores. */
+import { chooseEviction, type LinkSample } from "../../alm/index.ts"
+import { RoomPlan, type TreeOfReceiver } from "../../holonomic/index.ts"
+import type { MeshFeeds, MeshLinkStats } from "../../pipeline/index.ts"
+import { streamKeyOf } from "../../pipeline/index.ts"
+import type { KnownControlMessage } from "../../wire/control-json.ts"
+import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../../wire/types.ts"
+import type { Upstream } from "../upstream.ts"
+import type { Upstreams } from "../upstreams.ts"
+import type { CapacityDesk } from "./capacity-desk.ts"
+import { RoomPicture } from "./room-picture.ts"
+import { type ParentFigures, type ParentKnowledge, StreamParents } from "./stream-parents.ts"
+
+/** From here on members feed each other. Smaller calls are taken from the publisher alone: it can carry so few, and nobody else fails. */
+const MIN_MEMBERS = 5
+/** Candidates and plans are looked at this often, ms. */
+const LEARN_MS = 1_000
+/** A full parent gives a child this time to move for one that the plan puts there, ms. */
+const EVICTION_MS = 1_500
+const EVICTION_LOOK_MS = 150
+/** A link whose messages wait so long is full, ms. */
+const FULL_QUEUE_MS = 100
+
+export interface DirectorHost {
+  me: PeerKeyId
+  /** Unix ms as others count them. */
+  now(): Milliseconds
+  /** 0..1. */
+  random(): number
+  roomId(): Bytes | undefined
+  /** Members of the group, this page included. */
+  members(): readonly PeerKeyId[]
+  nodeOf(keyId: PeerKeyId): NodeId | undefined
+  /** Members with a direct link. */
+  neighbours(): readonly PeerKeyId[]
+  /** Makes a direct link unless there is one. */
+  connect(keyId: PeerKeyId): void
+  send(keyId: PeerKeyId, message: KnownControlMessage): boolean
+  linkRtt(rttMs: ReadonlyMap<NodeId, Milliseconds>): void
+  mesh: { feeds(): Promise<MeshFeeds>; stats(): Promise<{ links: MeshLinkStats[] }> }
+  /** An own stream as it is announced. */
+  ownStream(streamKey: string): { mbps: number } | undefined
+}
+
+interface Shed {
+  link: string
+  shed: number
+}
+
+export class ParentDirector {
+  readonly desk: CapacityDesk
+  readonly #host: DirectorHost
+  readonly #upstreams: Upstreams
+  readonly #plan = new RoomPlan()
+  readonly #picture: RoomPicture
+  readonly #driven = new Map<Upstream, StreamParents>()
+  /** Children by stream, with the time each was first seen. */
+  readonly #children = new Map<string, Map<PeerKeyId, Milliseconds>>()
+  readonly #evicting = new Set<string>()
+  #shed: Shed[] = []
+  #learnedAt = Number.NEGATIVE_INFINITY
+  #busy = false
+  closed = false
+
+  constructor(upstreams: Upstreams, desk: CapacityDesk, host: DirectorHost) {
+    this.desk = desk
+    this.#host = host
+    this.#picture = new RoomPicture(host.me)
+    this.#upstreams = upstreams
+    upstreams.onUsed = (upstream) => this.#take(upstream)
+  }
+
+  /** A member's state: whom it is linked to. */
+  state(keyId: PeerKeyId, links: Parameters<RoomPicture["state"]>[1]): void {
+    this.#picture.state(keyId, links)
+  }
+
+  forget(keyId: PeerKeyId): void {
+    this.#picture.forget(keyId)
+    this.desk.forget(keyId)
+  }
+
+  /** Call it four times per second. Does nothing while the last call is still waiting for the worker. */
+  async tick(): Promise<void> {
+    if (this.#busy || this.closed) return
+    this.#busy = true
+    try {
+      const now = this.#host.now()
+      const needed = this.#isNeeded()
+      this.desk.neighbours(now, this.#host.neighbours())
+      this.desk.tick(now, needed)
+      const learns = now - this.#learnedAt >= LEARN_MS || now < this.#learnedAt
+      if (needed) await this.#look(learns)
+      if (this.closed || !learns) return
+      this.#learnedAt = now
+      this.#updatePlan(now)
+      this.#drive(needed)
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  /** The parents of a stream, for statistics; empty while the publisher alone is asked. */
+  parentsOf(streamKey: string): (ParentFigures & { claimedBitrate: number | undefined })[] {
+    const upstream = this.#upstreams.get(streamKey)
+    const parents = upstream === undefined ? undefined : this.#driven.get(upstream)
+    const now = this.#host.now()
+    return (parents?.parents ?? []).map((parent) => {
+      const claimed = this.desk.claimedMbps(parent.keyId, now)
+      return { ...parent, claimedBitrate: claimed === undefined ? undefined : claimed * 1e6 }
+    })
+  }
+
+  /** What happened to parents since this page joined, all streams that are taken now together. */
+  get counts(): StreamParents["counts"] {
+    const sum = { asked: 0, refused: 0, timeouts: 0, healed: 0, switched: 0, demoted: 0, dry: 0 }
+    for (const { counts } of this.#driven.values()) {
+      for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name]
+    }
+    return sum
+  }
+
+  /**
+   * Somebody was refused for want of room. If the plan puts it here and another child elsewhere, that one is asked to move.
+   * @returns whether there is a place now
+   */
+  async makePlace(streamId: Bytes, asker: PeerKeyId): Promise<boolean> {
+    const key = streamKeyOf(streamId)
+    if (this.#evicting.has(key)) return false
+    const children = [...(this.#children.get(key) ?? [])].map(([keyId, since]) => ({ keyId, since }))
+    const { me, now, send } = this.#host
+    const moved = chooseEviction(me, this.#treeOf(key, streamId), asker, children, now())
+    if (moved === undefined || !send(moved, { t: "av.leaving", inMs: EVICTION_MS })) return false
+    this.#evicting.add(key)
+    try {
+      for (let ms = 0; ms < EVICTION_MS && !this.closed; ms += EVICTION_LOOK_MS) {
+        await new Promise((resolve) => setTimeout(resolve, EVICTION_LOOK_MS))
+        this.#noteChildren(await this.#host.mesh.feeds())
+        if (this.#children.get(key)?.has(moved) !== true) return true
+      }
+      return false
+    } finally {
+      this.#evicting.delete(key)
+    }
+  }
+
+  close(): void {
+    this.closed = true
+    this.#driven.clear()
+    this.#upstreams.onUsed = () => {}
+  }
+
+  #isNeeded(): boolean {
+    return this.#host.members().length >= MIN_MEMBERS
+  }
+
+  /** A stream is about to be asked for: where relays are known, two parents from the beginning. */
+  #take(upstream: Upstream): void {
+    if (this.closed || !this.#isNeeded()) return
+    const knowledge = this.#knowledge(upstream)
+    if (!hasRelays(knowledge, upstream)) return
+    const parents = new StreamParents(upstream, {
+      me: this.#host.me,
+      now: this.#host.now,
+      random: this.#host.random,
+      connect: (keyId) => this.#host.connect(keyId),
+      keyframe: ({ stream: { streamId } }, parent) => void this.#host.send(parent, { t: "av.keyframe", streamId }),
+    })
+    upstream.drive(parents)
+    this.#driven.set(upstream, parents)
+    parents.begin(knowledge)
+  }
+
+  #drive(needed: boolean): void {
+    const all = this.#upstreams.all
+    for (const [upstream, parents] of this.#driven) {
+      if (upstream.driver !== parents || !all.includes(upstream)) this.#driven.delete(upstream)
+      else if (!needed || !hasRelays(this.#knowledge(upstream), upstream)) {
+        this.#driven.delete(upstream)
+        upstream.undrive()
+      }
+    }
+    for (const upstream of all) {
+      const parents = this.#driven.get(upstream)
+      if (parents !== undefined) parents.learn(this.#knowledge(upstream))
+      else if (upstream.drivable) this.#take(upstream)
+    }
+  }
+
+  async #look(measures: boolean): Promise<void> {
+    const { mesh } = this.#host
+    const [feeds, stats] = await Promise.all([mesh.feeds(), measures ? mesh.stats() : undefined])
+    if (this.closed) return
+    this.#noteChildren(feeds)
+    if (stats !== undefined) this.#measure(stats.links)
+    for (const [upstream, parents] of this.#driven) {
+      if (upstream.driver !== parents) continue
+      const { streamKey } = upstream.stream
+      parents.tick(feeds.in.filter(({ streamId }) => streamKeyOf(streamId) === streamKey))
+    }
+  }
+
+  #noteChildren({ out }: MeshFeeds): void {
+    const now = this.#host.now()
+    const seen = new Set<string>()
+    for (const { streamId, children } of out) {
+      const key = streamKeyOf(streamId)
+      seen.add(key)
+      const before = this.#children.get(key)
+      this.#children.set(key, new Map(children.map((keyId) => [keyId, before?.get(keyId) ?? now])))
+    }
+    for (const key of this.#children.keys()) if (!seen.has(key)) this.#children.delete(key)
+  }
+
+  #measure(links: readonly MeshLinkStats[]): void {
+    const before = new Map(this.#shed.map(({ link, shed }) => [link, shed]))
+    this.#shed = links.map(({ link, shed }) => ({ link, shed }))
+    const samples = links.map((link): LinkSample => {
+      const shed = link.shed > (before.get(link.link) ?? link.shed)
+      return { deliveredMbps: link.delivered / 1e6, congested: shed || link.queueMs >= FULL_QUEUE_MS }
+    })
+    this.desk.sample(samples, this.#host.now())
+    const rtts = links.flatMap(({ peer, rttMs }) => (peer === undefined || rttMs === undefined ? [] : [[peer, rttMs] as const]))
+    this.#picture.measured(new Map(rtts), this.#host.now())
+    const changed = this.#picture.newClasses(this.#host.nodeOf)
+    if (changed !== undefined) this.#host.linkRtt(changed)
+  }
+
+  #updatePlan(now: Milliseconds): void {
+    const roomId = this.#host.roomId()
+    if (roomId === undefined) return
+    const { members, nodeOf } = this.#host
+    this.#plan.update(
+      () => ({ roomId, members: this.#picture.members(members(), nodeOf), relays: [], ads: this.desk.list(now) }),
+      now,
+    )
+  }
+
+  #knowledge({ publisher, stream: { streamId, streamKey } }: Upstream): ParentKnowledge {
+    const now = this.#host.now()
+    const neighbours = new Set(this.#host.neighbours())
+    const tree = this.#treeOf(streamKey, streamId)
+    const isLinked = (keyId: PeerKeyId) => neighbours.has(keyId)
+    const parentOf = (keyId: PeerKeyId) => tree?.parentOf(keyId)
+    const candidates = this.#picture.seen(this.desk.candidates(streamId, now), isLinked, parentOf, publisher)
+    return { candidates, tree, children: [...(this.#children.get(streamKey)?.keys() ?? [])] }
+  }
+
+  /** The planned tree of a stream as this page sees it; everybody takes the announced rate for the cost of a copy. */
+  #treeOf(streamKey: string, streamId: Bytes): TreeOfReceiver | undefined {
+    const { me } = this.#host
+    const own = this.#host.ownStream(streamKey)
+    const offer = own === undefined ? this.#upstreams.offer(streamKey) : undefined
+    const sourcePeerId = own === undefined ? offer?.publisher : me
+    if (sourcePeerId === undefined) return undefined
+    const mbps = own?.mbps ?? offer?.stream.mbps ?? 0
+    return this.#plan.treeFor(me, { streamId, sourcePeerId, edgeMillibps: BigInt(Math.round(mbps * 1_000)), parents: 2 })
+  }
+}
+
+/** Somebody beside the publisher could hand the stream on. */
+function hasRelays({ candidates }: ParentKnowledge, { publisher }: Upstream): boolean {
+  return candidates.some(({ signedCapacity }) => signedCapacity.advertiserKeyId !== publisher)
+}
