@@ -26,7 +26,7 @@ import { decodeMessage, openMessage } from "./message.ts"
 import { type GroupState, RETENTION } from "./state.ts"
 import { makeSuite } from "./suite.ts"
 
-const FOLDER = "/work/shared/vectors/public/mlswg"
+const FOLDER = new URL("../../../shared/vectors/public/mlswg", import.meta.url).pathname
 const present = existsSync(FOLDER)
 /** MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519: same hash, KDF, AEAD and signature as ours. */
 const SIBLING = 3
