@@ -142,6 +142,8 @@ test("a new room can be a broadcast; its invitation is for the audience", async 
   const stage = await setStage()
   try {
     const { page } = await stage.open("ada", ADA, "/")
+    // Whoever starts before the camera has answered is on stage without it.
+    await expect(page.locator(".preview-hint")).toBeHidden()
     await picture(page, "lobby")
     await page.getByRole("button", { name: "Start a broadcast" }).click()
     await expect(page.getByRole("article", { name: "Guest" })).toBeVisible({ timeout: 30_000 })
