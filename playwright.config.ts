@@ -1,6 +1,12 @@
 import { defineConfig } from "@playwright/test"
 
-/** Browser tests. One at a time: each starts several browser processes that encode and decode video. */
+/** Suites that measure sound, gaps and pictures a second while several browsers encode and decode: nothing may run beside them. */
+const ALONE = /\/(call|devices|mesh[\w-]*|network|reconnect)\.spec\.ts$/
+
+/**
+ * Browser tests, one file at a time unless the command says otherwise. `npm test` runs the files of `together` two at a time: most of
+ * them wait for keys, timers and files.
+ */
 export default defineConfig({
   testDir: "e2e",
   testMatch: "**/*.spec.ts",
@@ -10,4 +16,8 @@ export default defineConfig({
   timeout: 120_000,
   reporter: [["list"]],
   outputDir: "test-results",
+  projects: [
+    { name: "together", testIgnore: ALONE },
+    { name: "alone", testMatch: ALONE },
+  ],
 })

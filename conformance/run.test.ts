@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { readVectorFile, runVectorFile } from "./run.ts"
+import { vectorFiles } from "./files.ts"
+import { readVectorFile, readVectorFiles, runVectorFile } from "./run.ts"
 
 describe("vector files", () => {
   it("are read in all three shapes", () => {
@@ -25,6 +26,16 @@ describe("vector files", () => {
     ]) {
       expect(readVectorFile(value)).toBeUndefined()
     }
+  })
+
+  it("may be lists of files, and folders of them", async () => {
+    expect(readVectorFiles([{ format: "a", sections: {} }, { meta: {} }])).toHaveLength(2)
+    expect(readVectorFiles({ format: "a", sections: {} })).toHaveLength(1)
+    for (const value of [[], [null], [{ meta: {} }, {}]]) expect(readVectorFiles(value)).toBeUndefined()
+    const ours = new URL("./vectors", import.meta.url).pathname
+    expect(await vectorFiles([ours])).toContain(`${ours}/public/holonomic.json`)
+    await expect(vectorFiles([new URL("./runners", import.meta.url).pathname])).rejects.toThrow("no vector files")
+    await expect(vectorFiles(["./nowhere.json"])).rejects.toThrow()
   })
 
   it("report what failed and what nothing implements, apart", async () => {

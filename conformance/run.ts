@@ -33,6 +33,12 @@ export function readVectorFile(value: unknown): VectorFile | undefined {
   return { format: "control-plane", sections: Object.fromEntries(sections) }
 }
 
+/** The same for a list of files in one. */
+export function readVectorFiles(value: unknown): VectorFile[] | undefined {
+  const files = (Array.isArray(value) ? value : [value]).map(readVectorFile)
+  return files.every((file) => file !== undefined) && files.length > 0 ? files : undefined
+}
+
 /** Runs every section of `file` for which `table` has a runner; the others are reported as skipped. */
 export async function runVectorFile(file: VectorFile, table: Record<string, CaseRunner>): Promise<SectionResult[]> {
   const results: SectionResult[] = []

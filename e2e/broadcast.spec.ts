@@ -1,10 +1,9 @@
 /** A broadcast: one page on stage, two that watch without devices, and one that only hands streams on. */
 import { mkdirSync } from "node:fs"
 import { expect, type Page, test } from "@playwright/test"
-import type { ParentWish } from "../src/room/upstream.ts"
 import { type Person, type Stage, setStage } from "./browsers.ts"
 import { eventually, seenPictures } from "./observe.ts"
-import { callPath, readStats, waitForMembers } from "./room-page.ts"
+import { callPath, onlyFrom, readStats, waitForMembers } from "./room-page.ts"
 
 const ADA = 11
 const PICTURES = process.env.HOLOMESH_SCREENSHOTS
@@ -55,7 +54,7 @@ test.describe("a broadcast", () => {
   test("a page that is a relay only shows nothing, and counts what it hands on", async () => {
     await expect(rob.page.getByRole("article")).toHaveCount(0)
     await expect(rob.page.getByRole("heading", { name: "This browser hands streams on" })).toBeVisible()
-    await onlyFrom(bob, ids.ada!, ids.rob!)
+    await onlyFrom(bob.page, ids.ada!, ids.rob!)
     await eventually(
       "rob hands ada's streams on to bob",
       () => readStats(rob.page),
@@ -142,7 +141,7 @@ test("a new room can be a broadcast; its invitation is for the audience", async 
   const stage = await setStage()
   try {
     const { page } = await stage.open("ada", ADA, "/")
-    // Whoever starts before the camera has answered is on stage without it.
+    // The lobby shows the camera; nobody needs to wait for it, see lobby.spec.
     await expect(page.locator(".preview-hint")).toBeHidden()
     await picture(page, "lobby")
     await page.getByRole("button", { name: "Start a broadcast" }).click()
@@ -176,20 +175,6 @@ function countDeviceRequests(): void {
       return open(wanted)
     }
   }
-}
-
-/** Every stream of `publisher` is taken from `parent` and nobody else. */
-async function onlyFrom(person: Person, publisher: string, parent: string): Promise<void> {
-  await person.page.evaluate(
-    ([of, from]) => {
-      // What plans the tree sets parents from inside; no application does.
-      const inside = globalThis.holomesh.room?.participants.get(of!) as unknown as {
-        tracks: Map<string, { setParents(parents: ParentWish[]): void }>
-      }
-      for (const track of inside.tracks.values()) track.setParents([{ peer: from! }])
-    },
-    [publisher, parent],
-  )
 }
 
 async function fact(page: Page, title: string): Promise<string> {

@@ -43,14 +43,15 @@ test.describe("a call of three", () => {
   })
 
   test("everybody hears the tone of both others", async () => {
-    for (const [name, person] of Object.entries(people)) {
+    const hears = (name: string, person: Person) => {
       const others = Object.entries(CODES).filter(([other]) => other !== name && other in people)
-      await eventually(
+      return eventually(
         `${name} hears ${others.map(([, code]) => toneOf(code))} Hz`,
         () => heardTones(person.page),
         (heard) => others.every(([, code]) => heard.some((tone) => Math.abs(tone.hertz - toneOf(code)) < 25 && tone.level > -60)),
       )
     }
+    await Promise.all(Object.entries(people).map(([name, person]) => hears(name, person)))
   })
 
   test("media travels on its own lanes, straight into the worker, and is sealed with one epoch key", async () => {

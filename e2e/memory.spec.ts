@@ -1,5 +1,5 @@
 /** Five pages keep a recorded clip; its publisher and two others leave for good; a newcomer plays it, bit by bit as it was. */
-import { cpSync, rmSync } from "node:fs"
+import { rmSync } from "node:fs"
 import type { Browser, BrowserContext, Page } from "@playwright/test"
 import { expect, test } from "@playwright/test"
 import type { Seen } from "./memory/page.ts"
@@ -24,7 +24,6 @@ test.describe("a room that remembers", () => {
 
   test.beforeAll(async () => {
     folder = await buildSite("e2e/memory/page.ts")
-    cpSync(new URL("../dist/workers", import.meta.url).pathname, `${folder}/workers`, { recursive: true })
     const { createRendezvousServer } = (await import(
       new URL("../dist/server/rendezvous.js", import.meta.url).href
     )) as typeof import("../server/rendezvous.ts")

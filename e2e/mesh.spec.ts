@@ -1,15 +1,24 @@
-/** A publisher that may send two copies, and six viewers: members feed members. How long pictures stand still when one of them goes is for `bench/mesh`. */
+/** A publisher that may send two copies, and six viewers: members feed members, and nobody sees when one of them goes. */
 import { expect, test } from "@playwright/test"
-import { CODE, type Crew, openCrew } from "./mesh/crew.ts"
+import { CODE, type Crew, type Member, openCrew } from "./mesh/crew.ts"
 import type { Place } from "./mesh/page.ts"
 import { eventually } from "./observe.ts"
 
 const VIEWERS = 6
 const COPIES = 2
-/** After somebody went, gaps are watched for this long, ms. */
+/** So often one leaves and so often a relay is killed; a new viewer takes its place in between. `bench/mesh` does it more often. */
+const LEAVES = 1
+const KILLS = 1
+/** A room on a busy machine needs a while until nobody depends on one relay again, ms. */
+const SETTLING_MS = 120_000
+/** Gaps are watched for this long, before somebody goes and then again, ms. */
 const WATCH_MS = 5_000
+/** Longest gap that a relay's death may leave, ms. */
+const GAP_MS = 500
+/** Two pictures of the publisher: what is more than that beyond what was there before can be seen. */
+const VISIBLE_MS = 2 * (1_000 / 15)
 
-test.describe.configure({ mode: "serial", timeout: 240_000 })
+test.describe.configure({ mode: "serial", timeout: 360_000 })
 
 test.describe("a room that is fed by its members", () => {
   let crew: Crew
@@ -39,28 +48,52 @@ test.describe("a room that is fed by its members", () => {
     for (const { parents } of places.values()) expect(parents.every(({ peer }) => places.has(peer))).toBe(true)
   })
 
-  test("when a relay dies nobody is lost", async () => {
-    await steady()
-    const victim = await crew.busiest()
-    const served = (await victim.place()).children.length
-    expect(served).toBeGreaterThan(0)
-    await victim.crash()
-    const gaps = await gapsAfter()
-    report(`relay with ${served} children killed: longest gaps ${gaps.join(", ")} ms`)
-    await everybodySees()
+  // The one run so far: 867 to 1150 ms at all five, children of the relay or not; see docs/known-issues.md.
+  test.fixme("when a relay leaves nobody sees it", async () => {
+    const { calm, gaps } = await series("left", LEAVES, (relay) => relay.leave())
+    expect(gaps).toBeLessThanOrEqual(calm + VISIBLE_MS)
   })
 
-  // Failed in one of two runs by itself (within a minute the tree was not steady again): see docs/known-issues.md.
-  test.fixme("when a relay leaves nobody is lost", async () => {
-    await steady()
-    const leaver = await crew.busiest()
-    const served = (await leaver.place()).children.length
-    expect(served).toBeGreaterThan(0)
-    await leaver.leave()
-    const gaps = await gapsAfter()
-    report(`relay with ${served} children left: longest gaps ${gaps.join(", ")} ms`)
-    await everybodySees()
+  test("when a relay dies nobody is lost, and nobody misses much", async () => {
+    const { calm, gaps } = await series("killed", KILLS, (relay) => relay.crash())
+    // Where the machine itself shows pictures late, it does so after the death of a relay as well.
+    expect(gaps).toBeLessThanOrEqual(Math.max(GAP_MS, calm + VISIBLE_MS))
   })
+
+  /**
+   * Lets the busiest relay go again and again.
+   *
+   * @returns median over runs and viewers of the longest gap, with nobody gone and after somebody went; ms
+   */
+  async function series(
+    what: string,
+    runs: number,
+    goes: (relay: Member) => Promise<void>,
+  ): Promise<{ calm: number; gaps: number }> {
+    const calm: number[][] = []
+    const after: number[][] = []
+    for (let run = 1; run <= runs; run++) {
+      if (crew.viewers.length < VIEWERS) await crew.join()
+      await everybodySees()
+      await crew.settled(SETTLING_MS)
+      calm.push(await gapsWhen(async () => undefined))
+      await crew.settled(SETTLING_MS)
+      const relay = await crew.busiest()
+      const served = (await relay.place()).children.length
+      expect(served).toBeGreaterThan(0)
+      after.push(await gapsWhen(() => goes(relay)))
+      report(
+        `relay with ${served} children ${what}: longest gaps ${after.at(-1)?.join(", ")} ms; before ${calm.at(-1)?.join(", ")} ms`,
+      )
+      await everybodySees()
+    }
+    const worst = (all: readonly number[][]) => median(all.map((gaps) => Math.max(...gaps)))
+    report(
+      `${what} ${runs} times: median of the longest gaps ${median(after.flat())} ms, of the worst viewer ${worst(after)} ms; ` +
+        `with nobody gone ${median(calm.flat())} and ${worst(calm)} ms`,
+    )
+    return { calm: median(calm.flat()), gaps: median(after.flat()) }
+  }
 
   /** Viewers that the publisher itself sends nothing to. */
   function fedByOthers(places: ReadonlyMap<string, Place>): number {
@@ -70,14 +103,10 @@ test.describe("a room that is fed by its members", () => {
     }).length
   }
 
-  /** Two parents, and pictures from both for a while. */
-  async function steady(): Promise<void> {
-    await crew.settled()
-    await crew.publisher.page.waitForTimeout(3_000)
+  /** Longest time without a new picture at each of those that are still there. */
+  async function gapsWhen(happens: () => Promise<void>): Promise<number[]> {
     await Promise.all(crew.viewers.map((viewer) => viewer.mark()))
-  }
-
-  async function gapsAfter(): Promise<number[]> {
+    await happens()
     await crew.publisher.page.waitForTimeout(WATCH_MS)
     const sights = await Promise.all(crew.viewers.map((viewer) => viewer.sight()))
     return sights.map(({ longestGapMs }) => Math.round(longestGapMs))
@@ -93,6 +122,11 @@ test.describe("a room that is fed by its members", () => {
     )
   }
 })
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN
+}
 
 function report(line: string): void {
   test.info().annotations.push({ type: "measured", description: line })

@@ -1,9 +1,8 @@
 /** Three pages: one publishes, one hands on, one may not take anything from the publisher and sees it all the same. */
 import { expect, test } from "@playwright/test"
-import type { ParentWish } from "../src/room/upstream.ts"
 import { type Person, type Stage, setStage, toneOf } from "./browsers.ts"
 import { eventually, heardTones, seenPictures, watchFrames } from "./observe.ts"
-import { callPath, leaveRoom, readStats, waitForMembers } from "./room-page.ts"
+import { callPath, leaveRoom, onlyFrom, readStats, waitForMembers } from "./room-page.ts"
 
 const ADA = 11
 const ROB = 22
@@ -38,8 +37,8 @@ test.describe("a stream that is handed on", () => {
       (seen) => seen.some(({ code }) => code === ADA),
     )
     // Left to itself rob would take a second copy from eve.
-    await onlyFrom(rob, ids.ada!, ids.ada!)
-    await onlyFrom(eve, ids.ada!, ids.rob!)
+    await onlyFrom(rob.page, ids.ada!, ids.ada!)
+    await onlyFrom(eve.page, ids.ada!, ids.rob!)
     await eventually(
       "ada serves rob alone",
       () => readStats(ada.page),
@@ -95,20 +94,6 @@ test.describe("a stream that is handed on", () => {
     )
   })
 })
-
-/** Every stream of `publisher` is taken from `parent` and nobody else. */
-async function onlyFrom(person: Person, publisher: string, parent: string): Promise<void> {
-  await person.page.evaluate(
-    ([of, from]) => {
-      // What plans the tree sets parents from inside; no application does.
-      const inside = globalThis.holomesh.room?.participants.get(of!) as unknown as {
-        tracks: Map<string, { setParents(parents: ParentWish[]): void }>
-      }
-      for (const track of inside.tracks.values()) track.setParents([{ peer: from! }])
-    },
-    [publisher, parent],
-  )
-}
 
 function report(line: string): void {
   test.info().annotations.push({ type: "measured", description: line })

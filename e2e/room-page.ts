@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto"
 import type { Page } from "@playwright/test"
 import type { Room, RoomStats } from "../src/room/types.ts"
+import type { ParentWish } from "../src/room/upstream.ts"
 import { eventually } from "./observe.ts"
 
 declare global {
@@ -55,4 +56,18 @@ export async function leaveRoom(page: Page): Promise<void> {
   await page.evaluate(async () => {
     await globalThis.holomesh.room?.leave()
   })
+}
+
+/** Every stream of `publisher` is taken from `parent` and nobody else. Both are participant ids. */
+export async function onlyFrom(page: Page, publisher: string, parent: string): Promise<void> {
+  await page.evaluate(
+    ([of, from]) => {
+      // What plans the tree sets parents from inside; no application does.
+      const inside = globalThis.holomesh.room?.participants.get(of!) as unknown as {
+        tracks: Map<string, { setParents(parents: ParentWish[]): void }>
+      }
+      for (const track of inside.tracks.values()) track.setParents([{ peer: from! }])
+    },
+    [publisher, parent],
+  )
 }

@@ -1,12 +1,10 @@
 /** A stranger makes a page call addresses of its choice: nothing is sent to one that no trusted observer saw the stranger at. */
-import { createSocket, type Socket } from "node:dgram"
 import { rmSync } from "node:fs"
-import { networkInterfaces } from "node:os"
 import { type Browser, expect, test } from "@playwright/test"
 import { openRaw } from "../server/testing/client.ts"
 import { describe as describeSession } from "../server/testing/description.ts"
-import { addressRange } from "../src/rendezvous/candidate-filter.ts"
-import { type AddressBlock, addressFromText, type CandidateEntry } from "../src/wire/address.ts"
+import type { AddressBlock } from "../src/wire/address.ts"
+import { addressesHere, candidate, Listener } from "./listener.ts"
 import { buildSite, launch } from "./mesh/crew.ts"
 import type {} from "./mesh/ring-page.ts"
 import { eventually } from "./observe.ts"
@@ -14,48 +12,7 @@ import { eventually } from "./observe.ts"
 /** Browsers send the first checks within milliseconds, and go on for seconds. */
 const LISTEN_MS = 4_000
 
-/** A machine that has asked for nothing. */
-class Listener {
-  packets = 0
-  readonly #sockets: Socket[]
-  private constructor(sockets: Socket[]) {
-    this.#sockets = sockets
-    for (const socket of sockets) socket.on("message", () => (this.packets += 1))
-  }
-
-  static async open(): Promise<Listener> {
-    const four = createSocket("udp4")
-    await new Promise<void>((resolve) => four.bind(0, "0.0.0.0", resolve))
-    const { port } = four.address()
-    const six = createSocket({ type: "udp6", ipv6Only: true })
-    const both = await new Promise<boolean>((resolve) => {
-      six.once("error", () => resolve(false))
-      six.bind(port, "::", () => resolve(true))
-    })
-    return new Listener(both ? [four, six] : [four])
-  }
-
-  get port(): number {
-    return this.#sockets[0]!.address().port
-  }
-
-  close(): void {
-    for (const socket of this.#sockets) socket.close()
-  }
-}
-
-/** Addresses of this machine: `private` ones are used between neighbours, of the others nothing is known to the page's server. */
-function addressesHere(port: number): { near: AddressBlock[]; foreign: AddressBlock[] } {
-  const all = Object.values(networkInterfaces()).flatMap((entries) => entries ?? [])
-  const blocks = all.flatMap(({ address }) => addressFromText(address, port) ?? [])
-  const near = blocks.filter((block) => addressRange(block, true) === "private")
-  return { near, foreign: blocks.filter((block) => !near.includes(block) && !isLinkLocal(block)) }
-}
-
-const isLinkLocal = ({ family, address: [a, b] }: AddressBlock) => family === 6 && a === 0xfe && ((b ?? 0) & 0xc0) === 0x80
-const candidate = (address: AddressBlock): CandidateEntry => ({ address, type: "host", protocol: "udp", priority: 2_113_937_151 })
-
-test("no packet goes to a third party that a stranger names", async () => {
+test("NAT-R4, NAT-R13: no packet goes to a third party that a stranger names", async () => {
   const folder = await buildSite("e2e/mesh/ring-page.ts")
   const { createRendezvousServer } = (await import(
     new URL("../dist/server/rendezvous.js", import.meta.url).href

@@ -9,7 +9,7 @@ import { bin, root } from "./lib.mjs"
 const dist = join(root, "dist")
 const WORKERS = ["mesh", "keys", "publish", "receive", "memory", "audio-worklet"]
 /** Built beside them, and in no page's way: only who relays without being a member loads it. */
-const MORE_WORKERS = ["relay"]
+const MORE_WORKERS = ["relay", "log"]
 const common = {
   configFile: false,
   root,
@@ -71,6 +71,9 @@ async function buildWorkers() {
   }
 }
 
+/** Optional peer dependencies: loaded by the page when they are used, never part of the library. */
+const OPTIONAL = ["mediabunny"]
+
 async function buildLibrary() {
   const entry = join(root, "src/index.ts")
   await build({
@@ -83,7 +86,7 @@ async function buildLibrary() {
       target: "es2022",
       sourcemap: true,
       lib: { entry, formats: ["es"], fileName: () => "holomesh.js" },
-      rollupOptions: { output: { codeSplitting: false } },
+      rollupOptions: { external: OPTIONAL, output: { codeSplitting: false } },
     },
   })
   await build({
@@ -95,17 +98,19 @@ async function buildLibrary() {
       copyPublicDir: false,
       target: "es2022",
       lib: { entry: join(root, "src/script-tag.ts"), name: "holomesh", formats: ["iife"], fileName: () => "holomesh.iife.js" },
-      rollupOptions: { output: { codeSplitting: false, exports: "named" } },
+      rollupOptions: { external: OPTIONAL, output: { codeSplitting: false, exports: "named" } },
     },
   })
 }
 
 async function buildServer() {
-  const packages = Object.keys(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).dependencies)
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+  const packages = Object.keys({ ...dependencies, ...peerDependencies })
   const isPackage = (id) => packages.some((name) => id === name || id.startsWith(`${name}/`))
   const builtins = new Set(builtinModules)
   await build({
     ...common,
+    plugins: [keepWorkerUrls],
     build: {
       ssr: true,
       outDir: join(dist, "server"),
@@ -114,7 +119,11 @@ async function buildServer() {
       target: "node20",
       rollupOptions: {
         external: (id) => id.startsWith("node:") || builtins.has(id) || isPackage(id),
-        input: { main: join(root, "server/main.ts"), rendezvous: join(root, "server/rendezvous.ts") },
+        input: {
+          main: join(root, "server/main.ts"),
+          rendezvous: join(root, "server/rendezvous.ts"),
+          node: join(root, "src/node/index.ts"),
+        },
         output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
       },
     },

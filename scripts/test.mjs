@@ -1,5 +1,6 @@
 // `npm test`: installs what is missing (a browser included) and runs every check, cheapest first.
 import { existsSync, readdirSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { bin, ensureBrowser, installPackages, root, run } from "./lib.mjs"
 
@@ -13,7 +14,9 @@ const shared = join(root, "..", "shared", "vectors", "sample")
 if (existsSync(shared)) run("conformance: shared vectors", bin("tsx"), ["conformance/main.ts", ...vectorFiles(shared)])
 run("build", process.execPath, [join("scripts", "build.mjs")])
 run("package check", bin("publint"), ["--strict"])
-run("browser tests", bin("playwright"), ["test"])
+const workers = availableParallelism() > 1 ? 2 : 1
+run("browser tests, two files at a time", bin("playwright"), ["test", "--project=together", `--workers=${workers}`])
+run("browser tests that measure", bin("playwright"), ["test", "--project=alone"])
 
 function vectorFiles(folder) {
   return readdirSync(folder)

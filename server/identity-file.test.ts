@@ -2,7 +2,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, expect, test } from "vitest"
-import { freshSigner, loadSigner } from "./identity-file.ts"
+import { hybridVerify } from "../src/crypto/hybrid.ts"
+import { freshSigner, loadMember, loadSigner } from "./identity-file.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "holomesh-identity-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -30,4 +31,15 @@ test("something else in its place is refused and left alone", async () => {
   await expect(loadSigner(path)).rejects.toMatchObject({ code: "StoreError", details: { kind: "not-an-identity" } })
   expect(readFileSync(path, "utf8")).toBe('seed_hex = "12"\n')
   expect(existsSync(`${path}.new`)).toBe(false)
+})
+
+test("a member's identity is the same each time, and has both keys", async () => {
+  const path = join(folder, "relay.toml")
+  const first = await loadMember(path)
+  const again = await loadMember(path)
+  expect([again.keyId, again.entityId]).toEqual([first.keyId, (await loadSigner(path)).entityId])
+  expect(first.mlDsaPublicKey).toHaveLength(1_952)
+  const message = new Uint8Array([1, 2, 3])
+  const keys = { ed25519: first.entityId, mlDsa65: first.mlDsaPublicKey }
+  expect(await hybridVerify(keys, message, await again.signHybrid(message))).toBe(true)
 })

@@ -127,7 +127,7 @@ describe("limits of the server", () => {
     for (const raw of [ann, bob, cid]) raw.socket.close()
   })
 
-  test("REGISTER and CONNECT have budgets that say when to come again", async () => {
+  test("NAT-R5: REGISTER and CONNECT have budgets that say when to come again", async () => {
     const port = await start()
     const [ann, bob] = [await openRaw(port), await openRaw(port)]
     await register(bob, "tea")

@@ -5,7 +5,10 @@ import { networkInterfaces } from "node:os"
 import { Command, InvalidArgumentError, Option } from "commander"
 import { pino } from "pino"
 import { AvError, isAvError } from "../src/wire/errors.ts"
+import { addOperatorCommands, operatorFailure } from "./cli/index.ts"
+import { warnIfPermissive } from "./cli/io.ts"
 import { freshSigner, loadSigner } from "./identity-file.ts"
+import { addRelayCommand } from "./relay/command.ts"
 import { createRendezvousServer, type RendezvousServer, type RendezvousServerOptions } from "./rendezvous.ts"
 
 interface ServeFlags {
@@ -19,6 +22,7 @@ interface ServeFlags {
   trustedProxy?: string[]
   tlsCert?: string
   tlsKey?: string
+  portMapping?: boolean
 }
 
 const DEFAULT_PORT = 8080
@@ -29,7 +33,7 @@ const EXIT_USAGE = 2
 const EXIT_FAILURE = 1
 
 const program = new Command("holomesh").description(
-  "Rendezvous server for holomesh calls. It introduces browsers and sees no media.",
+  "Rendezvous server for holomesh calls, which introduces browsers and sees no media, and relays without a browser.",
 )
 
 program
@@ -45,12 +49,19 @@ program
   .option("--trusted-proxy <address...>", "addresses of proxies whose X-Forwarded-For is believed")
   .option("--tls-cert <file>", "PEM certificate chain; with --tls-key the server speaks https and wss itself")
   .option("--tls-key <file>", "PEM private key of --tls-cert")
+  .option(
+    "--port-mapping",
+    "ask the gateway of this network to let visitors from outside in (needs @achingbrain/nat-port-mapper)",
+  )
   .addOption(new Option("--log-level <level>", "how much to log").choices(LOG_LEVELS).default("warn"))
   .option("--log-addresses", "write the addresses of visitors into the log")
   .action(async (flags: ServeFlags, command: Command) => {
     const isDefaultPort = command.getOptionValueSource("port") === "default"
     await serve(flags, isDefaultPort)
   })
+
+addRelayCommand(program)
+addOperatorCommands(program)
 
 async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
   if (flags.static !== undefined && !existsSync(flags.static)) {
@@ -64,8 +75,10 @@ async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
   const options: RendezvousServerOptions = { host: flags.host, signer, logger, logAddresses: flags.logAddresses === true }
   if (flags.static !== undefined) options.staticDir = flags.static
   if (flags.trustedProxy !== undefined) options.trustedProxies = flags.trustedProxy
+  if (flags.tlsKey !== undefined) await warnIfPermissive(flags.tlsKey)
   const tls = readTls(flags)
   if (tls !== undefined) options.tls = tls
+  if (flags.portMapping) options.portMapping = true
   const server = await listen(options, flags.port, mayMove)
   print(server, flags)
   let stopping = false
@@ -138,7 +151,8 @@ function explain(error: unknown): { message: string; status: number } {
 try {
   await program.parseAsync()
 } catch (error) {
+  const known = operatorFailure(error, process.argv)
   const { message, status } = explain(error)
-  process.stderr.write(`${message}\n`)
-  process.exitCode = status
+  if (known === undefined) process.stderr.write(`${message}\n`)
+  process.exitCode = known ?? status
 }

@@ -26,7 +26,7 @@ describe("a server and its clients", () => {
     await server.close()
   })
 
-  test("registration brings the roster and an attestation that the proven server signed", async () => {
+  test("NAT-R10: registration brings the roster and an attestation that the proven server signed", async () => {
     const ann = await join("tea")
     const first = await ann.registered
     expect(first).toMatchObject({ roster: [], registered: 1 })
@@ -67,7 +67,7 @@ describe("a server and its clients", () => {
     expect(await trickled).toEqual({ description: trickle })
   })
 
-  test("refusals come at once and say why, from the server and from the target", async () => {
+  test("NAT-R5: refusals come at once and say why, from the server and from the target", async () => {
     const [ann, bob, other] = [await join("tea"), await join("tea"), await join("coffee")]
     await Promise.all([ann.registered, bob.registered, other.registered])
     const nobody = "00000000000000aa"

@@ -10,6 +10,7 @@ import type { ServerMachineOptions, ServerStats } from "../src/rendezvous/server
 import type { Bytes } from "../src/wire/types.ts"
 import { CONTENT_SECURITY_POLICY, createHttpHandler } from "./http.ts"
 import { freshSigner } from "./identity-file.ts"
+import { openPortMapping, type PortMapping } from "./ports/port-mapping.ts"
 import { acceptSockets } from "./sockets.ts"
 
 export { loadSigner } from "./identity-file.ts"
@@ -32,6 +33,11 @@ export interface RendezvousServerOptions {
   /** Addresses of proxies whose `X-Forwarded-For` is believed. */
   trustedProxies?: readonly string[]
   iceFor?: ServerMachineOptions["iceFor"]
+  /**
+   * Ask the gateway of this network to let visitors from outside reach the port. Needs the package `@achingbrain/nat-port-mapper`
+   * and a `host` that the gateway can send to: `0.0.0.0`, or the IPv4 address of an interface. Default `false`.
+   */
+  portMapping?: boolean
   logger?: Logger
   /** Level of the default logger. Default `warn`. */
   logLevel?: string
@@ -42,6 +48,8 @@ export interface RendezvousServerOptions {
 export interface RendezvousServer {
   readonly port: number
   readonly entityId: Bytes
+  /** Where the gateway lets others in, with `portMapping`. */
+  readonly mapping: PortMapping | undefined
   stats(): ServerStats
   /** Sends GOAWAY `draining`, gives the sockets a moment, and stops. Idempotent. */
   close(): Promise<void>
@@ -51,6 +59,8 @@ export interface RendezvousServer {
 const REQUEST_TIMEOUT_MS = 10_000
 /** TCP connections beyond the allowed sessions, for plain requests. */
 const SPARE_CONNECTIONS = 512
+/** Hosts that mean all interfaces: the routing table then says which one leads to the gateway. */
+const EVERYWHERE = ["0.0.0.0", "::"]
 
 /** Starts listening; rejects with the error of Node when it cannot (`EADDRINUSE`, `EACCES`). */
 export async function createRendezvousServer(options: RendezvousServerOptions = {}): Promise<RendezvousServer> {
@@ -72,28 +82,51 @@ export async function createRendezvousServer(options: RendezvousServerOptions = 
     contentSecurityPolicy: options.contentSecurityPolicy ?? CONTENT_SECURITY_POLICY,
     health: () => ({ draining: sockets.draining, sessions: sockets.stats().sessions }),
   })
-  const server = options.tls === undefined ? createHttpServer(handler) : createHttpsServer(options.tls, handler)
+  const server = await orStop(sockets.close, () =>
+    options.tls === undefined ? createHttpServer(handler) : createHttpsServer(options.tls, handler),
+  )
   server.headersTimeout = REQUEST_TIMEOUT_MS
   server.requestTimeout = REQUEST_TIMEOUT_MS
   server.maxConnections = limits.sessions + SPARE_CONNECTIONS
   server.on("upgrade", sockets.upgrade)
-  try {
-    await listen(server, options.port ?? 0, options.host ?? "127.0.0.1")
-  } catch (error) {
-    await sockets.close()
-    throw error
-  }
+  await orStop(sockets.close, () => listen(server, options.port ?? 0, options.host ?? "127.0.0.1"))
   const { port } = server.address() as AddressInfo
   logger.info({ port }, "listening")
+  const stop = () => shutDown(server, sockets.close)
+  const mapping = options.portMapping === true ? await mapPort(port, options.host, logger, stop) : undefined
   let closing: Promise<void> | undefined
   return {
     port,
     entityId: signer.entityId,
+    mapping,
     stats: () => sockets.stats(),
     close() {
-      closing ??= shutDown(server, sockets.close)
+      closing ??= Promise.all([mapping?.close(), stop()]).then(() => undefined)
       return closing
     },
+  }
+}
+
+/** The server runs with or without a mapping; only an address that none can lead to is a mistake of whoever configured it. */
+function mapPort(port: number, host = "127.0.0.1", logger: Logger, stop: () => Promise<void>): Promise<PortMapping> {
+  return orStop(stop, () =>
+    openPortMapping({
+      internalPort: port,
+      protocol: "tcp",
+      ...(EVERYWHERE.includes(host) ? {} : { internalHost: host }),
+      onChange: ({ external }) => external && logger.info({ external: `${external.host}:${external.port}` }, "port mapped"),
+      onUnavailable: ({ details }) => logger.warn({ why: details.why }, "no port mapping"),
+    }),
+  )
+}
+
+/** What was started already must not keep a program alive that could not start the rest. */
+async function orStop<T>(stop: () => Promise<void>, step: () => T | Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 

@@ -5,7 +5,7 @@ import { Command, InvalidArgumentError } from "commander"
 import { DEFAULTS, type Scenario, type UplinkShare } from "./model/scenario.ts"
 import { htmlOf } from "./report/html.ts"
 import { textOf } from "./report/text.ts"
-import { simulate } from "./run.ts"
+import { explained } from "./run.ts"
 
 interface Options {
   peers: number
@@ -29,6 +29,7 @@ interface Options {
   planFactor: number
   candidates: number
   seed: number
+  explain: number
   json?: string
   html?: string
 }
@@ -101,6 +102,7 @@ const program = new Command("npm run sim --")
   )
   .option("--candidates <n>", "relays that a receiver looks at, of all", whole, DEFAULTS.candidates)
   .option("--seed <n>", "of everything that is left to chance", whole, DEFAULTS.seed)
+  .option("--explain <n>", "print what happened to so many of those who waited longest for a lost parent", whole, 0)
   .option("--json <file>", "write the report")
   .option("--html <file>", "write the report with plots, one file")
   .parse()
@@ -130,11 +132,12 @@ const scenario: Scenario = {
   seed: options.seed,
 }
 
-const report = await simulate(scenario, (at) => {
+const { report, stories } = await explained(scenario, options.explain, (at) => {
   if (process.stderr.isTTY) process.stderr.write(`\r${Math.round(at / 1_000)} s `)
 })
 if (process.stderr.isTTY) process.stderr.write("\r")
 process.stdout.write(`${textOf(report)}\n`)
+if (stories !== "") process.stdout.write(`\n${stories}\n`)
 if (options.json !== undefined) write(options.json, `${JSON.stringify(report, null, 2)}\n`)
 if (options.html !== undefined) write(options.html, htmlOf(report))
 

@@ -5,7 +5,16 @@ import { World } from "./world/world.ts"
 
 /** The same scenario gives the same report, byte for byte. */
 export async function simulate(scenario: Scenario, progress?: (virtualMs: number) => void): Promise<SimReport> {
-  const world = new World(scenario)
+  return (await explained(scenario, 0, progress)).report
+}
+
+/** {@link simulate}, with what happened to the receivers that waited longest for a lost parent, for reading. */
+export async function explained(
+  scenario: Scenario,
+  stories: number,
+  progress?: (virtualMs: number) => void,
+): Promise<{ report: SimReport; stories: string }> {
+  const world = new World(scenario, stories)
   await world.run(progress)
-  return reportOf(world)
+  return { report: reportOf(world), stories: world.metrics.diary.text }
 }

@@ -7,13 +7,16 @@ import { createRendezvousServer } from "../../server/rendezvous.ts"
 import { FULL, QUICK } from "../measure.ts"
 import { describeMachine, printResult, type Report, toMarkdown, typedCommand, writeDocument, writeJson } from "../report.ts"
 import { choose, type Result } from "../subject.ts"
-import { subjects } from "../subjects/index.ts"
+import { subjects as everywhere } from "../subjects/index.ts"
 import { measureFirstFrame } from "./first-frame.ts"
 import { runInWorker } from "./in-worker.ts"
 import { measureLatency } from "./latency.ts"
+import { opfsLog } from "./opfs-log.ts"
+import { measureRpc } from "./rpc.ts"
 import { buildSite } from "./site.ts"
 
-const names = [...subjects.map(({ name }) => name), "first-frame", "latency"]
+const subjects = [...everywhere, opfsLog]
+const names = [...subjects.map(({ name }) => name), "first-frame", "latency", "rpc-tabs"]
 const program = new Command("npm run bench:browser --")
   .option("--quick", "short measurements, to try the command out")
   .option("--only <names...>", `of ${names.join(", ")}`)
@@ -64,6 +67,7 @@ try {
   const inWorker = subjects.map(({ name }) => name).filter((name) => chosen.includes(name))
   if (chosen.includes("first-frame")) show(await measureFirstFrame(openPage, quick ? 2 : 7))
   if (chosen.includes("latency")) show(await measureLatency(openPage, quick ? 2 : 4, quick ? 2_000 : 6_000))
+  if (chosen.includes("rpc-tabs")) show(await measureRpc(openPage, quick ? 240 : 2_400))
   if (inWorker.length > 0) await runInWorker(stage, site.folder, quick ? QUICK : FULL, inWorker, show)
   const report: Report = { kind: "browser", command: typedCommand("bench:browser"), machine, results }
   if (markdown) console.log(toMarkdown(report))

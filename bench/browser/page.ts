@@ -1,5 +1,7 @@
 /** What the benchmark's pages can do; main.ts calls it through `globalThis.bench`. */
 import { createInvitation, joinRoom, type Room } from "holomesh"
+import { findEcho, serveEcho, timeRoundTrips } from "../round-trips.ts"
+import type { BenchRow } from "../subject.ts"
 import { ClockPainter, ClockReader, FRAMES_PER_SECOND, type SeenNumber, wallClockError } from "./clock-picture.ts"
 import { answerPlainCall, canSend, offerPlainCall, type PlainCall, plainStages } from "./plain-call.ts"
 
@@ -95,6 +97,21 @@ const abilities = {
     await within("first frame", presented)
     times.firstFrame = performance.now() - start
     return times
+  },
+
+  async answerCalls(url: string): Promise<void> {
+    room = await joinRoom(url, { name: "callee" })
+    serveEcho(room)
+  },
+
+  async joinCaller(url: string): Promise<void> {
+    room = await joinRoom(url, { name: "caller" })
+  },
+
+  async roundTrips(size: number, together: number, ms: number): Promise<BenchRow> {
+    if (room === undefined) throw new Error("not in a room")
+    const peer = await within("echo", findEcho(room))
+    return timeRoundTrips(room, peer, size, together, ms)
   },
 
   async leave(): Promise<void> {

@@ -3,7 +3,10 @@ import { initFountain } from "../../src/fountain/index.ts"
 import { fountainWasm } from "../../src/pipeline/mesh/fountain-wasm.ts"
 import type { Effort } from "../measure.ts"
 import { choose, type Result, runSubjects } from "../subject.ts"
-import { subjects } from "../subjects/index.ts"
+import { subjects as everywhere } from "../subjects/index.ts"
+import { opfsLog } from "./opfs-log.ts"
+
+const subjects = [...everywhere, opfsLog]
 
 export interface WorkerTask {
   effort: Effort

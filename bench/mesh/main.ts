@@ -61,6 +61,8 @@ async function series(what: string, runs: number, goes: (relay: Crew["publisher"
     await crew.settled()
     await pause(STEADY_MS)
     quiet.push(await gaps(async () => undefined))
+    // Nobody may depend on one relay at the moment at which it goes.
+    await crew.settled()
     const relay = await crew.busiest()
     const { children } = await relay.place()
     after.push(await gaps(() => goes(relay)))

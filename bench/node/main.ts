@@ -6,8 +6,9 @@ import { describeMachine, printResult, type Report, toMarkdown, typedCommand, wr
 import { choose, runSubjects } from "../subject.ts"
 import { subjects as everywhere } from "../subjects/index.ts"
 import { appendLog } from "./log.ts"
+import { rpcNodes } from "./rpc-nodes.ts"
 
-const subjects = [...everywhere, appendLog]
+const subjects = [...everywhere, rpcNodes, appendLog]
 
 const program = new Command("npm run bench --")
   .option("--quick", "short measurements, to try the command out")

@@ -4,6 +4,11 @@ export const FRAMES_PER_SECOND = 30
 const WIDTH = 640
 const HEIGHT = 360
 const FLASH_MS = 150
+/**
+ * From the compositor to the screen: a refresh. `expectedDisplayTime` would say it, but in Chromium without a screen it is up to three
+ * refreshes off for minutes, and at times before the picture came out of the track.
+ */
+const SCREEN_MS = 1_000 / 60
 /** The moving part is darker than this, a flash is brighter. */
 const BRIGHT = 170
 const LOOK = 8
@@ -79,7 +84,7 @@ export class FlashWatcher {
   #white = false
   #presented = 0
 
-  /** @param seen gets when the browser expected the picture on the screen, on the page's clock */
+  /** @param seen gets when the picture was on the screen, a refresh after the browser composed it, on the page's clock */
   constructor(video: HTMLVideoElement, track: MediaStreamTrack, seen: (atMs: number) => void) {
     this.#video = video
     this.#seen = seen
@@ -87,14 +92,14 @@ export class FlashWatcher {
     video.requestVideoFrameCallback(this.#onPicture)
   }
 
-  readonly #onPicture = (_: number, { expectedDisplayTime, presentedFrames }: VideoFrameCallbackMetadata): void => {
+  readonly #onPicture = (_: number, { presentationTime, presentedFrames }: VideoFrameCallbackMetadata): void => {
     this.#video.requestVideoFrameCallback(this.#onPicture)
     const notLookedAt = presentedFrames - this.#presented - 1
     this.#presented = presentedFrames
     const white = this.#look.isFlash(this.#video)
     if (white && !this.#white) {
       if (notLookedAt > 0) this.missed++
-      else this.#seen(expectedDisplayTime)
+      else this.#seen(presentationTime + SCREEN_MS)
     }
     this.#white = white
   }

@@ -2,13 +2,10 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { build } from "vite"
+import { bundlePage, copyLibrary, picturePage } from "../../e2e/page-site.ts"
 import { fastSystemClock, slowSoundCard } from "./wrong-clocks.ts"
 
-const ROOT = new URL("../..", import.meta.url).pathname
-const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8" /><title>holomesh skew benchmark</title>
-<link rel="icon" href="data:," /></head><body><canvas></canvas><video autoplay muted playsinline></video>
-<script src="clock.js"></script><script type="module" src="page.js"></script></body></html>`
+const PAGE = picturePage("holomesh skew benchmark", '<script src="clock.js"></script>', "page.js")
 const WORKLET = "audio-worklet.js"
 /** The worker that reads microphones. */
 const PUBLISH_WORKER = "publish.js"
@@ -26,9 +23,8 @@ export interface ClockErrors {
 
 export async function buildSite({ systemPpm, soundPpm }: ClockErrors): Promise<Site> {
   const folder = mkdtempSync(join(tmpdir(), "holomesh-skew-"))
-  await bundle("bench/skew/page.ts", "page.js", folder)
-  cpSync(join(ROOT, "dist/holomesh.js"), join(folder, "holomesh.js"))
-  cpSync(join(ROOT, "dist/workers"), join(folder, "workers"), { recursive: true })
+  await bundlePage("bench/skew/page.ts", folder, "page.js", "./holomesh.js")
+  copyLibrary(folder)
   writeFileSync(join(folder, "index.html"), PAGE)
   writeFileSync(join(folder, "clock.js"), "")
   const wrong = join(folder, "wrong")
@@ -43,28 +39,4 @@ export async function buildSite({ systemPpm, soundPpm }: ClockErrors): Promise<S
     writeFileSync(file, prefix + readFileSync(file, "utf8"))
   }
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) }
-}
-
-async function bundle(entry: string, name: string, outDir: string): Promise<void> {
-  await build({
-    configFile: false,
-    root: ROOT,
-    logLevel: "warn",
-    define: { "process.env.NODE_ENV": JSON.stringify("production") },
-    plugins: [
-      {
-        name: "library-as-users-load-it",
-        enforce: "pre",
-        resolveId: (id) => (id === "holomesh" ? { id: "./holomesh.js", external: true } : null),
-      },
-    ],
-    build: {
-      outDir,
-      emptyOutDir: false,
-      copyPublicDir: false,
-      target: "es2022",
-      lib: { entry: join(ROOT, entry), formats: ["es"], fileName: () => name },
-      rollupOptions: { output: { codeSplitting: false } },
-    },
-  })
 }

@@ -1,5 +1,6 @@
 /** Everything that runs both in Node and in a browser worker, in the order of the report. */
 import type { Subject } from "../subject.ts"
+import { announcements, ed25519Ways, gateChecks, livenessScan } from "./control-plane.ts"
 import { decoders } from "./decoders.ts"
 import { fanOut, layeredFanOut } from "./fan-out.ts"
 import { fountain } from "./fountain.ts"
@@ -9,6 +10,7 @@ import { dedup, planner } from "./parents.ts"
 import { path } from "./path.ts"
 import { relayForward, relayPath } from "./relay.ts"
 import { rpcCallers, rpcCalls, rpcFrames } from "./rpc.ts"
+import { rpcDrainer, rpcWakeups } from "./rpc-drainer.ts"
 import { seal } from "./seal.ts"
 import { signatures } from "./signatures.ts"
 import { listedTopology, roomTree } from "./topology.ts"
@@ -35,4 +37,10 @@ export const subjects: readonly Subject[] = [
   rpcFrames,
   rpcCalls,
   rpcCallers,
+  rpcDrainer,
+  rpcWakeups,
+  ed25519Ways,
+  announcements,
+  gateChecks,
+  livenessScan,
 ]

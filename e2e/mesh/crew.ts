@@ -1,17 +1,13 @@
 /** A publisher and its viewers in pages of their own, spread over two browsers, on a site and server made for them. */
-import { cpSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Browser, type BrowserContext, chromium, type Page } from "@playwright/test"
-import { build } from "vite"
 import { eventually } from "../observe.ts"
-import type { Place, Sight } from "./page.ts"
+import { bundlePage, copyLibrary, picturePage } from "../page-site.ts"
+import type { FrameCounts, Place, Sight } from "./page.ts"
 
-const ROOT = new URL("../..", import.meta.url).pathname
 const DEBIAN_CHROMIUM = "/usr/bin/chromium"
-const PAGE = `<!doctype html><html lang="en"><head><meta charset="utf-8" /><title>holomesh mesh test</title>
-<link rel="icon" href="data:," /></head><body><canvas></canvas><video autoplay muted playsinline></video>
-<script type="module" src="/page.js"></script></body></html>`
 const FLAGS = [
   "--headless=new",
   "--no-sandbox",
@@ -28,6 +24,8 @@ const FLAGS = [
   "--disable-features=WebRtcHideLocalIpsWithMdns",
 ]
 export const CODE = 77
+/** So long both ways must have been there. */
+const SETTLED_MS = 3_000
 
 export interface Member {
   name: string
@@ -36,6 +34,8 @@ export interface Member {
   sight(): Promise<Sight>
   mark(): Promise<void>
   place(): Promise<Place>
+  /** Pictures that a publisher encoded, or that came to a viewer and were decoded there. */
+  frames(): Promise<FrameCounts>
   /** Bytes of media that left the page, and when that was; ms. */
   sent(): Promise<{ bytes: number; at: number }>
   /** Says good-bye. */
@@ -48,22 +48,29 @@ export interface Crew {
   publisher: Member
   /** Those that are still there. */
   viewers: Member[]
-  /** One more viewer. */
-  join(): Promise<Member>
+  /** The publisher's picture stops, or goes on. */
+  pause(paused: boolean): Promise<void>
+  /** One more viewer. @param relays whether it hands streams on; by default as the crew does */
+  join(relays?: boolean): Promise<Member>
   /** Everybody's place in the tree as it really is. */
   places(): Promise<Map<string, Place>>
-  /** Waits until every viewer is fed in two ways: whoever else goes, somebody still feeds it. */
+  /** Waits until every viewer is fed in two ways, and was for a few seconds: whoever else goes, somebody still feeds it. */
   settled(timeoutMs?: number): Promise<Map<string, Place>>
   /** The viewer that most others take the picture from. */
   busiest(): Promise<Member>
   close(): Promise<void>
 }
 
+export interface CrewOptions {
+  relays?: boolean
+  prepare?: (page: Page) => Promise<void>
+}
+
 /**
  * @param copies how many of each stream the publisher may send itself
- * @param options `relays: false`: viewers hand nothing on
+ * @param options `relays: false`: viewers hand nothing on; `prepare` is called before a page is loaded
  */
-export async function openCrew(viewers: number, copies: number, { relays = true } = {}): Promise<Crew> {
+export async function openCrew(viewers: number, copies: number, { relays = true, prepare }: CrewOptions = {}): Promise<Crew> {
   const folder = await buildSite()
   const { createRendezvousServer } = (await import(
     new URL("../../dist/server/rendezvous.js", import.meta.url).href
@@ -74,8 +81,11 @@ export async function openCrew(viewers: number, copies: number, { relays = true 
   let opened = 0
 
   async function open(): Promise<{ context: BrowserContext; page: Page }> {
-    const context = await browsers[opened++ % browsers.length]!.newContext({ viewport: { width: 400, height: 300 } })
+    // Without the right to use devices a browser keeps addresses to itself that the impairment of links needs.
+    const permissions = prepare === undefined ? [] : ["camera", "microphone"]
+    const context = await browsers[opened++ % browsers.length]!.newContext({ viewport: { width: 400, height: 300 }, permissions })
     const page = await context.newPage()
+    await prepare?.(page)
     if (process.env.HOLOMESH_E2E_LOG) page.on("console", (message) => console.log(message.text()))
     await page.goto(url)
     await page.waitForFunction(() => "meshPage" in globalThis)
@@ -93,6 +103,7 @@ export async function openCrew(viewers: number, copies: number, { relays = true 
       sight: () => page.evaluate(() => globalThis.meshPage.sight()),
       mark: () => page.evaluate(() => globalThis.meshPage.mark()),
       place: () => page.evaluate(() => globalThis.meshPage.place()),
+      frames: () => page.evaluate(() => globalThis.meshPage.frames()),
       sent: () => page.evaluate(() => globalThis.meshPage.sent()),
       async leave() {
         gone()
@@ -120,12 +131,13 @@ export async function openCrew(viewers: number, copies: number, { relays = true 
   const crew: Crew = {
     publisher: member("publisher", id, first),
     viewers: [],
-    async join() {
+    pause: (paused) => first.page.evaluate((stops) => globalThis.meshPage.pause(stops), paused),
+    async join(handsOn = relays) {
       const name = `viewer ${opened}`
       const opening = await open()
       const joined = member(
         name,
-        await opening.page.evaluate(([to, own, on]) => globalThis.meshPage.watch(to, own, on), [room, name, relays] as const),
+        await opening.page.evaluate(([to, own, on]) => globalThis.meshPage.watch(to, own, on), [room, name, handsOn] as const),
         opening,
       )
       crew.viewers.push(joined)
@@ -136,14 +148,18 @@ export async function openCrew(viewers: number, copies: number, { relays = true 
       return new Map(all.map((place) => [place.id, place]))
     },
     async settled(timeoutMs = 60_000) {
-      const byId = (places: readonly Place[]) => new Map(places.map((place) => [place.id, place]))
+      let since = Number.POSITIVE_INFINITY
       const places = await eventually(
         "nobody depends on one relay",
         async () => [...(await crew.places()).values()],
-        (all) => crew.viewers.every(({ id: gone }) => reached(all, id, gone).size === all.length - 1),
+        (all) => {
+          const settles = crew.viewers.every(({ id: gone }) => reached(all, id, gone).size === all.length - 1)
+          since = settles ? Math.min(since, Date.now()) : Number.POSITIVE_INFINITY
+          return Date.now() - since >= SETTLED_MS
+        },
         timeoutMs,
       )
-      return byId(places)
+      return new Map(places.map((place) => [place.id, place]))
     },
     async busiest() {
       const places = await crew.places()
@@ -185,29 +201,8 @@ export async function launch(): Promise<Browser> {
 /** @param entry script of the page, below the root of the repository */
 export async function buildSite(entry = "e2e/mesh/page.ts"): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), "holomesh-mesh-"))
-  await build({
-    configFile: false,
-    root: ROOT,
-    logLevel: "warn",
-    define: { "process.env.NODE_ENV": JSON.stringify("production") },
-    plugins: [
-      {
-        name: "library-as-users-load-it",
-        enforce: "pre",
-        resolveId: (id) => (id === "holomesh" ? { id: "/holomesh.js", external: true } : null),
-      },
-    ],
-    build: {
-      outDir: folder,
-      emptyOutDir: false,
-      copyPublicDir: false,
-      target: "es2022",
-      lib: { entry: join(ROOT, entry), formats: ["es"], fileName: () => "page.js" },
-      rollupOptions: { output: { codeSplitting: false } },
-    },
-  })
-  cpSync(join(ROOT, "dist/holomesh.js"), join(folder, "holomesh.js"))
-  cpSync(join(ROOT, "dist/workers"), join(folder, "workers"), { recursive: true })
-  writeFileSync(join(folder, "index.html"), PAGE)
+  await bundlePage(entry, folder)
+  copyLibrary(folder)
+  writeFileSync(join(folder, "index.html"), picturePage("holomesh mesh test"))
   return folder
 }

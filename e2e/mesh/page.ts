@@ -1,5 +1,5 @@
 /** What a page of the mesh test can do: publish a coded picture, or watch one and note when its frames are rendered. */
-import { createInvitation, joinRoom, type Room, type RoomStats } from "holomesh"
+import { createInvitation, joinRoom, type Publication, type Room, type RoomStats } from "holomesh"
 
 /** As in the clips of the other tests, which are made outside the browser. */
 const PICTURE = { width: 320, height: 180, framesPerSecond: 15, square: 32, left: 32, idTop: 24, frameTop: 88 } as const
@@ -18,6 +18,7 @@ export interface Sight {
 const canvas = query("canvas")
 const video = query("video")
 let room: Room | undefined
+let camera: Publication | undefined
 let frames = 0
 let lastAt = 0
 let longest = 0
@@ -95,12 +96,20 @@ export interface Place {
   counts: RoomStats["relay"]["parents"]
 }
 
+/** Pictures since the page joined. */
+export interface FrameCounts {
+  encoded: number
+  received: number
+  decoded: number
+}
+
 const abilities = {
   newRoom: async (): Promise<string> => (await createInvitation(location.href, "mesh")).url,
 
   async publish(url: string, code: number, copies: number): Promise<string> {
     room = await joinRoom(url, { name: "publisher", persistentIdentity: false, relay: { maxSubscribers: copies } })
-    await room.publish(paint(code), { source: "camera", mode: "single" })
+    const [published] = await room.publish(paint(code), { source: "camera", mode: "single" })
+    camera = published
     await room.publish(tone(), { source: "microphone" })
     return room.local.id
   },
@@ -141,6 +150,15 @@ const abilities = {
       children: [...own, ...handed.map(({ peer }) => peer)],
       counts: relay.parents,
     }
+  },
+
+  pause: async (paused: boolean): Promise<void> => (paused ? camera?.mute() : camera?.unmute()),
+
+  async frames(): Promise<FrameCounts> {
+    const stats = await room?.stats()
+    const picture = stats?.receive.find(({ kind }) => kind === "video")
+    const encoded = stats?.send.find(({ kind }) => kind === "video")?.frames ?? 0
+    return { encoded, received: picture?.frames ?? 0, decoded: picture?.decodedFrames ?? 0 }
   },
 
   async sent(): Promise<{ bytes: number; at: number }> {

@@ -1,4 +1,5 @@
 /** Before the call: name, room, and a look at camera and microphone. Joining works with neither. */
+import type { OpenedDevices } from "holomesh"
 import { type PageAddress, type PageMode, publishes, suggestRoomName } from "./address.ts"
 import { createDeviceSelects } from "./device-selects.ts"
 import { h } from "./dom.ts"
@@ -8,10 +9,14 @@ import { loadPreferences } from "./preferences.ts"
 import { Preview } from "./preview.ts"
 import { Scope } from "./scope.ts"
 
+/** Whoever is in a hurry waits so long for camera and microphone, ms. What opens later joins the call by itself. */
+const DEVICES_MS = 3_000
+
 export interface LobbyChoice {
   name: string
   room: string
-  stream: MediaStream
+  /** Resolves late where the person has not answered the browser's question yet. */
+  devices: Promise<OpenedDevices>
   mode: PageMode
 }
 
@@ -32,7 +37,9 @@ export function createLobby(address: PageAddress, on: LobbyEvents): Lobby {
 
 /** Whoever only watches or hands on is not asked for devices. */
 function lobbyWithout(address: PageAddress, on: LobbyEvents): Lobby {
-  const form = joinForm(address, on.newRoom, (name, room, mode) => on.join({ name, room, mode, stream: new MediaStream() }))
+  const form = joinForm(address, on.newRoom, (name, room, mode) => {
+    on.join({ name, room, mode, devices: Promise.resolve({ stream: new MediaStream(), problems: [] }) })
+  })
   const brand = h("header", { class: "brand" }, mark(), h("span", {}, "holomesh"))
   return { element: h("main", { class: "lobby" }, brand, h("div", { class: "lobby-body alone" }, form)), close: () => {} }
 }
@@ -87,8 +94,9 @@ function lobbyWithDevices(address: PageAddress, on: LobbyEvents): Lobby {
     level.element,
   )
   const left = h("section", { class: "lobby-preview", "aria-label": "Camera and microphone" }, stage, problems, selects.element)
-  const right = joinForm(address, on.newRoom, (name, room, mode) => {
-    on.join({ name, room, mode, stream: preview.release() })
+  const right = joinForm(address, on.newRoom, async (name, room, mode) => {
+    await preview.settled(DEVICES_MS)
+    if (!scope.closed) on.join({ name, room, mode, devices: preview.handOver() })
   })
   const brand = h("header", { class: "brand" }, mark(), h("span", {}, "holomesh"))
   update()
@@ -113,7 +121,7 @@ const WORDS: Readonly<Record<PageMode, { lead: string; go: string }>> = {
 function joinForm(
   address: PageAddress,
   newRoom: () => void,
-  join: (name: string, room: string, mode: PageMode) => void,
+  join: (name: string, room: string, mode: PageMode) => void | Promise<void>,
 ): HTMLElement {
   const invited = address.room !== ""
   const name = h("input", {
@@ -142,10 +150,14 @@ function joinForm(
     event.preventDefault()
     const pressed = event instanceof SubmitEvent ? event.submitter : null
     const mode = pressed instanceof HTMLButtonElement && pressed.value === "stage" ? "stage" : address.mode
-    join(name.value.trim(), room.value, mode)
+    if (form.ariaBusy === "true") return
+    form.ariaBusy = "true"
+    status.textContent = "Starting your camera and microphone …"
+    void join(name.value.trim(), room.value, mode)
   }
+  const status = h("p", { class: "join-status", role: "status" })
   const other = invited && h("button", { class: "button quiet", type: "button", onclick: newRoom }, "Make a new room instead")
-  return h(
+  const form = h(
     "form",
     { class: "join-form", onsubmit: submit },
     h("h1", {}, heading),
@@ -155,9 +167,11 @@ function joinForm(
     h("button", { class: "button primary large", type: "submit" }, invited ? WORDS[address.mode].go : "Start the call"),
     !invited && h("button", { class: "button large", type: "submit", value: "stage" }, icon("broadcast"), "Start a broadcast"),
     !invited && h("p", { class: "muted small" }, "In a broadcast you are seen and heard, and the others watch."),
+    status,
     other,
     secrecyLine(address.open),
   )
+  return form
 }
 
 function secrecyLine(open: boolean): HTMLElement {

@@ -64,11 +64,11 @@ const newRoom = { label: "Make a new room", run: () => startNewRoom() }
 function showLobby(): void {
   document.title = address.room === "" ? "holomesh" : `${address.room} · holomesh`
   const lobby = createLobby(address, {
-    join({ name, room, stream, mode }) {
+    join({ name, room, devices, mode }) {
       savePreferences({ name })
       address = { ...address, mode }
-      if (prepareRoom(room)) void join(name, Promise.resolve({ stream, problems: [] }))
-      else stopAll(stream)
+      if (prepareRoom(room)) void join(name, devices)
+      else void devices.then(({ stream }) => stopAll(stream))
     },
     newRoom: startNewRoom,
   })

@@ -1,5 +1,5 @@
 /** Camera and microphone before the call: what is open, what could not be opened, and why. */
-import { type AvError, describeError, isAvError, onPermissionChange, openDevices } from "holomesh"
+import { type AvError, describeError, isAvError, type OpenedDevices, onPermissionChange, openDevices } from "holomesh"
 import { loadPreferences, savePreferences } from "./preferences.ts"
 
 type Kind = "camera" | "microphone"
@@ -17,6 +17,8 @@ export class Preview {
   /** Refused; each starts by itself as soon as the person allows it. */
   readonly #refused = new Set<Kind>()
   readonly #stopAsking: (() => void)[]
+  /** Set once the devices belong to somebody else: what came to nothing since then. */
+  #late: AvError[] | undefined
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
@@ -57,15 +59,29 @@ export class Preview {
     })
   }
 
-  /** The tracks belong to the caller from now on. */
-  release(): MediaStream {
+  /** Waits until nothing is being opened any more, at most `limitMs`. */
+  async settled(limitMs: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const enough = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, limitMs)
+    })
+    await Promise.race([this.#queue, enough])
+    clearTimeout(timer)
+  }
+
+  /** The devices belong to the caller from now on, those included that still open. */
+  async handOver(): Promise<OpenedDevices> {
+    const problems: AvError[] = []
+    this.#late = problems
+    for (const stop of this.#stopAsking) stop()
+    await this.#queue
     const stream = new MediaStream(this.stream.getTracks())
     for (const track of stream.getTracks()) this.stream.removeTrack(track)
-    this.close()
-    return stream
+    return { stream, problems }
   }
 
   close(): void {
+    if (this.#late !== undefined) return
     this.#stop.abort()
     for (const stop of this.#stopAsking) stop()
     for (const track of this.stream.getTracks()) track.stop()
@@ -84,6 +100,7 @@ export class Preview {
   }
 
   #note(problem: AvError): void {
+    this.#late?.push(problem)
     const sentence = describeError(problem)
     const { kind } = problem.details
     if (problem.code === "MediaPermission") {
@@ -104,6 +121,7 @@ export class Preview {
       try {
         await work()
       } catch (error) {
+        if (isAvError(error)) this.#late?.push(error)
         if (!isAvError(error, "Aborted")) this.#problems.camera = this.#problems.microphone = describeError(error)
       }
       this.waiting = false

@@ -47,7 +47,9 @@ function fieldOf(spec: FieldSpec & { name: FieldName }): HTMLElement {
 function read(): Values | undefined {
   const values: Partial<Values> = {}
   for (const [name, input] of inputs) {
-    input.toggleAttribute("aria-invalid", !input.validity.valid)
+    // Without a word the attribute would say "no".
+    if (input.validity.valid) input.removeAttribute("aria-invalid")
+    else input.setAttribute("aria-invalid", "true")
     if (input.validity.valid) values[name] = input.valueAsNumber
   }
   return Object.keys(values).length === inputs.size ? (values as Values) : undefined

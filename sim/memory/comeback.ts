@@ -2,35 +2,45 @@
  * Somebody comes back after three years with a key and a chain of grants, reaches one peer, and ends with the same view as everybody.
  * Each run gives the list of what did not hold; an empty list is success.
  */
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { MeshFacts } from "../../src/holonomic/gossip/mesh-snapshot.ts"
-import type { MeshPeer, TestMesh } from "../../src/holonomic/gossip/testing.ts"
+import type { MeshPeer, VirtualMesh } from "../../src/holonomic/gossip/virtual-mesh.ts"
 import {
   compareWitnesses,
   computeSourceRootedTopology,
   type HoloEvent,
+  makeContent,
+  RankTable,
   retentionPlan,
   snapshotDigest,
   treeHash,
   WitnessLedger,
 } from "../../src/holonomic/index.ts"
 import { MemoryHoloStorage } from "../../src/store/holo/memory.ts"
-import { openNodeHoloStorage } from "../../src/store/holo/node.ts"
 import type { HoloStorage } from "../../src/store/holo/storage.ts"
 import { equalBytes } from "../../src/wire/bytes.ts"
 import type { AvError } from "../../src/wire/errors.ts"
-import { lightVerify } from "./light.ts"
-import { type Revived, readWhole, revive, type SavedPeer, type SavedWorld } from "./world.ts"
+import { BACK_ENDS, type BackEnd, Storages } from "./back-ends.ts"
+import { ALL_SPEAK_MS, CORPUS, ENVELOPE, type Revived, readWhole, revive, type SavedPeer, type SavedWorld } from "./world.ts"
 
 export interface ComebackRun {
   /** `store`: with what it had; `key`: with nothing but its key and chain. */
   variant: "store" | "key"
   /** Which live peer it reaches first. */
   contact: number
-  backEnd: "memory" | "node"
+  backEnd: BackEnd
   seed: number
+}
+
+/** By each live peer, with its store and with its key alone; the storages take turns, so that each variant meets all of them. */
+export function runsOf(world: SavedWorld, seed: number): ComebackRun[] {
+  return world.live.flatMap((_, contact) =>
+    (["store", "key"] as const).map((variant, i) => ({
+      variant,
+      contact,
+      backEnd: BACK_ENDS[(contact + i) % BACK_ENDS.length]!,
+      seed: seed * 100 + contact,
+    })),
+  )
 }
 
 const STREAM = { streamId: new Uint8Array(32).fill(9), epoch: 1n, localityId: "everywhere" }
@@ -41,7 +51,8 @@ export async function comeback(world: SavedWorld, run: ComebackRun): Promise<str
   const expect = (holds: boolean, what: string) => {
     if (!holds) failures.push(what)
   }
-  const { storageOf, cleanUp } = backEnd(run.backEnd)
+  const storages = new Storages(run.backEnd)
+  const storageOf = (saved: SavedPeer) => storages.with(saved.contents)
   try {
     const revived = await revive(world, { seed: run.seed, wire: true, reorder: true }, storageOf)
     const { mesh, live } = revived
@@ -95,7 +106,7 @@ export async function comeback(world: SavedWorld, run: ComebackRun): Promise<str
     for (const { ref } of live[0]!.node.contents(mesh.nowMs))
       expect(await samePlans(mesh, ref, [wanderer, ...live]), `4: ${ref.contentId}`)
     // 6: nothing old counts.
-    await checkReplays(world, run, revived, expect)
+    await checkReplays(world, revived, expect)
     // 8: what is left is whole, what was folded lives on.
     for (const [contentId, payload] of world.payloads) {
       const ref = { contentId, corpusKind: "blob" }
@@ -118,7 +129,7 @@ export async function comeback(world: SavedWorld, run: ComebackRun): Promise<str
         "8: composites",
       )
   } finally {
-    await cleanUp()
+    await storages.cleanUp()
   }
   return failures
 }
@@ -143,7 +154,7 @@ export async function inverse(world: SavedWorld, seed: number): Promise<string[]
     const { chain, keys } = world.wanderer.chain
     const own = { ed25519: wanderer.signer.entityId, mlDsa65: wanderer.signer.mlDsaPublicKey }
     const trust = { roots: [world.root.keyId], chain: { chain: [...chain, claim], keys: [...keys, own] } }
-    const peer = await mesh.add(saved.signer, { trust, verify: lightVerify })
+    const peer = await mesh.add(saved.signer, { trust })
     newcomers.push(peer)
     for (const other of mesh.online()) if (other !== peer) await mesh.link(peer, other, false)
   }
@@ -158,6 +169,17 @@ export async function inverse(world: SavedWorld, seed: number): Promise<string[]
     if (!witness || !theirs || compareWitnesses(witness, theirs).kind !== "Identical") failures.push(`${name} has its claims`)
     if (peer.node.shelf.items().length !== wanderer.node.shelf.items().length) failures.push(`${name} has its manifests`)
   }
+  // And goes on: what one of them puts, the wanderer and the others read.
+  const [first, ...others] = newcomers
+  const ref = { contentId: "afterwards", corpusKind: CORPUS }
+  const payload = Uint8Array.from({ length: 1_500 }, (_, i) => i & 0xff)
+  const { manifest, symbols } = await makeContent(ref, payload, ENVELOPE, first!.signer)
+  await first!.node.put(manifest, symbols, mesh.nowMs)
+  await mesh.run(60_000)
+  for (const peer of [wanderer, ...others]) {
+    const read = await readWhole(mesh, peer, ref).catch((error: AvError) => error.code)
+    if (typeof read === "string" || !equalBytes(read, payload)) failures.push(`what came afterwards reads the same: ${read}`)
+  }
   return failures
 }
 
@@ -169,28 +191,7 @@ async function add(
   storageOf: (saved: SavedPeer) => Promise<HoloStorage>,
 ): Promise<MeshPeer> {
   const storage = await storageOf(withStore ? saved : { ...saved, contents: new Map() })
-  return mesh.add(saved.signer, { storage, verify: lightVerify, trust: { roots: [world.root.keyId], chain: saved.chain } })
-}
-
-function backEnd(kind: ComebackRun["backEnd"]) {
-  const folders: string[] = []
-  const open: HoloStorage[] = []
-  const storageOf = async ({ contents }: SavedPeer): Promise<HoloStorage> => {
-    if (kind === "memory") return new MemoryHoloStorage({ contents })
-    const folder = await mkdtemp(join(tmpdir(), "holomesh-comeback-"))
-    folders.push(folder)
-    const storage = await openNodeHoloStorage(folder)
-    await storage.batch([...contents].map(([key, value]) => ({ put: [key, value] as const })))
-    await storage.close()
-    const reopened = await openNodeHoloStorage(folder)
-    open.push(reopened)
-    return reopened
-  }
-  const cleanUp = async () => {
-    for (const storage of open) await storage.close()
-    for (const folder of folders) await rm(folder, { recursive: true, force: true })
-  }
-  return { storageOf, cleanUp }
+  return mesh.add(saved.signer, { storage, trust: { roots: [world.root.keyId], chain: saved.chain } })
 }
 
 function has(peer: MeshPeer, type: HoloEvent["type"]): boolean {
@@ -206,7 +207,7 @@ async function isGone(peer: MeshPeer, ref: { contentId: string; corpusKind: stri
 }
 
 /** Nobody gets it from this peer. */
-async function refuses(mesh: TestMesh, peer: MeshPeer, ref: { contentId: string; corpusKind: string }): Promise<boolean> {
+async function refuses(mesh: VirtualMesh, peer: MeshPeer, ref: { contentId: string; corpusKind: string }): Promise<boolean> {
   return mesh.complete(peer.node.fetch(ref, mesh.nowMs)).then(
     () => false,
     () => true,
@@ -214,7 +215,7 @@ async function refuses(mesh: TestMesh, peer: MeshPeer, ref: { contentId: string;
 }
 
 /** Content ids that the peer has told others about. */
-function watchServed(mesh: TestMesh, peer: MeshPeer): () => string[] {
+function watchServed(mesh: VirtualMesh, peer: MeshPeer): () => string[] {
   const told: string[] = []
   mesh.watch = (from, frame) => {
     if (from === peer.signer.keyId && frame.kind === "message" && frame.message.t === "holo.holding")
@@ -224,14 +225,13 @@ function watchServed(mesh: TestMesh, peer: MeshPeer): () => string[] {
 }
 
 /** To the next epoch in which everybody speaks. */
-async function nextWitnesses(mesh: TestMesh): Promise<void> {
-  const tenMinutes = 600_000
-  const next = (Math.floor(mesh.nowMs / tenMinutes) + 1) * tenMinutes
+async function nextWitnesses(mesh: VirtualMesh): Promise<void> {
+  const next = (Math.floor(mesh.nowMs / ALL_SPEAK_MS) + 1) * ALL_SPEAK_MS
   await mesh.run(next - mesh.nowMs + 30_000)
 }
 
 /** Each peer's own snapshot and tree: grants from its own claims, advertisements and round trips as everybody tells them. */
-function treesOf(mesh: TestMesh, peers: readonly MeshPeer[]) {
+function treesOf(mesh: VirtualMesh, peers: readonly MeshPeer[]) {
   const now = BigInt(Math.floor(mesh.nowMs)) - 5_000n
   const source = peers[1]!.signer.keyId
   return peers.map((self, turn) => {
@@ -262,7 +262,7 @@ function treesOf(mesh: TestMesh, peers: readonly MeshPeer[]) {
 }
 
 async function samePlans(
-  mesh: TestMesh,
+  mesh: VirtualMesh,
   ref: { contentId: string; corpusKind: string },
   peers: readonly MeshPeer[],
 ): Promise<boolean> {
@@ -272,43 +272,57 @@ async function samePlans(
     if (ids.length > 0) holdings.set(signer.keyId, ids)
   }
   const livePeers = peers.map(({ signer }) => signer.keyId)
+  const ranks = new RankTable()
   for (const localPeer of livePeers) {
     const plans = peers.map(({ node }) => {
       const item = node.shelf.get(ref)
       const consent = node.contents(mesh.nowMs).find((held) => held.ref.contentId === ref.contentId)?.consent ?? "Unknown"
       const policy = { nSource: item?.manifest.nSource ?? 0, kRepair: item?.manifest.kRepair ?? 0, targetHolders: 30 }
-      return JSON.stringify(retentionPlan({ contentId: ref.contentId, policy, consent, localPeer, holdings, livePeers }))
+      return JSON.stringify(retentionPlan({ contentId: ref.contentId, policy, consent, localPeer, holdings, livePeers, ranks }))
     })
     if (new Set(plans).size !== 1) return false
   }
   return true
 }
 
+/** Somebody else says again what the wanderer once said. */
 async function checkReplays(
   world: SavedWorld,
-  run: ComebackRun,
   { mesh, live }: Revived,
   expect: (holds: boolean, what: string) => void,
 ): Promise<void> {
-  const old = new MemoryHoloStorage({ contents: world.wanderer.contents })
-  const ledger = await WitnessLedger.open(old, world.wanderer.signer.keyId)
-  const replayed = (await ledger.witnesses(world.wanderer.signer.keyId))[0]!
-  const peer = live[(run.contact + 1) % live.length]!
-  await mesh.inject(world.wanderer.signer.keyId, peer, { kind: "message", message: { t: "holo.witness", ...replayed } })
-  const refused = peer.events.findLast((event) => event.type === "rejected" && event.what === "holo.witness")
-  expect(refused?.type === "rejected" && refused.code === "Rollback", "6: the old witness is refused")
-  const before = await peer.node.holders(world.held[1]!, mesh.nowMs)
-  const claim = {
-    peerId: world.wanderer.signer.keyId,
-    contentId: world.held[1]!.contentId,
-    symbolIds: [0, 1, 2, 3],
-    observedAtUnixMs: BigInt(Math.floor(world.nowMs)) - 94_608_000_000n,
-    claimVersion: 1,
-    signature: "AAAA",
-    signatureMlDsa65: "AAAA",
+  const { keyId } = world.wanderer.signer
+  const old = await WitnessLedger.open(new MemoryHoloStorage({ contents: world.wanderer.contents }), keyId)
+  const replayed = await old.witnesses(keyId)
+  expect(replayed.length > 0, "6: the wanderer had a witness")
+  const ref = world.held[1]!
+  for (const [i, peer] of live.entries()) {
+    const attacker = live[(i + 1) % live.length]!.signer.keyId
+    const { ledger } = peer.node
+    const highest = ledger.highestSeen(keyId)
+    for (const witness of replayed) {
+      // Who was there then has it, and ignores it as known; for everybody else it is older than what the wanderer said since.
+      const known = (await ledger.witness(keyId, witness.epochId)) !== undefined
+      peer.events.length = 0
+      await mesh.inject(attacker, peer, { kind: "message", message: { t: "holo.witness", ...witness } })
+      const refusals = peer.events.flatMap((event) => (event.type === "rejected" ? [event.code] : []))
+      const stored = (await ledger.witness(keyId, witness.epochId)) !== undefined
+      const refused = known ? refusals.length === 0 : refusals.join() === "Rollback" && !stored
+      const stands = highest !== undefined && witness.epochId < highest && ledger.highestSeen(keyId) === highest
+      expect(refused && stands && !ledger.isExcluded(keyId), `6: peer ${i} refuses the old witness`)
+    }
+    const held = async () => (await peer.node.holders(ref, mesh.nowMs)).get(keyId)?.symbolIds.join() ?? ""
+    const before = await held()
+    const claim = {
+      peerId: keyId,
+      contentId: ref.contentId,
+      symbolIds: [0, 1, 2, 3],
+      observedAtUnixMs: BigInt(Math.floor(world.nowMs)) - 94_608_000_000n,
+      claimVersion: 1,
+      signature: "AAAA",
+      signatureMlDsa65: "AAAA",
+    }
+    await mesh.inject(keyId, peer, { kind: "message", message: { t: "holo.holding", ...claim } })
+    expect(before === (await held()), `6: for peer ${i} an old holding claim counts for nothing`)
   }
-  await mesh.inject(world.wanderer.signer.keyId, peer, { kind: "message", message: { t: "holo.holding", ...claim } })
-  const after = await peer.node.holders(world.held[1]!, mesh.nowMs)
-  const held = (holders: typeof after) => holders.get(world.wanderer.signer.keyId)?.symbolIds.join() ?? ""
-  expect(held(before) === held(after), "6: an old holding claim counts for nothing")
 }

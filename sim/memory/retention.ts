@@ -1,10 +1,17 @@
 /** A mesh that keeps contents while peers come and go: the product's nodes and storage, a virtual clock, one seed. */
-
-import { type MeshPeer, TestMesh } from "../../src/holonomic/gossip/testing.ts"
-import { type ContentRef, makeContent } from "../../src/holonomic/index.ts"
+import { type MeshPeer, VirtualMesh } from "../../src/holonomic/gossip/virtual-mesh.ts"
+import {
+  type ContentRef,
+  DEFAULT_N_SOURCE,
+  DEFAULT_TARGET_HOLDERS,
+  makeContent,
+  overTargetThreshold,
+  RankTable,
+} from "../../src/holonomic/index.ts"
 import { peerFromSeed } from "../../src/holonomic/testing.ts"
 import { Random } from "../engine/random.ts"
-import { lightSigner, lightVerify } from "./light.ts"
+import { lightSigner, sharedVerify } from "./light.ts"
+import { Census, type Spread } from "./spread.ts"
 
 export interface RetentionScenario {
   peers: number
@@ -28,21 +35,13 @@ export const RETENTION_DEFAULTS: RetentionScenario = {
   churnPerHour: 0.2,
   publishersLeaveAt: 15,
   publishers: 2,
-  quiet: 15,
+  quiet: 20,
   seed: 1,
 }
 
-export interface RetentionSample {
+export interface RetentionSample extends Spread {
   minute: number
   online: number
-  /** Of all contents: peers that hold any symbol of it, the heaviest left out. */
-  holders: { min: number; median: number; max: number }
-  /** Symbols kept in all, by those of a content; 26 is each once. */
-  copies: { min: number; mean: number; max: number }
-  /** Distinct symbols that are there, of the content that has fewest. */
-  distinct: number
-  /** Contents of which fewer than the source symbols are there. */
-  lost: number
   /** Symbols that live peers have let go and taken up in this minute. */
   dropped: number
   adopted: number
@@ -53,13 +52,19 @@ export interface RetentionReport {
   samples: RetentionSample[]
   left: number
   joined: number
-  /** The least that any content had at any minute. */
+  /** The least that any content had, looked at after every departure and every minute. */
   leastDistinct: number
+  /** Contents that had fewer than their source symbols at any of these moments. */
   lost: number
-  /** Holders and copies over the quiet time's last minute. */
-  settled: { holders: RetentionSample["holders"]; copies: RetentionSample["copies"] }
-  /** Symbols that moved in the last ten quiet minutes. */
-  movedWhileQuiet: number
+  /** Over the last quiet minute. */
+  settled: Spread
+  /** Seconds until all contents were spread as plans want them, from the publication on. Undefined: not before the publishers left. */
+  spreadSeconds: number | undefined
+  /** The same from the moment at which the publishers left. */
+  settleSeconds: number | undefined
+  /** Symbols taken up and let go per peer: in the minutes with churn, after the first five; and in the last ten quiet minutes. */
+  movesPerPeer: number
+  quietMovesPerPeer: number
   /** Bytes of symbols sent, per content and byte of content. */
   trafficFactor: number
   /** A content revoked at the end: seconds until the last live peer had deleted it. */
@@ -67,145 +72,176 @@ export interface RetentionReport {
 }
 
 const MINUTE_MS = 60_000
+/** How finely the time until something is settled is looked at. */
+const LOOK_MS = 2_000
 const SYMBOL_BYTES = 64
-const N_SOURCE = 20
+const N_SOURCE = DEFAULT_N_SOURCE
+/** Until then what moves is the first spreading. */
+export const SPREADING_MINUTES = 5
 
 /** The same scenario gives the same report, byte for byte. */
 export async function simulateRetention(
   scenario: RetentionScenario,
   progress?: (minute: number) => void,
 ): Promise<RetentionReport> {
-  const random = new Random(scenario.seed, "retention")
-  const mesh = new TestMesh({ seed: scenario.seed, wire: false, delayMs: 30 })
-  let next = 0
-  const join = async () => {
-    const peer = await mesh.add(lightSigner(await peerFromSeed(next++)), { verify: lightVerify })
-    await mesh.join(peer)
-    return peer
+  return new RetentionRun(scenario).run(progress)
+}
+
+class RetentionRun {
+  readonly #scenario: RetentionScenario
+  readonly #random: Random
+  readonly #mesh: VirtualMesh
+  readonly #census: Census
+  readonly #publishers: MeshPeer[] = []
+  /** What is waited for, and since when. */
+  #waiting: { sinceMs: number; done(seconds: number): void } | undefined
+  #next = 0
+  #left = 0
+  #leastDistinct = Number.POSITIVE_INFINITY
+  #lost = 0
+
+  constructor(scenario: RetentionScenario) {
+    const { seed } = scenario
+    this.#scenario = scenario
+    this.#random = new Random(seed, "retention")
+    const shared = { verify: sharedVerify(), ranks: new RankTable() }
+    this.#mesh = new VirtualMesh({ seed, wire: false, delayMs: 30, shared })
+    this.#census = new Census(this.#mesh)
   }
-  const peers: MeshPeer[] = []
-  for (let i = 0; i < scenario.peers; i++) {
-    peers.push(await join())
-    await mesh.run(1_000)
+
+  async run(progress?: (minute: number) => void): Promise<RetentionReport> {
+    const { peers, contents, minutes, quiet, publishers, publishersLeaveAt } = this.#scenario
+    for (let i = 0; i < peers; i++) {
+      const peer = await this.#join()
+      if (i < publishers) this.#publishers.push(peer)
+      await this.#mesh.run(1_000)
+    }
+    let spreadSeconds: number | undefined
+    let settleSeconds: number | undefined
+    for (let i = 0; i < contents; i++) this.#census.refs.push(await this.#publish(i))
+    this.#wait((seconds) => {
+      spreadSeconds = seconds
+    })
+    const samples: RetentionSample[] = []
+    let before = await this.#census.held()
+    for (let minute = 1; minute <= minutes + quiet; minute++) {
+      if (minute === publishersLeaveAt) {
+        for (const peer of this.#publishers) this.#mesh.leave(peer)
+        await this.#look()
+        this.#wait((seconds) => {
+          settleSeconds = seconds
+        })
+      }
+      await this.#minute(minute <= minutes)
+      const now = await this.#census.held()
+      const online = new Set(this.#mesh.online().map(({ signer }) => signer.keyId))
+      const dropped = [...before].filter(([key, peer]) => online.has(peer) && !now.has(key)).length
+      const adopted = [...now.keys()].filter((key) => !before.has(key)).length
+      samples.push({ ...(await this.#look()), minute, online: online.size, dropped, adopted })
+      before = now
+      progress?.(minute)
+    }
+    const { minute: _, online: __, dropped: ___, adopted: ____, ...settled } = samples.at(-1)!
+    const sent = [...this.#mesh.peers.values()].reduce((sum, peer) => sum + peer.sent.symbols, 0)
+    return {
+      scenario: this.#scenario,
+      samples,
+      left: this.#left,
+      joined: this.#left,
+      leastDistinct: this.#leastDistinct,
+      lost: this.#lost,
+      settled,
+      spreadSeconds,
+      settleSeconds,
+      movesPerPeer: movesPerPeer(samples.slice(SPREADING_MINUTES, minutes), peers),
+      quietMovesPerPeer: movesPerPeer(samples.slice(Math.max(minutes, samples.length - 10)), peers),
+      trafficFactor: Math.round((100 * sent) / (contents * N_SOURCE * SYMBOL_BYTES)) / 100,
+      revocationSeconds: await this.#revoke(this.#census.refs[0]!, this.#publishers[0]!),
+    }
   }
-  const publishers = peers.slice(0, scenario.publishers)
-  const refs: ContentRef[] = []
-  for (let i = 0; i < scenario.contents; i++) refs.push(await publish(mesh, publishers[i % publishers.length]!, i))
-  const samples: RetentionSample[] = []
-  let [left, joined] = [0, 0]
-  let before = await held(mesh, refs)
-  const total = scenario.minutes + scenario.quiet
-  for (let minute = 1; minute <= total; minute++) {
-    if (minute === scenario.publishersLeaveAt) for (const peer of publishers) mesh.leave(peer)
-    // Who leaves and comes does so at any second of the minute.
-    const events = minute > scenario.minutes ? 0 : leavers(random, scenario)
-    const times = Array.from({ length: events }, () => random.between(0, MINUTE_MS)).sort((a, b) => a - b)
+
+  /** Who leaves and comes does so at any moment of the minute. */
+  async #minute(churn: boolean): Promise<void> {
+    const { peers, churnPerHour } = this.#scenario
+    const mean = churn ? (peers * churnPerHour) / 60 : 0
+    const events = Math.floor(mean) + (this.#random.unit() < mean % 1 ? 1 : 0)
+    const times = Array.from({ length: events }, () => this.#random.between(0, MINUTE_MS)).sort((a, b) => a - b)
     let at = 0
     for (const time of times) {
-      await mesh.run(time - at)
+      await this.#advance(time - at)
       at = time
-      const online = mesh.online().filter((peer) => !publishers.includes(peer))
-      mesh.leave(online[random.below(online.length)]!)
-      await join()
-      left += 1
-      joined += 1
+      const online = this.#mesh.online().filter((peer) => !this.#publishers.includes(peer))
+      this.#mesh.leave(online[this.#random.below(online.length)]!)
+      await this.#look()
+      await this.#join()
+      this.#left += 1
     }
-    await mesh.run(MINUTE_MS - at)
-    const now = await held(mesh, refs)
-    const online = new Set(mesh.online().map(({ signer }) => signer.keyId))
-    const dropped = [...before].filter(([key, peer]) => online.has(peer) && !now.has(key)).length
-    const adopted = [...now.keys()].filter((key) => !before.has(key)).length
-    samples.push({ ...(await look(mesh, refs)), minute, dropped, adopted })
-    before = now
-    progress?.(minute)
+    await this.#advance(MINUTE_MS - at)
+    // They are not looked at, and there would be millions.
+    for (const peer of this.#mesh.peers.values()) peer.events.length = 0
   }
-  const last = samples.at(-1)!
-  const sent = [...mesh.peers.values()].reduce((sum, peer) => sum + peer.sent.symbols, 0)
-  const payload = scenario.contents * N_SOURCE * SYMBOL_BYTES
-  return {
-    scenario,
-    samples,
-    left,
-    joined,
-    leastDistinct: Math.min(...samples.map(({ distinct }) => distinct)),
-    lost: Math.max(...samples.map(({ lost }) => lost)),
-    settled: { holders: last.holders, copies: last.copies },
-    movedWhileQuiet: samples.slice(-10).reduce((sum, { dropped, adopted }) => sum + dropped + adopted, 0),
-    trafficFactor: Math.round((100 * sent) / payload) / 100,
-    revocationSeconds: await revokeOne(mesh, refs[0]!, publishers[0]!),
-  }
-}
 
-async function publish(mesh: TestMesh, publisher: MeshPeer, i: number): Promise<ContentRef> {
-  const ref = { contentId: `content-${i}`, corpusKind: "blob" }
-  const payload = Uint8Array.from({ length: N_SOURCE * SYMBOL_BYTES }, (_, at) => (at * 7 + (at >> 6) * 31 + i * 101) & 0xff)
-  const envelope = { className: "PERSISTENT", authorities: [], application: new Uint8Array(0) }
-  const { manifest, symbols } = await makeContent(ref, payload, envelope, publisher.signer)
-  await publisher.node.put(manifest, symbols, mesh.nowMs)
-  return ref
-}
-
-/** How many leave in one minute: the fraction by lot. */
-function leavers(random: Random, { peers, churnPerHour }: RetentionScenario): number {
-  const mean = (peers * churnPerHour) / 60
-  return Math.floor(mean) + (random.unit() < mean % 1 ? 1 : 0)
-}
-
-async function look(
-  mesh: TestMesh,
-  refs: readonly ContentRef[],
-): Promise<Omit<RetentionSample, "minute" | "dropped" | "adopted">> {
-  const holders: number[] = []
-  const copies: number[] = []
-  const distincts: number[] = []
-  for (const ref of refs) {
-    const counts = []
-    const seen = new Set<number>()
-    for (const { node } of mesh.online()) {
-      const ids = await node.shelf.symbolIds(ref)
-      if (ids.length > 0) counts.push(ids.length)
-      for (const id of ids) seen.add(id)
+  async #advance(ms: number): Promise<void> {
+    let rest = ms
+    for (; this.#waiting !== undefined && rest > 0; rest -= LOOK_MS) {
+      await this.#mesh.run(Math.min(rest, LOOK_MS))
+      if (!isSettled(await this.#census.look())) continue
+      const { sinceMs, done } = this.#waiting
+      this.#waiting = undefined
+      done(Math.round((this.#mesh.nowMs - sinceMs) / 1_000))
     }
-    holders.push(Math.max(0, counts.length - 1))
-    copies.push(counts.reduce((sum, count) => sum + count, 0) - Math.max(0, ...counts))
-    distincts.push(seen.size)
+    if (rest > 0) await this.#mesh.run(rest)
   }
-  const sorted = holders.toSorted((a, b) => a - b)
-  return {
-    online: mesh.online().length,
-    holders: { min: sorted[0]!, median: sorted[Math.floor(sorted.length / 2)]!, max: sorted.at(-1)! },
-    copies: {
-      min: Math.min(...copies),
-      mean: Math.round((10 * copies.reduce((sum, count) => sum + count, 0)) / copies.length) / 10,
-      max: Math.max(...copies),
-    },
-    distinct: Math.min(...distincts),
-    lost: distincts.filter((count) => count < N_SOURCE).length,
-  }
-}
 
-/** Every symbol on a live peer, with the peer. */
-async function held(mesh: TestMesh, refs: readonly ContentRef[]): Promise<Map<string, string>> {
-  const found = new Map<string, string>()
-  for (const { node, signer } of mesh.online()) {
-    for (const ref of refs) {
-      for (const id of await node.shelf.symbolIds(ref)) found.set(`${signer.keyId} ${ref.contentId} ${id}`, signer.keyId)
+  #wait(done: (seconds: number) => void): void {
+    this.#waiting = { sinceMs: this.#mesh.nowMs, done }
+  }
+
+  async #look(): Promise<Spread> {
+    const spread = await this.#census.look()
+    this.#leastDistinct = Math.min(this.#leastDistinct, spread.distinct)
+    this.#lost = Math.max(this.#lost, spread.lost)
+    return spread
+  }
+
+  async #join(): Promise<MeshPeer> {
+    const peer = await this.#mesh.add(lightSigner(await peerFromSeed(this.#next++)))
+    await this.#mesh.join(peer)
+    return peer
+  }
+
+  async #publish(i: number): Promise<ContentRef> {
+    const publisher = this.#publishers[i % this.#publishers.length]!
+    const ref = { contentId: `content-${i}`, corpusKind: "blob" }
+    const payload = Uint8Array.from({ length: N_SOURCE * SYMBOL_BYTES }, (_, at) => (at * 7 + (at >> 6) * 31 + i * 101) & 0xff)
+    const envelope = { className: "PERSISTENT", authorities: [], application: new Uint8Array(0) }
+    const { manifest, symbols } = await makeContent(ref, payload, envelope, publisher.signer)
+    await publisher.node.put(manifest, symbols, this.#mesh.nowMs)
+    return ref
+  }
+
+  /** The publisher comes back for it when it has left. */
+  async #revoke(ref: ContentRef, publisher: MeshPeer): Promise<number> {
+    const mesh = this.#mesh
+    if (!publisher.online) await mesh.join(publisher)
+    await mesh.run(20_000)
+    const start = mesh.nowMs
+    await publisher.node.revoke(ref, mesh.nowMs)
+    while (!(await this.#census.isGone(ref))) {
+      if (mesh.nowMs - start > 10 * MINUTE_MS) return Number.POSITIVE_INFINITY
+      await mesh.run(250)
     }
+    return (mesh.nowMs - start) / 1_000
   }
-  return found
 }
 
-/** The publisher comes back for it when it has left. */
-async function revokeOne(mesh: TestMesh, ref: ContentRef, publisher: MeshPeer): Promise<number> {
-  if (!publisher.online) await mesh.join(publisher)
-  await mesh.run(20_000)
-  const start = mesh.nowMs
-  await publisher.node.revoke(ref, mesh.nowMs)
-  for (;;) {
-    const held = []
-    for (const { node } of mesh.online()) held.push((await node.shelf.symbolIds(ref)).length)
-    if (held.every((count) => count === 0)) return (mesh.nowMs - start) / 1_000
-    if (mesh.nowMs - start > 10 * MINUTE_MS) return Number.POSITIVE_INFINITY
-    await mesh.run(250)
-  }
+/** Each symbol is there beside the heaviest holder, there are copies enough, and not too many peers bother. */
+function isSettled({ holders, copies, distinctBeside, total }: Spread): boolean {
+  const enough = copies.min >= DEFAULT_TARGET_HOLDERS && distinctBeside === total
+  return enough && holders.max <= overTargetThreshold(DEFAULT_TARGET_HOLDERS)
+}
+
+function movesPerPeer(samples: readonly RetentionSample[], peers: number): number {
+  const moved = samples.reduce((sum, { dropped, adopted }) => sum + dropped + adopted, 0)
+  return Math.round((100 * moved) / peers) / 100
 }

@@ -1,6 +1,6 @@
 /** The mesh of the comeback scenario: eight peers and a root key, twelve contents, and everything that happens while one of them is away. */
 
-import { type MeshOptions, type MeshPeer, TestMesh } from "../../src/holonomic/gossip/testing.ts"
+import { type MeshOptions, type MeshPeer, VirtualMesh } from "../../src/holonomic/gossip/virtual-mesh.ts"
 import {
   type ContentRef,
   HOLDING_LASTS_MS,
@@ -8,6 +8,7 @@ import {
   makeContent,
   makeFold,
   type OwnChain,
+  RankTable,
   restoreContent,
   type SignedClaim,
 } from "../../src/holonomic/index.ts"
@@ -18,14 +19,16 @@ import type { HoloStorage } from "../../src/store/holo/storage.ts"
 import { isAvError } from "../../src/wire/errors.ts"
 import type { Bytes } from "../../src/wire/types.ts"
 import { Random } from "../engine/random.ts"
-import { lightSigner, lightVerify } from "./light.ts"
+import { lightSigner, sharedVerify } from "./light.ts"
 
 export const CORPUS = "blob"
 const YEAR_MS = 365 * 86_400_000
 const MINUTE_MS = 60_000
+/** Every tenth epoch has a witness of everybody. */
+export const ALL_SPEAK_MS = 10 * MINUTE_MS
 /** Two tiers pass in three years, and what is left is still content. */
 const THRESHOLDS = { full: 365, t2: 730, t3: 3_650, t4: 7_300, envelopeOnly: 7_300 }
-const ENVELOPE = { className: "slow", thresholds: THRESHOLDS, authorities: [], application: new Uint8Array(0) }
+export const ENVELOPE = { className: "slow", thresholds: THRESHOLDS, authorities: [], application: new Uint8Array(0) }
 
 /** Numbers of the test peers. */
 const ROOT = 40
@@ -58,6 +61,8 @@ export interface SavedWorld {
   granter: IdentitySigner
   /** Holding symbols of these when it left. */
   held: ContentRef[]
+  /** Verified once for everything that is played from here. */
+  shared: NonNullable<MeshOptions["shared"]>
 }
 
 export function contentsOf(peer: MeshPeer): ReadonlyMap<string, Bytes> {
@@ -65,7 +70,7 @@ export function contentsOf(peer: MeshPeer): ReadonlyMap<string, Bytes> {
 }
 
 /** A claim of somebody who takes no part in the mesh, and its keys. */
-async function grantOf(mesh: TestMesh, granter: MeshPeer, grantee: IdentitySigner): Promise<SignedClaim> {
+async function grantOf(mesh: VirtualMesh, granter: MeshPeer, grantee: IdentitySigner): Promise<SignedClaim> {
   const grant = {
     grantee: grantee.keyId,
     grantedAtUnixMs: BigInt(Math.floor(mesh.nowMs)),
@@ -81,18 +86,19 @@ export function extended(chain: OwnChain, claim: SignedClaim, granter: IdentityS
 }
 
 /** Everything up to the return. The same seed gives the same world. */
-export async function buildWorld(seed: number, say: (what: string, mesh: TestMesh) => void = () => {}): Promise<SavedWorld> {
+export async function buildWorld(seed: number, say: (what: string, mesh: VirtualMesh) => void = () => {}): Promise<SavedWorld> {
   const random = new Random(seed, "comeback")
-  const mesh = new TestMesh({ seed, wire: false })
+  const shared = { verify: sharedVerify(), ranks: new RankTable() }
+  const mesh = new VirtualMesh({ seed, wire: false, shared })
   const signers = await Promise.all(FIRST.map(peerNumber))
   const root = await peerNumber(ROOT)
   const trust = { roots: [root.keyId] }
-  const rootPeer = await mesh.add(root, { trust, verify: lightVerify })
+  const rootPeer = await mesh.add(root, { trust })
   const peers: MeshPeer[] = []
   const chains = new Map<string, OwnChain>()
   const none: OwnChain = { chain: [], keys: [] }
   for (const signer of signers) {
-    const peer = await mesh.add(signer, { trust, verify: lightVerify })
+    const peer = await mesh.add(signer, { trust })
     await mesh.join(peer)
     peers.push(peer)
   }
@@ -146,7 +152,7 @@ export async function buildWorld(seed: number, say: (what: string, mesh: TestMes
     const signer = await peerNumber(number)
     const chain = extended(chains.get(survivor.signer.keyId)!, await grantOf(mesh, survivor, signer), survivor.signer)
     chains.set(signer.keyId, chain)
-    const newcomer = await mesh.add(signer, { trust, verify: lightVerify })
+    const newcomer = await mesh.add(signer, { trust })
     await mesh.join(newcomer)
     await mesh.run(2 * MINUTE_MS)
     mesh.leave(leaving[i]!)
@@ -166,7 +172,19 @@ export async function buildWorld(seed: number, say: (what: string, mesh: TestMes
     contents: contentsOf(peer),
     chain: chains.get(peer.signer.keyId)!,
   }))
-  return { nowMs: mesh.nowMs, root, wanderer: saved, live, oldWitness, payloads, revoked, folded, granter: a.signer, held }
+  return {
+    nowMs: mesh.nowMs,
+    root,
+    wanderer: saved,
+    live,
+    oldWitness,
+    payloads,
+    revoked,
+    folded,
+    granter: a.signer,
+    held,
+    shared,
+  }
 }
 
 /** Lets the peer hold five symbols in all, of different contents. */
@@ -182,7 +200,7 @@ async function keepFive(peer: MeshPeer, refs: readonly ContentRef[]): Promise<Co
   return kept
 }
 
-async function foldTwo(mesh: TestMesh, peer: MeshPeer, sources: readonly ContentRef[], i: number): Promise<void> {
+async function foldTwo(mesh: VirtualMesh, peer: MeshPeer, sources: readonly ContentRef[], i: number): Promise<void> {
   const members = []
   for (const ref of sources) {
     members.push({ contentId: ref.contentId, payload: await readWhole(mesh, peer, ref) })
@@ -207,7 +225,7 @@ async function foldTwo(mesh: TestMesh, peer: MeshPeer, sources: readonly Content
 }
 
 /** The content as it was put: with a few symbols more where twenty do not suffice. */
-export async function readWhole(mesh: TestMesh, peer: MeshPeer, ref: ContentRef): Promise<Bytes> {
+export async function readWhole(mesh: VirtualMesh, peer: MeshPeer, ref: ContentRef): Promise<Bytes> {
   for (let need = 20; ; need += 2) {
     const { manifest, symbols } = await mesh.complete(peer.node.fetch(ref, mesh.nowMs, { need }))
     try {
@@ -219,7 +237,7 @@ export async function readWhole(mesh: TestMesh, peer: MeshPeer, ref: ContentRef)
 }
 
 export interface Revived {
-  mesh: TestMesh
+  mesh: VirtualMesh
   live: MeshPeer[]
   peerOf(saved: SavedPeer): MeshPeer
 }
@@ -230,11 +248,11 @@ export async function revive(
   options: MeshOptions,
   storageOf: (saved: SavedPeer) => Promise<HoloStorage> = async ({ contents }) => new MemoryHoloStorage({ contents }),
 ): Promise<Revived> {
-  const mesh = new TestMesh({ ...options, startMs: world.nowMs })
+  const mesh = new VirtualMesh({ ...options, startMs: world.nowMs, shared: world.shared })
   const live: MeshPeer[] = []
   for (const saved of world.live) {
     const trust = { roots: [world.root.keyId], chain: saved.chain }
-    const peer = await mesh.add(saved.signer, { trust, verify: lightVerify, storage: await storageOf(saved) })
+    const peer = await mesh.add(saved.signer, { trust, storage: await storageOf(saved) })
     await mesh.join(peer)
     live.push(peer)
   }

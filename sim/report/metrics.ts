@@ -1,5 +1,6 @@
 /** Everything that is counted while a simulation runs. */
 import type { SimPeer } from "../world/peer.ts"
+import { Diary } from "./diary.ts"
 import { Samples } from "./samples.ts"
 
 /** What travels besides media. */
@@ -69,7 +70,10 @@ export class Metrics {
   improvements = 0
   evictions = 0
   starvations = 0
+  /** Took a parent again that it had left by choice in the last minute, without having lost one meanwhile … */
   flaps = 0
+  /** … and the same after a loss. */
+  returnsInNeed = 0
   undampedSwitches = 0
   /** Control traffic counts only while the room is measured; what comes before is the rush of joining. */
   measuring = false
@@ -83,6 +87,12 @@ export class Metrics {
   readonly #unfed = new Map<number, number>()
   /** Losses that were not made good although there was time. */
   unhealed = 0
+  readonly diary: Diary
+
+  /** `stories`: of so many of the slowest re-parents it is written down what happened. */
+  constructor(stories = 0) {
+    this.diary = new Diary(stories)
+  }
 
   counts(now: number): boolean {
     return now >= this.begin && now < this.end
@@ -129,6 +139,7 @@ export class Metrics {
 
   parentGone(child: SimPeer, at: number, graceful: boolean, target: number): void {
     if (!this.counts(at)) return
+    this.diary.note(child.index, at, `lost a parent, ${graceful ? "goodbye" : "died"}; had ${target}`)
     const losses = this.#losses.get(child.index) ?? []
     losses.push({ child, at, graceful, target })
     if (!graceful && target === 1) this.#unfed.set(child.index, at)
@@ -147,6 +158,7 @@ export class Metrics {
     const open = losses.filter(({ at, graceful, target }) => {
       if (count < target) return true
       ;(graceful ? this.moved : this.reparent).add(now - at)
+      if (!graceful) this.diary.healed(child.index, at, now)
       this.slice(now - this.begin).reparents++
       return false
     })

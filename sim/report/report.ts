@@ -40,6 +40,8 @@ export interface SimReport {
   heal: {
     /** Death of a parent to as many live parents as before, ms. */
     reparentMs: Summary
+    /** The same at every percentile from 0 to 100; empty when nobody lost a parent. */
+    reparentPercentiles: number[]
     /** Death of the only live parent until any delivers: nothing comes meanwhile, ms. */
     refedMs: Summary
     /** Goodbye of a parent to as many staying parents as before, ms. */
@@ -52,8 +54,10 @@ export interface SimReport {
     improvements: number
     /** Those that came sooner after the last one than D-26.6 allows. */
     undamped: number
-    /** Asked again a parent that was left by choice less than a minute before. */
+    /** Asked again a parent that was left by choice less than a minute before, though none was lost or going meanwhile. */
     flaps: number
+    /** The same because one was. */
+    returnsInNeed: number
     evictions: number
     starved: number
     leftBecause: Record<string, number>
@@ -105,6 +109,7 @@ export function reportOf(world: World): SimReport {
     firstPictureMs: metrics.firstPicture.summary(),
     heal: {
       reparentMs: metrics.reparent.summary(),
+      reparentPercentiles: metrics.reparent.percentiles(),
       refedMs: metrics.refed.summary(),
       movedMs: metrics.moved.summary(),
       unhealed: metrics.unhealed,
@@ -113,6 +118,7 @@ export function reportOf(world: World): SimReport {
       improvements: metrics.improvements,
       undamped: metrics.undampedSwitches,
       flaps: metrics.flaps,
+      returnsInNeed: metrics.returnsInNeed,
       evictions: metrics.evictions,
       starved: metrics.starvations,
       leftBecause: inOrder(metrics.leaveReasons),

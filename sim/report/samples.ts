@@ -30,6 +30,12 @@ export class Samples {
     return this.#values.slice(0, this.#count).sort()
   }
 
+  /** At 0, 1, … 100 %; empty without samples. */
+  percentiles(): number[] {
+    const sorted = this.sorted()
+    return sorted.length === 0 ? [] : Array.from({ length: 101 }, (_, percent) => rounded(percentile(sorted, percent / 100)))
+  }
+
   summary(): Summary {
     const sorted = this.sorted()
     let sum = 0

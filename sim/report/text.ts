@@ -9,10 +9,11 @@ const counts = (record: Record<string, number>) =>
     .join(", ") || "none"
 const percent = (share: number) => `${(share * 100).toFixed(3)} %`
 
-export function textOf(report: SimReport): string {
+/** Name and value of each line. */
+export function rowsOf(report: SimReport): [string, string][] {
   const { scenario, delivery, structure, heal, stability, control } = report
   const total = Object.values(report.overheadKbps).reduce((sum, value) => sum + value, 0)
-  const rows: [string, string][] = [
+  return [
     [
       "room",
       `${scenario.peers} receivers, ${report.joined} joined and ${report.left} left in all, ${scenario.seconds} s measured`,
@@ -37,7 +38,7 @@ export function textOf(report: SimReport): string {
     ["first picture, ms", percentiles(report.firstPictureMs)],
     [
       "improvements",
-      `${stability.improvements}, undamped ${stability.undamped}, flaps ${stability.flaps}, evictions ${stability.evictions}`,
+      `${stability.improvements}, undamped ${stability.undamped}, flaps ${stability.flaps}, returns in need ${stability.returnsInNeed}, evictions ${stability.evictions}`,
     ],
     ["parents left", counts(stability.leftBecause)],
     ["refusals", counts(stability.refusedBecause)],
@@ -48,6 +49,10 @@ export function textOf(report: SimReport): string {
       `${control.floodMs} ms over ${control.floodHops} links; advertisements per s ${percentiles(control.advertisementsPerSecond)}`,
     ],
   ]
+}
+
+export function textOf(report: SimReport): string {
+  const rows = rowsOf(report)
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`).join("\n")
 }

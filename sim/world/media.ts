@@ -7,7 +7,7 @@ import { PACKET_OVERHEAD, type Scenario, SYMBOL_BYTES, sourceSymbols } from "../
 import type { Metrics } from "../report/metrics.ts"
 import type { Hop, Hops } from "./hop.ts"
 import { EVENT } from "./kinds.ts"
-import type { SimPeer } from "./peer.ts"
+import { REMEMBERED_GROUPS, type SimPeer } from "./peer.ts"
 
 const PACKET_BYTES = SYMBOL_BYTES + PACKET_OVERHEAD
 /** Epoch of every chunk: keys are not simulated. */
@@ -44,6 +44,7 @@ export class MediaPlane {
   readonly #every: number
   readonly #symbols: number
   readonly #intervalMs: number
+  readonly #sequences: { group: number; list: bigint[] }[] = []
 
   constructor(scenario: Scenario, clock: Clock, hops: Hops, metrics: Metrics, random: Random, duties: MediaDuties) {
     this.#scenario = scenario
@@ -145,13 +146,26 @@ export class MediaPlane {
   /** Those of the symbols that no parent has brought yet. */
   #fresh(hop: Hop, group: number, mask: number): number {
     let fresh = 0
-    for (let left = mask; left !== 0; ) {
+    // What it has of the group was admitted before: the windows need not be asked again.
+    for (let left = mask & ~hop.child.maskOf(group); left !== 0; ) {
       const bit = left & -left
       left ^= bit
-      const sequence = BigInt(group * this.#symbols + (31 - Math.clz32(bit)))
+      const sequence = this.#sequence(group, 31 - Math.clz32(bit))
       if (hop.child.duplicates.admit(hop.parent.keyId, EPOCH, sequence)) fresh |= bit
     }
     return fresh
+  }
+
+  /** Chunk numbers of a group: made once for everybody. */
+  #sequence(group: number, symbol: number): bigint {
+    const slot = group % REMEMBERED_GROUPS
+    let known = this.#sequences[slot]
+    if (known?.group !== group) {
+      const list = Array.from({ length: this.#symbols }, (_, index) => BigInt(group * this.#symbols + index))
+      known = { group, list }
+      this.#sequences[slot] = known
+    }
+    return known.list[symbol]!
   }
 
   #forward(peer: SimPeer, group: number, mask: number, steps: number): void {

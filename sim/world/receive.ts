@@ -22,6 +22,8 @@ const SWITCH_INTERVAL_MS = 29_000
 interface Habits {
   /** When it left which parent by choice. */
   readonly leftByChoice: Map<PeerKeyId, number>
+  /** When it last lost a parent, or was told to go: what it does then is no choice. */
+  needAt: number
   switches: number
   lastSwitch: number
 }
@@ -72,7 +74,12 @@ export class Receiving {
       },
       this.#unixMs,
     )
-    this.#habits.set(peer.index, { leftByChoice: new Map(), switches: 0, lastSwitch: Number.NEGATIVE_INFINITY })
+    this.#habits.set(peer.index, {
+      leftByChoice: new Map(),
+      needAt: Number.NEGATIVE_INFINITY,
+      switches: 0,
+      lastSwitch: Number.NEGATIVE_INFINITY,
+    })
     this.refreshTree(peer)
     this.refreshCandidates(peer)
   }
@@ -86,6 +93,10 @@ export class Receiving {
     const manager = peer.manager
     if (manager === undefined) return
     const candidates = candidatesOf(peer, this.#room, this.#scenario.candidates, this.#mail.now)
+    this.#note(peer, () => {
+      const linked = candidates.filter((candidate) => candidate.linked).length
+      return `${candidates.length} candidates, ${linked} linked`
+    })
     this.#act(peer, manager.setCandidates(candidates, this.#unixMs))
   }
 
@@ -105,21 +116,28 @@ export class Receiving {
 
   subscribed(peer: SimPeer, parent: SimPeer): void {
     const manager = peer.manager
+    this.#note(peer, () => `accepted by ${parent.index}`)
     if (manager !== undefined) this.#act(peer, manager.subscribed(parent.keyId, this.#unixMs))
   }
 
   refused(peer: SimPeer, parent: SimPeer, error: string): void {
     const manager = peer.manager
+    this.#note(peer, () => `refused by ${parent.index}`)
+    if (peer.up.has(parent.index)) this.#needs(peer)
     if (manager !== undefined) this.#act(peer, manager.refused(parent.keyId, error, this.#unixMs))
   }
 
   leaving(peer: SimPeer, parent: SimPeer, inMs: number): void {
     const manager = peer.manager
+    this.#note(peer, () => `${parent.index} says goodbye`)
+    this.#needs(peer)
     if (manager !== undefined) this.#act(peer, manager.leaving(parent.keyId, inMs, this.#unixMs))
   }
 
   lost(peer: SimPeer, parent: SimPeer): void {
     const manager = peer.manager
+    this.#note(peer, () => `lost ${parent.index}`)
+    this.#needs(peer)
     if (manager !== undefined) this.#act(peer, manager.lost(parent.keyId, this.#unixMs))
   }
 
@@ -160,6 +178,7 @@ export class Receiving {
 
   #act(peer: SimPeer, actions: readonly ParentAction[]): void {
     for (const action of actions) {
+      this.#note(peer, () => this.#described(peer, action))
       switch (action.kind) {
         case "subscribe":
           this.#subscribe(peer, action.parent, action.range)
@@ -192,13 +211,46 @@ export class Receiving {
     }
   }
 
+  #note(peer: SimPeer, text: () => string): void {
+    if (this.#metrics.diary.isKept) this.#metrics.diary.note(peer.index, this.#mail.now, text())
+  }
+
+  #described(peer: SimPeer, action: ParentAction): string {
+    if (!("parent" in action)) return action.kind
+    const parent = this.#room.members.get(action.parent)
+    const depth = this.#room.tree()?.depthOf(action.parent)
+    const why = action.kind === "unsubscribe" ? `, ${action.why}` : ""
+    const planned = this.#room.tree()?.parentOf(peer.keyId) === action.parent ? ", planned" : ""
+    const state = parent === undefined ? "left the room" : parent.alive ? (parent.leaving ? "leaving" : "there") : "dead"
+    const linked = parent !== undefined && isLinked(peer, parent, this.#room) ? ", linked" : ""
+    const own = this.#room.tree()?.depthOf(peer.keyId)
+    return `${action.kind} ${parent?.index ?? "?"} (${state}, depth ${depth} for ${own}${planned}${linked}${why})`
+  }
+
   #subscribe(peer: SimPeer, keyId: PeerKeyId, range: SymbolRange | undefined): void {
-    const left = this.#habits.get(peer.index)?.leftByChoice.get(keyId)
-    if (left !== undefined && this.#mail.now - left < FLAP_MS) this.#metrics.flaps++
+    this.#countReturn(peer, keyId)
     const parent = this.#room.members.get(keyId)
     this.#withLink(peer, parent, false, (reached) => {
       this.#mail.send(peer, reached, "subscribe", 360, () => this.#serving().subscribe(reached, peer, range))
     })
+  }
+
+  /** Who takes a parent again that it left not long ago had to, or flaps. */
+  #countReturn(peer: SimPeer, keyId: PeerKeyId): void {
+    const habits = this.#habits.get(peer.index)
+    const left = habits?.leftByChoice.get(keyId)
+    if (habits === undefined || left === undefined || this.#mail.now - left >= FLAP_MS) return
+    if (habits.needAt >= left || peer.manager?.inNeed === true) {
+      this.#metrics.returnsInNeed++
+      return
+    }
+    this.#metrics.flaps++
+    this.#metrics.diary.flapped(peer.index, left, this.#mail.now)
+  }
+
+  #needs(peer: SimPeer): void {
+    const habits = this.#habits.get(peer.index)
+    if (habits !== undefined) habits.needAt = this.#mail.now
   }
 
   #setRange(peer: SimPeer, keyId: PeerKeyId, range: SymbolRange | undefined): void {
@@ -212,6 +264,7 @@ export class Receiving {
     this.#metrics.add(this.#metrics.leaveReasons, why)
     const parent = this.#room.members.get(keyId) ?? [...peer.up.values()].find((hop) => hop.parent.keyId === keyId)?.parent
     if (parent === undefined) return
+    if (why === "silent" || why === "timeout") this.#needs(peer)
     if (why === "replaced") this.#habits.get(peer.index)?.leftByChoice.set(keyId, this.#mail.now)
     peer.up.delete(parent.index)
     this.#unlink(peer, parent)
@@ -226,6 +279,8 @@ export class Receiving {
   #withLink(peer: SimPeer, other: SimPeer | undefined, spare: boolean, then: (other: SimPeer) => void): void {
     if (other === undefined) return
     if (isLinked(peer, other, this.#room)) {
+      // A spare's link stays when the ring no longer needs it.
+      if (spare && !peer.up.has(other.index)) this.#hold(peer, other, spare)
       then(other)
       return
     }
@@ -235,12 +290,16 @@ export class Receiving {
     }
     this.#mail.later(this.#mail.linkMs(peer, other), () => {
       if (!peer.alive || !other.alive || peer.manager === undefined) return
-      peer.links.set(other.index, { spare })
-      other.links.set(peer.index, { spare })
+      this.#hold(peer, other, spare)
       // It is known to be linked from now on, and how far it is.
       this.refreshCandidates(peer)
       then(other)
     })
+  }
+
+  #hold(peer: SimPeer, other: SimPeer, spare: boolean): void {
+    peer.links.set(other.index, { spare })
+    other.links.set(peer.index, { spare })
   }
 
   /** A link that nothing needs any more is closed. */

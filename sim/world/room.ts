@@ -1,6 +1,6 @@
 /** What everybody in the room gets to know by flood: members, links, advertisements, the plan. Floods themselves are timed, not played. */
 import { AdvertisementBook, isTreeUsable, type ParentCandidate, type TreeView } from "../../src/alm/index.ts"
-import { RoomPlan, type RoomTree, type RoomView } from "../../src/holonomic/index.ts"
+import { RoomPlan, type RoomSnapshot, type RoomTree, type RoomTreeOptions, type RoomView } from "../../src/holonomic/index.ts"
 import { roomCapacityId } from "../../src/identity/capacity.ts"
 import { capacityToWire, type RelayCapacity, type SignedRelayCapacity } from "../../src/wire/capacity.ts"
 import { rttClass } from "../../src/wire/participant-state.ts"
@@ -31,11 +31,10 @@ export class SimRoom {
   readonly #book: AdvertisementBook
   readonly #members = new Map<PeerKeyId, SimPeer>()
   readonly #advertisedAt = new Map<PeerKeyId, number>()
-  readonly #sourceKeyId: PeerKeyId
   /** Of one copy of the stream. */
   readonly rateMbps: number
-  readonly #edgeMillibps: bigint
-  readonly #parents: 1 | 2
+  readonly #treeOptions: RoomTreeOptions
+  #tree: { snapshot: RoomSnapshot | undefined; tree: RoomTree | undefined } = { snapshot: undefined, tree: undefined }
   #ring = new ControlRing(
     ROOM_ID,
     [],
@@ -52,10 +51,9 @@ export class SimRoom {
 
   constructor(metrics: Metrics, sourceKeyId: PeerKeyId, rateMbps: number, { planFactor, parents }: Scenario) {
     this.#metrics = metrics
-    this.#sourceKeyId = sourceKeyId
     this.rateMbps = rateMbps
-    this.#edgeMillibps = BigInt(Math.floor(rateMbps * planFactor * 1_000))
-    this.#parents = parents
+    const edgeMillibps = BigInt(Math.floor(rateMbps * planFactor * 1_000))
+    this.#treeOptions = { streamId: STREAM_ID, sourcePeerId: sourceKeyId, edgeMillibps, parents }
     const keys = { ed25519: new Uint8Array(32), mlDsa65: new Uint8Array(1_952) }
     this.#book = new AdvertisementBook({
       roomCapacityId: ROOM_CAPACITY_ID,
@@ -177,13 +175,11 @@ export class SimRoom {
     return this.plan.update(() => this.#view(now), UNIX_BEGIN + now)
   }
 
-  get #treeOptions() {
-    const source = { streamId: STREAM_ID, sourcePeerId: this.#sourceKeyId }
-    return { ...source, edgeMillibps: this.#edgeMillibps, parents: this.#parents }
-  }
-
+  /** Everybody's: asked for at every turn, computed once per snapshot. */
   tree(): RoomTree | undefined {
-    return this.plan.tree(this.#treeOptions)
+    const { snapshot } = this.plan
+    if (this.#tree.snapshot !== snapshot) this.#tree = { snapshot, tree: this.plan.tree(this.#treeOptions) }
+    return this.#tree.tree
   }
 
   /** Who the plan puts below `peer`, while the plan is in use. */

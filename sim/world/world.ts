@@ -38,7 +38,7 @@ const CALM_MS = 15_000
 
 export class World {
   readonly scenario: Scenario
-  readonly metrics = new Metrics()
+  readonly metrics: Metrics
   readonly source: SimPeer
   readonly room: SimRoom
   readonly peers: SimPeer[] = []
@@ -54,7 +54,9 @@ export class World {
   readonly #parentsAt: Uint8Array[] = []
   readonly #living = new Set<SimPeer>()
 
-  constructor(scenario: Scenario) {
+  /** `stories`: so many of the slowest re-parents are described. */
+  constructor(scenario: Scenario, stories = 0) {
+    this.metrics = new Metrics(stories)
     if (sourceSymbols(scenario) + scenario.repair > 30)
       throw new RangeError("a group has at most 30 symbols: more groups per second")
     this.scenario = scenario
@@ -78,7 +80,10 @@ export class World {
     this.#serving = new Serving(this.room, this.#hops, this.#mail, this.metrics, this.#mbps, this.#receiving)
     this.#media = new MediaPlane(scenario, this.#clock, this.#hops, this.metrics, this.#random, {
       heard: (child, parent) => this.#receiving.heard(child, parent),
-      firstChunk: (hop) => this.metrics.hasParents(hop.child, this.liveParents(hop.child), this.#clock.now),
+      firstChunk: (hop) => {
+        this.metrics.diary.note(hop.child.index, this.#clock.now, `${hop.parent.index} delivers`)
+        this.metrics.hasParents(hop.child, this.liveParents(hop.child), this.#clock.now)
+      },
     })
     this.#plan()
   }
@@ -292,8 +297,11 @@ export class World {
     if (!metrics.counts(published)) return
     const parents = this.#parentsAt[group % 128]!
     const slice = metrics.slice(published - metrics.begin)
+    let starved = 0
     for (const peer of this.#living) {
-      if (peer.isSource || published < peer.playingAt + SETTLE_MS) continue
+      if (peer.isSource) continue
+      if (peer.playingAt < published && parents[peer.index] === 0) starved++
+      if (published < peer.playingAt + SETTLE_MS) continue
       const late = peer.decodedAt(group) - published
       const delivered = late <= JUDGE_MS
       metrics.expected++
@@ -310,7 +318,7 @@ export class World {
       if (delivered && group % 10 === 0) metrics.stretch.add(late / oneWayMs(this.source.place, peer.place))
     }
     slice.peers = this.#living.size - 1
-    slice.starved = this.receivers.filter((peer) => this.liveParents(peer) === 0).length
+    slice.starved = starved
   }
 
   #tick(peer: SimPeer): void {

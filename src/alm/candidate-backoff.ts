@@ -5,6 +5,8 @@ import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 const PAUSES = {
   /** Full; places become free. */
   capacity: [5_000, 60_000],
+  /** Full, though the plan gives this peer a place there: who has it moves within a second or two. */
+  planned: [2_000, 5_000],
   /** No answer, no stream, or the link broke. */
   failed: [2_000, 60_000],
   /** Accepted and then said nothing. */

@@ -5,7 +5,7 @@ import type { ChunkLayer, Milliseconds, PeerKeyId, ReceiverLayerPolicy } from ".
 import { UNKNOWN_RTT_MS } from "./constants.ts"
 import { cappedPolicy, type PlanOptions, rankCandidates } from "./planner.ts"
 import type { Offer } from "./switch-damper.ts"
-import { isDescendant, isTreeUsable, mayFeed } from "./tree-candidates.ts"
+import { isDescendant, isScarce, isTreeUsable, mayFeed } from "./tree-candidates.ts"
 import type { ParentCandidate, TreeView } from "./types.ts"
 
 /** Candidates kept; more are cut off by the caller's order. */
@@ -77,11 +77,22 @@ export class CandidateList {
     return keyId === publisher || !isTreeUsable(this.#tree, me, now) || mayFeed(this.#tree, me, keyId)
   }
 
-  /** At least half of its places are free, as far as is known: it will hardly refuse. */
-  isRoomy({ signedCapacity: { capacity }, currentSubscribers = 0 }: ParentCandidate): boolean {
+  /** Near to the source, and better left to those who have no other choice. */
+  isScarce(keyId: PeerKeyId, now: Milliseconds): boolean {
+    const { me, publisher } = this.#options
+    return keyId !== publisher && isTreeUsable(this.#tree, me, now) && isScarce(this.#tree, me, keyId)
+  }
+
+  /**
+   * How likely it refuses, as far as is known of its load: 0 while less than a quarter of its places are taken, 1 up to a half, else 2. Others
+   * whom nobody counts come on top of what is known.
+   */
+  fullness({ signedCapacity: { capacity }, currentSubscribers = 0 }: ParentCandidate): 0 | 1 | 2 {
     const { bitrateMbps } = this.#options
     const byUplink = bitrateMbps > 0 ? capacity.uplinkMbps / bitrateMbps : Number.POSITIVE_INFINITY
-    return 2 * currentSubscribers < Math.min(capacity.maxSubscribersPerStream, byUplink)
+    const places = Math.min(capacity.maxSubscribersPerStream, byUplink)
+    if (4 * currentSubscribers < places) return 0
+    return 2 * currentSubscribers < places ? 1 : 2
   }
 
   /** Steps from the source in the plan; unknown counts as far. */
@@ -97,7 +108,10 @@ export class CandidateList {
     return { keyId, rttMs: candidate?.rttMsEstimate ?? UNKNOWN_RTT_MS, layers: this.#layersOf(candidate) }
   }
 
-  /** Best first: the planned parent, then the planner's order, then who carries only some of the layers, then the publisher. */
+  /**
+   * Best first: the planned parent, then the planner's order, those last that others need more, then who carries only some of the layers,
+   * then the publisher.
+   */
   ranked(now: Milliseconds): ParentCandidate[] {
     const cache = this.#cache
     if (cache !== undefined && now - cache.at < CACHE_MS && now >= cache.at) return cache.ranked
@@ -137,7 +151,9 @@ export class CandidateList {
     const first = planned !== undefined && allowed(planned) ? [this.#candidateOf(planned)] : []
     const last = allowed(this.#options.publisher) ? [this.#candidateOf(this.#options.publisher)] : []
     const seen = new Set<PeerKeyId>()
-    return [...first, ...whole, ...part, ...last].filter(({ signedCapacity: { advertiserKeyId } }) => {
+    const scarce = whole.filter(({ signedCapacity }) => this.isScarce(signedCapacity.advertiserKeyId, now))
+    const usual = scarce.length === 0 ? whole : whole.filter((candidate) => !scarce.includes(candidate))
+    return [...first, ...usual, ...scarce, ...part, ...last].filter(({ signedCapacity: { advertiserKeyId } }) => {
       const fresh = !seen.has(advertiserKeyId)
       seen.add(advertiserKeyId)
       return fresh
@@ -145,6 +161,7 @@ export class CandidateList {
   }
 
   #plan(pool: readonly ParentCandidate[], policy: ReceiverLayerPolicy, now: Milliseconds): ParentCandidate[] {
+    if (pool.length === 0) return []
     const { streamMaxLayer, bitrateMbps, path } = this.#options
     const options: PlanOptions & { path?: Uint8Array } = path.length === 0 ? {} : { path }
     if (streamMaxLayer !== undefined) options.streamMaxLayer = streamMaxLayer

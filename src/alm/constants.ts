@@ -6,7 +6,7 @@ export const MAX_BACKUPS = 2
 /** Silence of exactly this long is not yet death. */
 export const PARENT_SILENCE_HEAL_MS = 1_500
 /** A parent that has been silent this long while another one goes on delivering is probably gone: the next one is asked before it is certain. */
-export const PARENT_MISSED_MS = 750
+export const PARENT_MISSED_MS = 600
 /** How often a parent with nothing to send says so, and how often a subscription should be ticked. */
 export const HEARTBEAT_INTERVAL_MS = 500
 /** First pause between two reports of the same silent parent; doubles. */

@@ -15,7 +15,7 @@ export interface ChildPlace {
 
 /**
  * The child to send `av.leaving` to, so that `asker` can be accepted; undefined: refuse the asker. Only a child goes that the plan puts
- * elsewhere and that was here for 10 s; of several the deepest in the plan, then the last key id. Who the plan puts here may displace any
+ * elsewhere and that was here for 10 s, or is so deep that it should not have asked here (`isScarce`); of several the deepest in the plan, then the last key id. Who the plan puts here may displace any
  * of these. Another one, where the plan leaves places for second parents, only who is deeper than itself: the nearer to the source, the fewer
  * candidates has who asks (D-44). Where there are just enough places nobody is driven out who may find no other.
  */
@@ -31,7 +31,7 @@ export function chooseEviction(
   const isPlanned = tree.parentOf(asker) === me
   if (!isPlanned && (tree.spare !== true || !mayFeed({ ...tree, parent: tree.parentOf(asker) }, asker, me))) return undefined
   const movable = children.filter(({ keyId, since }) => {
-    const settled = now - since >= EVICTION_DWELL_MS
+    const settled = now - since >= EVICTION_DWELL_MS || depth(keyId) > depth(me) + 1
     const elsewhere = tree.parentOf(keyId) !== undefined && tree.parentOf(keyId) !== me
     return settled && elsewhere && (isPlanned || depth(keyId) > depth(asker))
   })

@@ -4,6 +4,7 @@ import { CandidateBackoff } from "./candidate-backoff.ts"
 import { CandidateList } from "./candidate-list.ts"
 import { SWITCH_DWELL_MS, SWITCH_INTERVAL_MS, TREE_SETTLE_MS } from "./constants.ts"
 import { keyOf, ParentChoice } from "./parent-choice.ts"
+import { newSlot } from "./parent-slot.ts"
 import { candidate, capacity, START } from "./test-parents.ts"
 
 const DEPTHS: Record<string, number> = { publisher: 0, top: 1, planned: 2, uncle: 2, left: 3, right: 3, zoe: 3 }
@@ -58,6 +59,20 @@ it("a planned parent that refused is left alone", () => {
   const { choice, backoff } = choiceOf()
   backoff.failed("planned", "demoted", START)
   expect(ask(choice, "left", "right", 25_000)).toEqual([])
+})
+
+it("who was left for a better one is not taken again within a minute, unless there is nobody else", () => {
+  const { choice, backoff } = choiceOf()
+  choice.left("planned", START)
+  expect(ask(choice, "left", "right", 25_000)).toEqual([])
+  const next = (now: number) => {
+    const feeding = { ...newSlot("right", now, undefined), state: "live", provenAt: now } as const
+    const found = choice.next(new Map([["right", feeding]]), now)
+    return found === undefined ? undefined : keyOf(found)
+  }
+  expect(next(START + 26_000)).toBe("left")
+  for (const keyId of ["left", "uncle"]) backoff.failed(keyId, "demoted", START)
+  expect(next(START + 26_000)).toBe("planned")
 })
 
 it("the interval counts from the end of a move as well, however long that took", () => {

@@ -10,6 +10,10 @@ import type { ParentCandidate } from "./types.ts"
 
 /** Without any parent, one more candidate is asked at least this often, whatever is held against it. */
 const MAX_EMERGENCY_STEP_MS = 1_000
+/** Who was left for a better one is not taken again for this time unless there is nobody else: plans that change back must not lead back. */
+const LEFT_MS = 60_000
+/** Such parents remembered. */
+const MAX_LEFT = 32
 /** Key ids in `via` (D-45), the publisher beside them. */
 const MAX_NEAR = 3
 
@@ -20,6 +24,8 @@ export class ParentChoice {
   readonly #backoff: CandidateBackoff
   readonly #publisher: PeerKeyId
   readonly #damper = new SwitchDamper()
+  /** When a healthy parent was left by choice. */
+  readonly #left = new Map<PeerKeyId, Milliseconds>()
   #emergency = { at: Number.NEGATIVE_INFINITY, step: REPARENT_BACKOFF_MS }
 
   constructor(list: CandidateList, backoff: CandidateBackoff, publisher: PeerKeyId) {
@@ -28,9 +34,22 @@ export class ParentChoice {
     this.#publisher = publisher
   }
 
-  /** A move of `challenger` is done. The time until the next one counts from here as well as from its beginning. */
+  /** No healthy parent is left now: one was less than 30 s ago (D-26.6). */
+  isResting(now: Milliseconds): boolean {
+    return this.#damper.isResting(now)
+  }
+
+  /** A move is begun or done. The time until the next one counts from its end as well as from its beginning. */
   switched(now: Milliseconds): void {
     this.#damper.switched(now)
+  }
+
+  /** A parent that delivered was replaced, and not because it failed. */
+  left(keyId: PeerKeyId, now: Milliseconds): void {
+    this.#left.delete(keyId)
+    this.#left.set(keyId, now)
+    const [oldest] = this.#left.keys()
+    if (this.#left.size > MAX_LEFT && oldest !== undefined) this.#left.delete(oldest)
   }
 
   /** Somebody delivers: the next need is a new one. */
@@ -38,17 +57,21 @@ export class ParentChoice {
     this.#emergency.step = REPARENT_BACKOFF_MS
   }
 
-  /** The next one to ask; undefined when nobody should be asked now. `urgent`: a parent was lost, and quickness counts more than the best. */
-  next(slots: Slots, now: Milliseconds, urgent = false): ParentCandidate | undefined {
-    const unused = (list: ParentCandidate[]) => list.filter((candidate) => !slots.has(keyOf(candidate)))
+  /**
+   * The next one to ask; undefined when nobody should be asked now. `urgent`: a parent was lost, and quickness counts more than the best.
+   * `extra`: beside others that were asked; the last resort of everybody is not.
+   */
+  next(slots: Slots, now: Milliseconds, urgent = false, extra = false): ParentCandidate | undefined {
+    const mayBe = (keyId: PeerKeyId) => !slots.has(keyId) && !(extra && keyId === this.#publisher)
+    const unused = (list: ParentCandidate[]) => list.filter((candidate) => mayBe(keyOf(candidate)))
     const ready = (list: ParentCandidate[]) => list.filter((candidate) => this.#backoff.until(keyOf(candidate)) <= now)
     const free = ready(unused(this.#list.ranked(now)))
     const all = [...slots.values()]
     const hungry = all.every(({ state, doomed }) => state === "asked" || doomed === "silent")
-    if (!hungry) return urgent ? this.#quickest(all, free) : this.#beside(all, free, now)
+    if (!hungry) return urgent ? this.#quickest(all, free, now) : this.#beside(all, this.#notLeft(free, now), now)
     // Whoever has a link answers within a round trip.
     const linkedFirst = [...free.filter(({ linked }) => linked !== false), ...free.filter(({ linked }) => linked === false)]
-    if (free.length > 0) return urgent ? this.#quickest(all, free) : this.#beside(all, linkedFirst, now)
+    if (free.length > 0) return urgent ? this.#quickest(all, free, now) : this.#beside(all, linkedFirst, now)
     const others = unused(this.#list.rankedWithoutPlan(now))
     return ready(others)[0] ?? this.#inNeed(others, now)
   }
@@ -63,8 +86,8 @@ export class ParentChoice {
     const together = (one: ParentCandidate, other: ParentCandidate) => !areIndependent(one, other)
     const challengers = this.#list.ranked(now).filter((candidate) => {
       const keyId = keyOf(candidate)
-      if (slots.has(keyId) || this.#backoff.until(keyId) > now || keyId === this.#publisher) return false
-      if (this.#list.depthOf(keyId) > this.#list.depthOf(worst)) return false
+      if (slots.has(keyId) || this.#isResting(keyId, now) || keyId === this.#publisher) return false
+      if (this.#list.depthOf(keyId) > this.#list.depthOf(worst) || this.#list.isScarce(keyId, now)) return false
       return beside.every((other) => !together(other, candidate) || (standing !== undefined && together(other, standing)))
     })
     const current = this.#list.offerOf(worst)
@@ -80,13 +103,19 @@ export class ParentChoice {
     return challengers.find((candidate) => keyOf(candidate) === winner)
   }
 
+  /** Known to fail together (D-26.5). */
+  goTogether(candidate: ParentCandidate, keyId: PeerKeyId): boolean {
+    const other = this.#list.get(keyId)
+    return other !== undefined && !areIndependent(candidate, other)
+  }
+
   /** Who could stand beside `kept` and does not fail together with it, as `standing` does; no deeper in the plan (D-26.5). */
   independent(standing: PeerKeyId, kept: PeerKeyId, slots: Slots, now: Milliseconds): ParentCandidate | undefined {
     const [one, other] = [this.#list.get(standing), this.#list.get(kept)]
     if (one === undefined || other === undefined || areIndependent(one, other)) return undefined
     return this.#list.ranked(now).find((candidate) => {
       const keyId = keyOf(candidate)
-      if (slots.has(keyId) || this.#backoff.until(keyId) > now || keyId === this.#publisher) return false
+      if (slots.has(keyId) || this.#isResting(keyId, now) || keyId === this.#publisher) return false
       return this.#list.depthOf(keyId) <= this.#list.depthOf(standing) && areIndependent(candidate, other)
     })
   }
@@ -97,7 +126,7 @@ export class ParentChoice {
    */
   #anchor(parents: readonly PeerKeyId[], slots: Slots, now: Milliseconds): ParentCandidate | undefined {
     const planned = this.#list.plannedParent(now)
-    if (planned === undefined || slots.has(planned) || this.#backoff.until(planned) > now) return undefined
+    if (planned === undefined || slots.has(planned) || this.#isResting(planned, now)) return undefined
     const depth = this.#list.depthOf(planned)
     if (parents.some((keyId) => this.#list.depthOf(keyId) <= depth)) return undefined
     return this.#list.ranked(now).find((candidate) => keyOf(candidate) === planned)
@@ -110,10 +139,11 @@ export class ParentChoice {
       return !slots.has(keyId) && this.#backoff.until(keyId) <= now
     }
     const ranked = this.#list.ranked(now).filter(usable)
-    const roomy = ranked.filter((candidate) => this.#list.isRoomy(candidate))
+    const roomy = ranked.filter((candidate) => this.#list.fullness(candidate) < 2)
     const known = roomy.length > 0 ? roomy : ranked
     const choices = known.length > 0 ? known : this.#list.unreached(now).filter(usable)
-    const next = choices.find((candidate) => keyOf(candidate) === current) ?? choices[0]
+    const emptiest = choices.find((candidate) => this.#list.fullness(candidate) === 0) ?? choices[0]
+    const next = choices.find((candidate) => keyOf(candidate) === current) ?? emptiest
     return next === undefined ? undefined : keyOf(next)
   }
 
@@ -126,20 +156,35 @@ export class ParentChoice {
 
   /**
    * Who has a link answers within a round trip, and who serves few by plan rarely refuses. Of equal ones an independent one. Beside
-   * somebody to whom a link is just being made somebody with a link is asked.
+   * somebody to whom a link is just being made somebody with a link is asked. Those near to the source are needed by others, and full.
    */
-  #quickest(all: readonly ParentSlot[], free: readonly ParentCandidate[]): ParentCandidate | undefined {
+  #quickest(all: readonly ParentSlot[], free: readonly ParentCandidate[], now: Milliseconds): ParentCandidate | undefined {
     const asked = all.filter(({ state }) => state === "asked").map(({ keyId }) => this.#list.get(keyId))
     const linking = asked.length > 0 && asked.every((candidate) => candidate?.linked === false)
     const cost = (candidate: ParentCandidate) => {
       const link = candidate.linked === false ? 1 : 0
-      const full = this.#list.isRoomy(candidate) ? 0 : 1
-      return linking ? 2 * link + full : 2 * full + link
+      const full = this.#list.fullness(candidate)
+      const scarce = this.#list.isScarce(keyOf(candidate), now) ? 6 : 0
+      return scarce + (linking ? 3 * link + full : 2 * full + link)
     }
     const least = Math.min(...free.map(cost))
     const best = free.filter((candidate) => cost(candidate) === least)
     const others = all.filter(isHealthy).flatMap(({ keyId }) => this.#list.get(keyId) ?? [])
     return best.find((candidate) => others.every((other) => areIndependent(other, candidate))) ?? best[0]
+  }
+
+  #isResting(keyId: PeerKeyId, now: Milliseconds): boolean {
+    return this.#backoff.until(keyId) > now || this.#wasLeft(keyId, now)
+  }
+
+  #wasLeft(keyId: PeerKeyId, now: Milliseconds): boolean {
+    return now - (this.#left.get(keyId) ?? Number.NEGATIVE_INFINITY) < LEFT_MS
+  }
+
+  /** Without those that were left not long ago, as long as there are other relays. */
+  #notLeft(free: readonly ParentCandidate[], now: Milliseconds): readonly ParentCandidate[] {
+    const others = free.filter((candidate) => keyOf(candidate) !== this.#publisher && !this.#wasLeft(keyOf(candidate), now))
+    return others.length > 0 ? others : free
   }
 
   /** The planned parent, else one that does not fail together with the parent that is there or was asked. */

@@ -1,5 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { PARENT_MISSED_MS } from "./constants.ts"
 import { MAX_IN_NEED } from "./parent-slot.ts"
 import { candidate, ParentWorld, START, seeded } from "./test-parents.ts"
 import type { TreeView } from "./types.ts"
@@ -129,7 +130,7 @@ describe("healing", () => {
     expect(world.actions("requestKeyframe")).toHaveLength(1)
   })
 
-  it("asks another one after three quarters of a second without a sign while the other parent delivers, and gives nobody up yet", () => {
+  it("asks another one after 600 ms without a sign while the other parent delivers, and gives nobody up yet", () => {
     const world = new ParentWorld(three)
     world.run(3_000)
     world.relays.get("a")!.alive = false
@@ -186,8 +187,38 @@ describe("healing", () => {
     expect(askedInNeed(others).map(({ parent }) => parent)).toEqual(["far", "full"])
   })
 
-  it("does not ask the publisher beside somebody else", () => {
+  it("does not ask the publisher beside somebody else, but the one after it", () => {
     expect(askedInNeed([candidate("near", 90)]).map(({ parent }) => parent)).toEqual(["near"])
+    const full = ["far", "farther"].map((keyId) => candidate(keyId, 30, { linked: false, currentSubscribers: 7 }))
+    expect(askedInNeed(full).map(({ parent }) => parent)).toEqual(["publisher", "far", "farther"])
+  })
+
+  it("notices with the next sign of the other parent, not with the next tick", () => {
+    const world = new ParentWorld(three)
+    world.run(3_000)
+    const [last, before] = [world.now, world.actions("subscribe").length]
+    const asked: number[] = []
+    for (let at = last + 50; asked.length === 0 && at < last + 2_000; at += 50) {
+      const actions = world.manager.heard("b", at)
+      if (actions.some(({ kind }) => kind === "subscribe")) asked.push(at - last)
+    }
+    expect(asked).toEqual([PARENT_MISSED_MS])
+    expect(before).toBe(2)
+  })
+
+  it("asks who is near to the source only when nobody else is left", () => {
+    const world = new ParentWorld({ p: { rttMs: 30 }, q: { rttMs: 40 } })
+    const depths: Record<string, number> = { publisher: 0, top: 1, p: 2, q: 2, me: 3 }
+    const tree = { since: START - 5_000, parent: "p", depthOf: (keyId: string) => depths[keyId], parentOf: () => undefined }
+    world.do(world.manager.setTree(tree, world.now))
+    world.run(5_000)
+    world.relays.set("top", { rttMs: 5, alive: true })
+    world.advertise()
+    world.run(60_000)
+    expect(world.feeding).toEqual(["p", "q"])
+    world.relays.get("q")!.alive = false
+    world.run(5_000)
+    expect(world.feeding).toEqual(["p", "top"])
   })
 
   it("lets the second one that it asked go when the first one delivers", () => {

@@ -7,7 +7,7 @@
 import type { Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import { CandidateBackoff, type FailureKind } from "./candidate-backoff.ts"
 import { CandidateList } from "./candidate-list.ts"
-import { PARENT_MISSED_MS, SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS, SWITCH_INTERVAL_MS } from "./constants.ts"
+import { PARENT_MISSED_MS, SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
 import { DeliveryWatch } from "./delivery-watch.ts"
 import { MultiParentSubscription } from "./heal.ts"
 import type { Delivery, DoomReason, LeaveReason, ParentAction, ParentManagerOptions, ParentReport } from "./parent-actions.ts"
@@ -65,9 +65,8 @@ export class ParentManager {
   #symbols = { nSource: 1, kRepair: 0, loss: 0 }
   /** A parent was lost, and what it brought is not replaced yet. */
   #urgent = false
-  /** Since when both parents are known to go together, and when that was last mended. */
+  /** Since when both parents are known to go together. */
   #togetherSince: Milliseconds | undefined
-  #diversifiedAt = Number.NEGATIVE_INFINITY
   #closed = false
 
   constructor(options: ParentManagerOptions, now: Milliseconds) {
@@ -161,7 +160,8 @@ export class ParentManager {
     const slot = this.#slots.get(parent)
     if (slot === undefined) return NOTHING
     this.counts.refused++
-    this.#remove(slot, error === "CapacityExceeded" ? "capacity" : "failed", now)
+    const full = parent === this.#list.plannedParent(now) ? "planned" : "capacity"
+    this.#remove(slot, error === "CapacityExceeded" ? full : "failed", now)
     return this.#settle(now)
   }
 
@@ -180,8 +180,8 @@ export class ParentManager {
     const slot = this.#slots.get(parent)
     if (slot === undefined) return NOTHING
     if (slot.state === "live") this.#heal.heard(parent, now)
-    this.#countMoment(slot, now)
-    if (slot.provenAt !== undefined && slot.doomed !== "silent") return NOTHING
+    const missesOther = this.#countMoment(slot, now)
+    if (slot.provenAt !== undefined && slot.doomed !== "silent") return missesOther ? this.#settle(now) : NOTHING
     if (slot.state === "asked") {
       // Media may overtake the answer.
       slot.state = "live"
@@ -317,6 +317,7 @@ export class ParentManager {
       this.counts.switched++
       this.#choice.switched(now)
     }
+    if (reason === "improved" || reason === "ineligible") this.#choice.left(slot.keyId, now)
     const failure = reason === "silent" || reason === "demoted" || reason === "leaving" ? reason : undefined
     this.#drop(slot, reason === "silent" || reason === "leaving" ? reason : "replaced", failure, now, out)
   }
@@ -330,9 +331,8 @@ export class ParentManager {
       const missing = this.#wanted - slots.filter((slot) => isHealthy(slot) && !this.#isMissed(slot, now)).length
       const extra = asked >= missing
       if (missing <= 0 || (extra && !(this.#urgent && asked < missing + ASKED_BESIDE))) return
-      const candidate = this.#choice.next(this.#slots, now, this.#urgent)
-      // The last resort of everybody is not asked beside others.
-      if (candidate === undefined || (extra && keyOf(candidate) === this.#options.publisher)) return
+      const candidate = this.#choice.next(this.#slots, now, this.#urgent, extra)
+      if (candidate === undefined) return
       const most = this.#urgent ? MAX_IN_NEED : MAX_PARENTS
       if (slots.length >= most && !this.#makePlace(extra, now, out)) return
       this.#ask(candidate, undefined, now, out)
@@ -364,13 +364,20 @@ export class ParentManager {
     return slot.state === "live" && now - heard >= PARENT_MISSED_MS && slot.othersHeard >= MISSED_MOMENTS
   }
 
-  #countMoment(heard: ParentSlot, now: Milliseconds): void {
+  /** True when another parent is missed from this moment on: who waits for the next tick loses time. */
+  #countMoment(heard: ParentSlot, now: Milliseconds): boolean {
     heard.othersHeard = 0
+    heard.missed = false
+    let missesOther = false
     for (const slot of this.#slots.values()) {
       if (slot === heard || now - slot.othersHeardAt < MOMENT_MS) continue
       slot.othersHeard++
       slot.othersHeardAt = now
+      if (slot.missed || !this.#isMissed(slot, now)) continue
+      slot.missed = true
+      missesOther = true
     }
+    return missesOther
   }
 
   /**
@@ -409,8 +416,11 @@ export class ParentManager {
     const keptKeys = kept.map(({ keyId }) => keyId)
     const candidate = this.#choice.challenger(worst.keyId, keptKeys, this.#slots, now)
     if (candidate === undefined) return
-    this.#doom(worst, "improved", now)
-    this.#ask(candidate, worst.keyId, now, out)
+    // Beside the planned parent one that goes together with it would be the next to be replaced.
+    const isPlanned = keyOf(candidate) === this.#list.plannedParent(now)
+    const leaves = (isPlanned ? slots.find(({ keyId }) => this.#choice.goTogether(candidate, keyId)) : undefined) ?? worst
+    this.#doom(leaves, "improved", now)
+    this.#ask(candidate, leaves.keyId, now, out)
   }
 
   /** Parents that go together when one relay goes: the one that the plan does not name makes place for another, damped as every gain. */
@@ -425,9 +435,9 @@ export class ParentManager {
       return false
     }
     this.#togetherSince ??= now
-    if (now - this.#togetherSince < SWITCH_DWELL_MS || now - this.#diversifiedAt < SWITCH_INTERVAL_MS) return false
+    if (now - this.#togetherSince < SWITCH_DWELL_MS || this.#choice.isResting(now)) return false
     this.#togetherSince = undefined
-    this.#diversifiedAt = now
+    this.#choice.switched(now)
     this.#doom(moves, "improved", now)
     this.#ask(candidate, moves.keyId, now, out)
     return true

@@ -28,6 +28,8 @@ export interface ParentSlot {
   /** How often another parent was heard since this one was, and when last: moments, not messages. */
   othersHeard: number
   othersHeardAt: Milliseconds
+  /** It was noticed that it is missed since it was heard last. */
+  missed: boolean
   /** Asked symbols; undefined: all. */
   range: SymbolRange | undefined
   /** Its part of the frames was missing: until then the other parent carries everything. */
@@ -47,6 +49,7 @@ export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: Peer
     outsideSince: undefined,
     othersHeard: 0,
     othersHeardAt: Number.NEGATIVE_INFINITY,
+    missed: false,
     range: undefined,
     suspectUntil: 0,
   }

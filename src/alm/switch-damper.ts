@@ -40,7 +40,12 @@ export class SwitchDamper {
     }
     const challenger = this.#challenger
     if (challenger === undefined || now - challenger.since < SWITCH_DWELL_MS) return undefined
-    return now - this.#lastSwitch < SWITCH_INTERVAL_MS ? undefined : challenger.keyId
+    return this.isResting(now) ? undefined : challenger.keyId
+  }
+
+  /** The last switch is less than 30 s ago. */
+  isResting(now: Milliseconds): boolean {
+    return now - this.#lastSwitch < SWITCH_INTERVAL_MS
   }
 
   /** A switch was begun: none for the next 30 s. */

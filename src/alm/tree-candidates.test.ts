@@ -4,7 +4,7 @@ import { chooseEviction, EVICTION_DWELL_MS } from "./eviction.ts"
 import { mayTakePlace } from "./reserve.ts"
 import { ALL_SYMBOLS, SYMBOL_END, sameRange, stripeRanges } from "./stripe.ts"
 import { START, seeded } from "./test-parents.ts"
-import { isDescendant, isTreeUsable, mayFeed } from "./tree-candidates.ts"
+import { isDescendant, isScarce, isTreeUsable, mayFeed } from "./tree-candidates.ts"
 import type { TreeView } from "./types.ts"
 
 /** The plan as `me` sees it. */
@@ -60,6 +60,16 @@ describe("the plan's candidates", () => {
     expect(isTreeUsable(undefined, "d", START)).toBe(false)
   })
 
+  it("two steps and more above are left to those who have no other choice; the planned parent and the source never", () => {
+    const deep = { ...plan, f: "e", g: "f" }
+    const scarce = (me: string) => ["s", "a", "b", "c", "d", "e", "f", "x"].filter((other) => isScarce(view(deep, me), me, other))
+    expect(scarce("g")).toEqual(["a", "b", "c", "d", "e"])
+    expect(scarce("e")).toEqual(["a", "b"])
+    expect(scarce("d")).toEqual([])
+    expect(scarce("x")).toEqual([])
+    expect(isScarce({ ...view(deep, "g"), parent: "a" }, "g", "a")).toBe(false)
+  })
+
   it("descendants are found through any number of steps, and a circle does not hang", () => {
     expect(isDescendant(view(plan, "a"), "a", "e")).toBe(true)
     expect(isDescendant(view(plan, "b"), "b", "e")).toBe(false)
@@ -106,6 +116,12 @@ describe("a full relay, for who is nearer to the source", () => {
   it("moves the deepest of those that are deeper and planned elsewhere", () => {
     expect(evict("b", "c", "d", "e", "g", "f")).toBe("g")
     expect(evict("f", "d", "e")).toBe("e")
+  })
+
+  it("does not wait for one that is so deep that it should have asked others", () => {
+    const child = (keyId: string) => chooseEviction("a", { ...view(wide, "a"), spare }, "d", [{ keyId, since: START - 1 }], START)
+    expect(child("e")).toBe("e")
+    expect(child("f")).toBeUndefined()
   })
 
   it("never one that is as near, one that belongs here, nor for who may not take from it", () => {

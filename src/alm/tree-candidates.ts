@@ -21,6 +21,15 @@ export function mayFeed(tree: TreeView, me: PeerKeyId, other: PeerKeyId): boolea
   return theirs < mine || (theirs === mine && compareUtf8(other, me) < 0)
 }
 
+/**
+ * Whether `other` stands so near to the source that its few places are worth more to others: two steps above `me` or more. Who is itself
+ * near to the source may ask only few (D-44), who is deeper has many to choose from. The planned parent and the source never count.
+ */
+export function isScarce(tree: TreeView, me: PeerKeyId, other: PeerKeyId): boolean {
+  const [mine, theirs] = [tree.depthOf(me), tree.depthOf(other)]
+  return mine !== undefined && theirs !== undefined && theirs > 0 && theirs < mine - 1 && other !== tree.parent
+}
+
 /** Longer chains than this are no tree of ours. */
 const MAX_DEPTH = 256
 

@@ -54,7 +54,7 @@ describe("conformance contract (3.6), announcements and gates", () => {
     expect(verdicts(mesh, alice, ALICE, cleo, CLEO)).toEqual(forCleo)
   })
 
-  test("scenarios 5 and 6: a later announcement revokes, and the callee refuses before the caller has heard of it", async () => {
+  test("scenarios 5 and 6, AUTH-R23: a later announcement revokes, and the callee refuses before the caller has heard of it", async () => {
     const { mesh, alice, bob } = await trio()
     alice.announcer.serve("echo", mesh.now)
     await mesh.advance(11_000)

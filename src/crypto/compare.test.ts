@@ -22,7 +22,7 @@ describe("constant-time comparison", () => {
     fc.assert(fc.property(pair, ([a, b]) => ctEqual(a, b) === equalBytes(a, b) && ctEqual(a, a.slice())))
   })
 
-  it("reads every byte of both, equal or not", () => {
+  it("ID-R4: reads every byte of both, equal or not", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.nat(), (a, at) => {
         const other = a.slice()

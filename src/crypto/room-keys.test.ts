@@ -20,7 +20,7 @@ const BIND = linkBind(new Uint8Array(32).fill(2))
 describe("names from keys (control-plane C.1)", () => {
   const entity = fromHex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
 
-  it("known answers", () => {
+  it("ID-R2: known answers", () => {
     expect(nodeIdOf(entity)).toBe("652f03ba688dde03")
     expect(nodeIdOf(fromHex("3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c"))).toBe("047e8b2117aa69b3")
     expect(peerKeyIdOf(entity)).toBe("mk15378414728c2590da636c06390ad2553a5406aa0a44d878099bc9e1f5422852f")

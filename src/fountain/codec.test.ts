@@ -36,6 +36,26 @@ describe("RaptorQ behind its guards", () => {
     await expect(initFountain(new Uint8Array(0))).resolves.toBeUndefined()
   })
 
+  it("HND-R5: bytes and errors that came out of the module are the caller's own, also after its memory has grown", () => {
+    const source = block(8, 64)
+    const [repair] = encodeRepair(source, 64, 1)
+    const kept = repair?.bytes.slice()
+    const wrong = { symbolId: 9, bytes: new Uint8Array(3) }
+    let error: unknown
+    try {
+      decodeBlock([wrong], 8, 64)
+    } catch (thrown) {
+      error = thrown
+    }
+    const said = String((error as Error).message)
+    const back = decodeBlock([...sourceSymbols(source, 64).slice(1), ...encodeRepair(source, 64, 2)], 8, 64)
+    // Blocks of megabytes: the module has to ask for more memory, which detaches every view on the old one.
+    for (let i = 0; i < 3; i++) encodeRepair(block(4_000, 1_024), 1_024, 2)
+    expect([repair?.bytes, back]).toEqual([kept, source])
+    expect([String((error as Error).message), said.length > 0]).toEqual([said, true])
+    expect(repair?.bytes.buffer.byteLength).toBe(64)
+  })
+
   it("recovers from any losses, for sizes that are padded and sizes that are not", () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 70 }), fc.constantFrom(64, 72, 136), fc.nat(), (symbols, size, seed) => {

@@ -56,7 +56,7 @@ describe("loadIdentity (RM-5)", () => {
     expect(await signs(second.signer)).toBe(true)
   })
 
-  it("a second tab gets an identity of its own, in memory", async () => {
+  it("ID-R6: a second tab gets an identity of its own, in memory", async () => {
     const [store, locks] = [new MemoryStore<StoredIdentity>(), fakeLocks()]
     const [a, b] = await Promise.all([loadIdentity({ store, locks }), loadIdentity({ store, locks })])
     expect([a.persistent, b.persistent].sort()).toEqual([false, true])

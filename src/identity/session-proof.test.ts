@@ -68,20 +68,20 @@ describe("session proof", () => {
     expect(await a.receive(FRAME_JSON, new Uint8Array(2))).toEqual([])
   })
 
-  it("fails when somebody sits in the middle: fingerprints differ", async () => {
+  it("ID-R3: fails when somebody sits in the middle: fingerprints differ", async () => {
     const result = await run(machine(ALICE, FP_A, new Uint8Array(32)), machine(BOB, FP_B, FP_A))
     expect(result.a).toEqual(closed("SessionProofFailed", "identity"))
     expect(result.b).toEqual(closed("SessionProofFailed", "identity"))
   })
 
-  it("refuses our own entity, whether by a second tab or by reflection", async () => {
+  it("ID-R3: refuses our own entity, whether by a second tab or by reflection", async () => {
     const result = await run(machine(ALICE, FP_A, FP_B), machine(ALICE, FP_B, FP_A))
     expect(result.a).toEqual(closed("SessionSelf", "self"))
     const a = machine(ALICE, FP_A, FP_B)
     expect(await a.receive(FRAME_HELLO, sent(a.start()).payload)).toEqual(closed("SessionSelf", "self"))
   })
 
-  it("refuses a repeated nonce, a second HELLO and a key that is none", async () => {
+  it("ID-R3: refuses a repeated nonce, a second HELLO and a key that is none", async () => {
     const a = machine(ALICE, FP_A, FP_B)
     const mine = decodeHello(sent(a.start()).payload)
     const hello = (over: object) => encodeHello({ ...mine, entityId: BOB.entityId, nonce: new Uint8Array(32), ...over })
@@ -96,7 +96,7 @@ describe("session proof", () => {
     )
   })
 
-  it("refuses a reflected, foreign or early HELLO_AUTH", async () => {
+  it("ID-R3: refuses a reflected, foreign or early HELLO_AUTH", async () => {
     const a = machine(ALICE, FP_A, FP_B)
     const hello = sent(machine(BOB, FP_B, FP_A).start())
     const mine = sent(await a.receive(FRAME_HELLO, hello.payload))
@@ -116,7 +116,7 @@ describe("session proof", () => {
     expect(await a.receive(FRAME_HELLO_AUTH, auth.payload)).toEqual(closed("SessionProofFailed", "identity"))
   })
 
-  it("closes on silence, on other frames and on GOAWAY", async () => {
+  it("ID-R3: closes on silence, on other frames and on GOAWAY", async () => {
     const a = machine(ALICE, FP_A, FP_B)
     expect(a.tick(SESSION_PROOF_TIMEOUT_MS - 1)).toEqual([])
     expect(a.tick(SESSION_PROOF_TIMEOUT_MS)).toEqual(closed("SessionTimeout"))
@@ -128,7 +128,7 @@ describe("session proof", () => {
     expect(await machine(ALICE, FP_A, FP_B).receive(FRAME_GOAWAY, goaway)).toEqual(closed("SessionClosed"))
   })
 
-  it("a namespace key must be on both sides and the same", async () => {
+  it("ID-R5: a namespace key must be on both sides and the same", async () => {
     const [k1, k2] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
     const ends = (a?: Bytes, b?: Bytes) =>
       run(

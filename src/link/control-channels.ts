@@ -1,10 +1,10 @@
 /** The two reliable channels of the control connection, `ctl` and `rpc` (link-lanes LL-1). The offerer makes them. */
-import { MAX_FRAME_LENGTH } from "../wire/control-frame.ts"
 import type { Bytes } from "../wire/types.ts"
 import type { FramePipe } from "./frame-outbox.ts"
 import type { LaneState } from "./lane-port.ts"
 
 const LOW_MARK = 16 * 1024
+const NO_FRAME: Bytes = new Uint8Array()
 
 interface ControlChannelHandlers {
   /** `ctl` is open. */
@@ -68,9 +68,8 @@ export class ControlChannels {
     channel.bufferedAmountLowThreshold = LOW_MARK
     channel.onbufferedamountlow = onDrain
     channel.onmessage = (event: MessageEvent<unknown>) => {
-      // Longer messages and text are no frames; the decoder would refuse them as well, after copying.
-      if (!(event.data instanceof ArrayBuffer) || event.data.byteLength > MAX_FRAME_LENGTH) return
-      const frame = new Uint8Array(event.data)
+      // Text is no frame: the decoder refuses it, and one that is too long, before it reads anything, and counts both.
+      const frame = event.data instanceof ArrayBuffer ? new Uint8Array(event.data) : NO_FRAME
       if (control) onControl(frame)
       else onRpc(frame)
     }

@@ -187,7 +187,7 @@ describe("a direct link", () => {
 })
 
 describe("a link that must not come about", () => {
-  it("refuses forged, foreign and repeated answers without giving up the attempt", async () => {
+  it("NAT-R2: refuses forged, foreign and repeated answers without giving up the attempt", async () => {
     const { a, b, answer } = await introduce()
     const other = await introduce()
     const forged = { ...answer, description: answer.description.map((byte, index) => (index === 100 ? byte ^ 1 : byte)) }

@@ -95,6 +95,7 @@ export class DirectLink implements PeerLink {
       laneId: 0,
       certificate,
       iceServers,
+      webrtc: options.webrtc,
       onCandidate: (candidate) => this.#trickle(candidate),
       onState: (state) => this.#connection(state),
     })
@@ -124,6 +125,7 @@ export class DirectLink implements PeerLink {
       link: options.id,
       certificate,
       iceServers,
+      webrtc: options.webrtc,
       sink: options.laneSink,
       forward: options.forwardMedia ?? false,
       videoLanes: this.#videoLanes,
@@ -185,7 +187,7 @@ export class DirectLink implements PeerLink {
 
   restart(): Promise<LinkDescription> {
     return this.#inTurn(async () => {
-      this.#requireReady()
+      this.#requireRestarts()
       this.#restart = this.#attemptId = randomAttempt(this.#options.random ?? secureRandom)
       const [fields] = await Promise.all([this.#control.restart(), this.#lanes.offerRestart()])
       return this.#describe(fields, { answer: false, iceRestart: true })
@@ -194,7 +196,7 @@ export class DirectLink implements PeerLink {
 
   answerRestart(offer: LinkDescription): Promise<LinkDescription> {
     return this.#inTurn(async () => {
-      this.#requireReady()
+      this.#requireRestarts()
       const description = await checkDescription(offer.description, this.#expect("offer", true))
       const trust = await this.#renewed(offer, description)
       this.#attemptId = description.attemptId
@@ -325,6 +327,11 @@ export class DirectLink implements PeerLink {
     const run = this.#exchange.then(work)
     this.#exchange = run.catch(() => undefined)
     return run
+  }
+
+  #requireRestarts(): void {
+    this.#requireReady()
+    if (this.#options.webrtc?.restarts === false) throw new AvError("RestartUnsupported")
   }
 
   #requireReady(): void {

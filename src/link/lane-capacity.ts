@@ -63,6 +63,17 @@ export function repairSymbols(input: RepairInputs): number {
   return Math.min(repair, k + 1)
 }
 
+/** Mean runs of losses for which {@link burstRepair} adds a symbol; longer ones take whole frames, and more symbols with them. */
+const SHORTEST_RUN = 1.5
+const LONGEST_RUN = 5
+/** Loss from which runs use up what a request can bring in time. */
+const BURST_LOSS = 0.03
+
+/** One symbol more than LL-13 where short runs of losses take several symbols of one frame at once; else none. */
+export function burstRepair({ loss, run, losses }: Omit<RepairInputs, "k" | "keyframe">): 0 | 1 {
+  return losses >= 20 && loss >= BURST_LOSS && run >= SHORTEST_RUN && run < LONGEST_RUN ? 1 : 0
+}
+
 /** What the publisher makes: the most that any child needs, each loss limited to 5 %. None without a child. */
 export function publisherRepair(k: number, keyframe: boolean, children: readonly Omit<RepairInputs, "k" | "keyframe">[]): number {
   const needs = children.map((child) => repairSymbols({ ...child, k, keyframe, loss: Math.min(child.loss, PUBLISHER_MAX_LOSS) }))

@@ -5,6 +5,7 @@ import { AvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
 import { candidateInit, parseCandidate } from "./candidates.ts"
 import { buildSdp, type DtlsSetup, readSdp, type TransportFields } from "./sdp.ts"
+import { browserWebRtc, type WebRtc } from "./webrtc.ts"
 
 /** Candidates kept per peer connection: as many as a description or lane block can carry. */
 const MAX_LOCAL_CANDIDATES = 12
@@ -13,6 +14,8 @@ export interface LanePeerOptions {
   laneId: number
   certificate: RTCCertificate
   iceServers: RTCIceServer[]
+  /** Default: the browser's. */
+  webrtc?: WebRtc | undefined
   /** A new local candidate after {@link LanePeer.settle} has ended. */
   onCandidate?(candidate: CandidateEntry): void
   onState(state: RTCPeerConnectionState): void
@@ -34,7 +37,7 @@ export class LanePeer {
   constructor(options: LanePeerOptions) {
     this.laneId = options.laneId
     this.#options = options
-    const connection = new RTCPeerConnection({
+    const connection = (options.webrtc ?? browserWebRtc).connect({
       certificates: [options.certificate],
       iceServers: options.iceServers,
       bundlePolicy: "max-bundle",

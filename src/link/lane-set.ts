@@ -11,6 +11,7 @@ import { AUDIO_LANE, type LaneState } from "./lane-port.ts"
 import { laneRole, MediaLane } from "./media-lane.ts"
 import type { DtlsSetup, TransportFields } from "./sdp.ts"
 import type { CandidateGate, LaneInfo, LaneSink } from "./types.ts"
+import type { WebRtc } from "./webrtc.ts"
 
 /** A lane that is not open this long after its offer is closed, ms. */
 const OPEN_MS = 8_000
@@ -22,6 +23,7 @@ interface LaneSetOptions {
   link: string
   certificate: RTCCertificate
   iceServers: RTCIceServer[]
+  webrtc: WebRtc | undefined
   sink: LaneSink
   forward: boolean
   videoLanes: number
@@ -242,11 +244,11 @@ export class LaneSet {
 
   #create(laneId: number): MediaLane {
     this.#highestId = Math.max(this.#highestId, laneId)
-    const { certificate, iceServers, link, sink, forward } = this.#options
+    const { certificate, iceServers, webrtc, link, sink, forward } = this.#options
     const onState = (lane: MediaLane, state: LaneState) => this.#changed(lane, state)
     const { onPathChange } = this.#options
     const path = laneRole(laneId) === "video" ? { onPathChange } : {}
-    const lane = new MediaLane({ laneId, certificate, iceServers, link, sink, forward, onState, ...path })
+    const lane = new MediaLane({ laneId, certificate, iceServers, webrtc, link, sink, forward, onState, ...path })
     this.#lanes.set(laneId, lane)
     return lane
   }

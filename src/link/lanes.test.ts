@@ -1,7 +1,15 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { AUDIO_GATE, audioGateOpen, LaneAssigner, VIDEO_GATE } from "./lane-assigner.ts"
-import { audioCopies, laneCapacity, publisherRepair, relayForwards, repairFor, repairSymbols } from "./lane-capacity.ts"
+import {
+  audioCopies,
+  burstRepair,
+  laneCapacity,
+  publisherRepair,
+  relayForwards,
+  repairFor,
+  repairSymbols,
+} from "./lane-capacity.ts"
 import { laneHealth } from "./lane-health.ts"
 import { LanePolicy, laneCount, laneLimit } from "./lane-policy.ts"
 import { clockMicros, LaneSequence, laneSeqDelta } from "./lane-sequence.ts"
@@ -137,6 +145,15 @@ describe("lanes and repair in numbers", () => {
     expect(repairSymbols({ ...input, losses: 19 })).toBe(repairSymbols({ ...input, run: 1 }))
     expect(repairSymbols({ ...input, rttMs: 90 })).toBe(1)
     expect(repairSymbols({ ...input, k: 1, loss: 0.9 })).toBe(2)
+  })
+
+  it("have a symbol more where short runs of losses are many", () => {
+    const path = { loss: 0.1, rttMs: 50, run: 3.7, losses: 40 }
+    expect(burstRepair(path)).toBe(1)
+    expect(burstRepair({ ...path, run: 1.4 })).toBe(0)
+    expect(burstRepair({ ...path, run: 5 })).toBe(0)
+    expect(burstRepair({ ...path, loss: 0.029 })).toBe(0)
+    expect(burstRepair({ ...path, losses: 19 })).toBe(0)
   })
 
   it("take the worst child up to five per cent", () => {

@@ -54,6 +54,16 @@ test.each([
   }
 })
 
+test("what the path loses by itself is not taken for what it can not carry", () => {
+  for (const seed of SEEDS) {
+    const path = new Path({ capacity: 3 * M, rttMs: 50, bufferMs: 200, loss: 0.1, seed })
+    path.flow()
+    path.run(40_000)
+    expect(path.throughput(8_000, 40_000) / (0.9 * path.capacity)).toBeGreaterThan(0.935)
+    expect(path.queue95(8_000, 40_000)).toBeLessThan(35)
+  }
+})
+
 test("half of the capacity goes and comes back (L5, L6)", () => {
   for (const seed of SEEDS) {
     const path = new Path({ capacity: 3 * M, rttMs: 50, bufferMs: 200, seed })

@@ -41,6 +41,8 @@ const CARRIED_LATELY_MS = 20_000
 const RETURN_AGAIN_MS = 1_500
 /** The rate before we gave way to a queue that was not ours is kept up for so long, until it has arrived over there, ms. */
 const REGAIN_MS = 1_000
+/** Of what is sent at most this share counts as lost by the path itself. */
+const MOST_LOST = 0.15
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
 
@@ -290,17 +292,22 @@ export class LinkRate {
     this.#digestAt = now
     if (mode !== "steady") this.#comebackUntil = Number.NEGATIVE_INFINITY
     else if (competed) this.#comebackUntil = now + COMEBACK_MS
-    else if (q < FULL_MS) this.#carried = Math.max(this.#carried, this.#controller.delivered)
+    else if (q < FULL_MS) this.#carried = Math.max(this.#carried, this.#taken)
     const returning = this.#returns(q, now) && !limited
     if ((now >= this.#comebackUntil && !returning) || q >= FREE_MS || limited) return
     const grown = rate * (1 + (COMEBACK_GROWTH * passed) / 1_000)
     this.#controller.keep(Math.min(COMEBACK_SHARE * this.#carried, grown))
   }
 
+  /** What the path took in lately, bit/s: what it loses by itself has gone out as well. */
+  get #taken(): number {
+    return this.#controller.delivered / (1 - Math.min(MOST_LOST, this.losses.loss))
+  }
+
   /** Whether the way back to what the path carried a moment ago may be tried now. */
   #returns(q: number, now: number): boolean {
-    const { mode, rate, delivered } = this.#controller
-    if (delivered >= COMEBACK_SHARE * this.#carried) this.#carriedAt = now
+    const { mode, rate } = this.#controller
+    if (this.#taken >= COMEBACK_SHARE * this.#carried) this.#carriedAt = now
     if (mode !== "steady" || q >= FREE_MS) {
       if (this.#returning && q >= FREE_MS) this.#returnFrom = now + RETURN_AGAIN_MS
       this.#returning = false

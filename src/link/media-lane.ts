@@ -68,9 +68,9 @@ export class MediaLane {
 
   /** Must run in the task that made the channel: afterwards the browser does not let it go any more. */
   #handOver(channel: RTCDataChannel): LanePath {
-    const { sink, link, forward } = this.#options
+    const { sink, link, forward, webrtc } = this.#options
     const { laneId, role } = this
-    if (!forward && canTransferDataChannel()) {
+    if (!forward && (webrtc?.givesChannels ?? canTransferDataChannel())) {
       try {
         sink.add({ link, laneId, role, source: { path: "transferred", channel } })
         return "transferred"

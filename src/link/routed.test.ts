@@ -1,5 +1,5 @@
 import fc from "fast-check"
-import { afterEach, describe, expect, it, vi } from "vitest"
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest"
 import { createIdentity } from "../identity/index.ts"
 import type { IdentitySigner } from "../identity/signer.ts"
 import { fromHex } from "../wire/bytes.ts"
@@ -205,6 +205,10 @@ describe("routed sessions", () => {
   })
 
   it("end by themselves when the other side is gone without a word", async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true })
+    onTestFinished(() => {
+      vi.useRealTimers()
+    })
     let gone = false
     const { carrier, node } = network([alice, bob], (_, payload) => (gone ? [] : [payload]))
     const both = Promise.all([node(alice).next(), node(bob).next()])
@@ -214,8 +218,9 @@ describe("routed sessions", () => {
       a.on("closed", resolve)
     })
     gone = true
+    await vi.advanceTimersByTimeAsync(12_000)
     expect(await closed).toMatchObject({ reason: "channel-closed" })
-  }, 20_000)
+  })
 
   it("survive a relay that repeats everything and adds garbage", async () => {
     const { carrier, node } = network([alice, bob], (_, payload) => [payload, payload, flip(payload, payload.length - 1)])

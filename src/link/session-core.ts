@@ -59,6 +59,8 @@ export class SessionCore implements ControlSession {
   readonly #control: FrameOutbox
   readonly #rpc: FrameOutbox | undefined
   readonly #assembler = new FrameAssembler()
+  /** Of those that the assemblers dropped without a word, how many were counted. */
+  #lostMessages = 0
   readonly #rpcAssembler = new FrameAssembler()
   readonly #inbox: (AssembledFrame | Job)[] = []
   readonly #timer: ReturnType<typeof setInterval>
@@ -192,6 +194,7 @@ export class SessionCore implements ControlSession {
     if (this.#closed) return
     try {
       const message = assembler.push(frame, this.#options.clock())
+      this.#countLost()
       if (message === undefined) return
       if (only !== undefined && message.type !== only) throw new AvError("FrameInvalid", { type: message.type })
       this.#enqueue(message)
@@ -347,6 +350,14 @@ export class SessionCore implements ControlSession {
     if (this.#proven === undefined || this.#faults > MAX_FAULTS) this.#end("protocol", { code: GOAWAY.protocol, error })
   }
 
+  /** Long messages that were too many, too large or too slow were dropped without a word; they are counted here. */
+  #countLost(): void {
+    const lost = this.#assembler.counters.silent + this.#rpcAssembler.counters.silent
+    for (; this.#lostMessages < lost; this.#lostMessages++) {
+      this.#events.emit("dropped", { error: new AvError("FragmentInvalid", { why: "too many or too slow" }) })
+    }
+  }
+
   #tick(): void {
     const now = this.#options.clock()
     // While this page stood still nobody could be heard.
@@ -362,6 +373,7 @@ export class SessionCore implements ControlSession {
     }
     this.#assembler.expire(now)
     this.#rpcAssembler.expire(now)
+    this.#countLost()
     const kex = this.#kex
     // Its turn may come after several ticks: it is asked for once.
     if (kex?.renewalDue(now) && !this.#renewing) {

@@ -6,6 +6,7 @@ import type { ControlMessage, KnownControlMessage } from "../wire/control-json.t
 import type { AvError } from "../wire/errors.ts"
 import type { Bytes, NodeId, PeerKeyId, RandomBytes } from "../wire/types.ts"
 import type { LanePath, LaneSource, LaneState, MediaLaneRole } from "./lane-port.ts"
+import type { WebRtc } from "./webrtc.ts"
 
 type LaneRole = "control" | MediaLaneRole
 
@@ -156,6 +157,8 @@ export interface PeerLinkOptions {
   laneSink: LaneSink
   addresses: AddressJudge
   iceServers?: RTCIceServer[]
+  /** What makes the connections. Default: the browser. */
+  webrtc?: WebRtc
   /** Video lanes opened from the start, 1..8 (other values are brought into that range). Default 2. */
   videoLanes?: number
   /** `true`: never transfer channels to the worker. */

@@ -168,15 +168,29 @@ export class AudioEngine {
     return { port: port2, close }
   }
 
+  /** What a node of this {@link context} puts out, in blocks of 20 ms, silence included. */
+  tap(source: AudioNode): AudioCapture {
+    const { port1, port2 } = new MessageChannel()
+    const end = this.#captureNode(source, port1)
+    const close = () => {
+      if (this.#closers.delete(close)) end()
+    }
+    this.#closers.add(close)
+    return { port: port2, close }
+  }
+
   #captureByNode(track: MediaStreamTrack, sink: MessagePort): () => void {
-    const source = this.#source(track)
+    return this.#captureNode(this.#source(track), sink)
+  }
+
+  #captureNode(source: AudioNode, sink: MessagePort): () => void {
     const node = new AudioWorkletNode(this.context, CAPTURE_PROCESSOR, { numberOfInputs: 1, numberOfOutputs: 1 })
     node.port.postMessage(sink, [sink])
     // A node that leads nowhere is not run; its output is silence.
     node.connect(this.context.destination)
     source.connect(node)
     return () => {
-      source.disconnect()
+      source.disconnect(node)
       this.#end(node)
     }
   }

@@ -195,6 +195,19 @@ describe("FrameOrder", () => {
     expect(order.push(meta(frames[1]!), 120, 1)).toBe("late")
   })
 
+  it("lets a base frame go when it is due, and never over the base frame before it", () => {
+    const frames = encode(2, 100, 6, 0)
+    const order = new FrameOrder<number>({ temporalLayers: 2 })
+    order.push(meta(frames[0]!), 0, 0)
+    order.push(meta(frames[2]!), 66, 2)
+    expect(order.take(66, 500, () => false)).toEqual([0])
+    expect(order.next).toBe(2)
+    expect(order.take(67, 500, () => true)).toEqual([2])
+    order.push(meta(frames[3]!), 130, 3)
+    order.push(meta(frames[5]!), 166, 5)
+    expect(order.take(167, 500, () => true)).toEqual([3])
+  })
+
   it("does not hold a keyframe back for an enhancement frame", () => {
     const order = new FrameOrder<number>({ temporalLayers: 2 })
     order.push({ frameId: 0, keyframe: true, temporalId: 0, bytes: 1 }, 0, 0)

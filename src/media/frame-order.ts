@@ -116,8 +116,9 @@ export class FrameOrder<T> {
    * What the decoder may have now, in order.
    *
    * @param waitMs how long a missing frame is waited for, counted from the arrival of the first frame after it
+   * @param isDue whether it is time for this frame: a base frame does not wait then for enhancement frames before it, which come too late
    */
-  take(nowMs: number, waitMs: number): T[] {
+  take(nowMs: number, waitMs: number, isDue: (value: T) => boolean = () => false): T[] {
     const out: T[] = []
     for (;;) {
       const first = this.#held[0]
@@ -129,7 +130,8 @@ export class FrameOrder<T> {
       const gap = first.id - this.#last! - 1
       // A keyframe does not wait for enhancement frames: publishers leave their numbers out when they start a new group.
       const urgent = first.meta.keyframe && !this.#baseMissing(first.id)
-      if (gap > 0 && !urgent && !this.#waitIsOver(first.id, nowMs, waitMs)) return out
+      const overtakes = first.meta.temporalId === 0 && !this.#baseMissing(first.id)
+      if (gap > 0 && !urgent && !this.#waitIsOver(first.id, nowMs, waitMs) && !(overtakes && isDue(first.value))) return out
       if (first.meta.keyframe) {
         this.#release(out)
       } else if (gap > 0 && this.#baseMissing(first.id)) {
@@ -149,6 +151,11 @@ export class FrameOrder<T> {
     const first = this.#held[0]
     if (first === undefined) return this.#baseGivenUp()
     return first.id - this.#last! > 1 && this.#baseMissing(first.id) && this.#waitIsOver(first.id, nowMs, waitMs)
+  }
+
+  /** The frame that {@link take} looks at next. */
+  get next(): T | undefined {
+    return this.#started ? this.#held[0]?.value : undefined
   }
 
   /** When {@link take} may let more through although nothing new arrived; undefined when time alone changes nothing. */

@@ -61,7 +61,7 @@ describe("Coordinator", () => {
     expect(coordinator.refuse("b", 1n, "target-busy", 0, 6).kind).toBe("drop")
   })
 
-  test("each refusal has its reason", () => {
+  test("NAT-R5: each refusal has its reason", () => {
     const connect = (target: string, bytes: Uint8Array, attestation?: Uint8Array, now = 0) => {
       const result = coordinator.connect("a", target, { description: bytes, ...(attestation && { attestation }) }, now)
       return result.kind === "reject" ? result.reason : result.kind
@@ -78,13 +78,13 @@ describe("Coordinator", () => {
     expect(connect("elsewhere", to("elsewhere"))).toBe("policy")
   })
 
-  test("the seventeenth CONNECT within ten seconds is rate-limited and says for how long", () => {
+  test("NAT-R5: the seventeenth CONNECT within ten seconds is rate-limited and says for how long", () => {
     for (let i = 0; i < 16; i++) expect(offer(1_000, BigInt(i)).kind).toBe("introduce")
     expect(offer(5_000, 99n)).toMatchObject({ kind: "reject", reason: "rate-limited", attemptId: 99n, retryAfterMs: 6_000 })
     expect(offer(11_000, 99n).kind).toBe("introduce")
   })
 
-  test("the thirty-third introduction of one target within ten seconds finds it busy", () => {
+  test("NAT-R5: the thirty-third introduction of one target within ten seconds finds it busy", () => {
     const crowd = new Coordinator({ ...around, hasSession: () => true }, COORDINATOR_LIMITS)
     const ring = (i: number) => {
       return crowd.connect(`p${i}`, "b", { description: description({ from: `p${i}`, to: "b", attemptId: BigInt(i) }) }, 0)

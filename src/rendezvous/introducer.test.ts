@@ -62,7 +62,7 @@ describe("IntroducerMachine", () => {
     expect(heard[1]).toEqual({ at: ann.nodeId, action: { type: "reject", via: bob.nodeId, rejection } })
   })
 
-  test("a member without a session with the target says so", () => {
+  test("NAT-R14: a member without a session with the target says so", () => {
     carry(bob.nodeId, at(bob).connect(ann.nodeId, cid.nodeId, { description: description(bob, cid, 6n) }))
     expect(heard).toMatchObject([{ at: bob.nodeId, action: { rejection: { reason: "no-session-with-target", attemptId: 6n } } }])
   })

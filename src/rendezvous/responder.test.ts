@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { ResponderBudget } from "./responder.ts"
 
 describe("introductions that nobody asked for", () => {
-  test("four of each member in ten seconds, and then it says how long to wait", () => {
+  test("NAT-R5: four of each member in ten seconds, and then it says how long to wait", () => {
     const budget = new ResponderBudget()
     for (let i = 0; i < 4; i++) expect(budget.take("m1", 1_000 + i)).toBe(0)
     expect(budget.take("m1", 2_000)).toBe(9_000)

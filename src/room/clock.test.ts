@@ -32,7 +32,22 @@ describe("the clock that others see", () => {
     expect(clock.now()).toBe(1_000_000 - 7_200_000)
     clock.heardServer(300)
     expect(clock.now()).toBe(1_000_000)
-    clock.heardServer(Number.NaN)
+    expect(clock.heardServer(Number.NaN)).toBe(false)
     expect(clock.now()).toBe(1_000_000)
+  })
+
+  test("a person is told above half a minute; what no clock can show is not believed", () => {
+    vi.spyOn(Date, "now").mockReturnValue(1_000_000)
+    const clock = new WallClock()
+    expect([30_000, -30_000, 30_001, -600_000, 0, -600_000].map((skew) => clock.heardServer(skew))).toEqual([
+      false,
+      false,
+      true,
+      false,
+      false,
+      true,
+    ])
+    expect(clock.heardServer(Number(2n ** 64n - 1n))).toBe(false)
+    expect(clock.offsetMs).toBe(0)
   })
 })

@@ -11,7 +11,7 @@ import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import { type ActionHost, asAvError, performAction } from "./actions.ts"
 import { WallClock } from "./clock.ts"
 import { Connections } from "./connections.ts"
-import { diagnosticsText, pageFacts, RoomLog } from "./diagnostics.ts"
+import { diagnosticsText, pageFacts, RoomLog, userAgent } from "./diagnostics.ts"
 import { Emitter } from "./emitter.ts"
 import { FileSharing } from "./files/room-files.ts"
 import { HostTools } from "./host/host-tools.ts"
@@ -28,6 +28,7 @@ import type { ParentDirector } from "./parents/director.ts"
 import { RoomParticipant } from "./participant.ts"
 import type { PeerHub } from "./peer-hub.ts"
 import { People } from "./people.ts"
+import type { Surroundings } from "./platform.ts"
 import { QualityWatch } from "./quality-watch.ts"
 import { handOver, relayOptions } from "./relaying.ts"
 import { createRoomHub } from "./room-hub.ts"
@@ -61,6 +62,7 @@ export interface RoomParts {
   audio: AudioEngine
   /** What a stored identity kept of its announcements. */
   controlStorage?: ControlStorage | undefined
+  around: Surroundings
 }
 
 export class Conductor implements ActionHost {
@@ -115,14 +117,16 @@ export class Conductor implements ActionHost {
     const around = { wallClock: this.clock.now, sessions: () => this.hub.sessions.map(({ id }) => id) }
     this.driver = new MachineDriver(machine, { group, signer, rights }, around, (action) => performAction(action, this))
     this.server = new ServerConnection(
-      { url: address.server, namespace: address.name, signer },
+      { url: address.server, namespace: address.name, signer, ...socketOf(parts.around) },
       {
         feed: (event) => this.driver.feed(event),
         connected: (connected, reason) => {
           this.events.emit("server", { connected, reason })
           this.connections.serverChanged(connected)
         },
-        clock: (skewMs) => this.clock.heardServer(skewMs),
+        clock: (skewMs) => {
+          if (this.clock.heardServer(skewMs)) this.warn(new AvError("ClockOff", { seconds: Math.round(-skewMs / 1000) }))
+        },
         // While joining, a server that cannot be used at all ends the attempt; later the call goes on without it.
         trouble: (error, final) => (final && this.state === "joining" ? this.#end("failed", error) : this.warn(error)),
       },
@@ -137,6 +141,7 @@ export class Conductor implements ActionHost {
       random: secureRandom,
       ownKeyId: signer.keyId,
       ...(options.videoCodecs === undefined ? {} : { videoCodecs: options.videoCodecs }),
+      headless: parts.around.headless,
       roomId: () => this.#requireRoomId(),
       send: (keyId, message) => this.send(this.directSession(keyId), message),
       reply: (session, message) => this.send(this.hub.session(session), message),
@@ -145,6 +150,7 @@ export class Conductor implements ActionHost {
         return session && { id: session.id, send: (message) => this.send(session, message) }
       },
       makePlace: (streamId, asker) => this.parents.makePlace(streamId, asker),
+      isKept: (streamId, asker) => this.parents.isKept(streamId, asker),
       mayServe: (streamId) => this.hostTools.own.mayRelay || this.media.publications.byStreamKey(toHex(streamId)) !== undefined,
       capacity: (from, signed) => void this.parents.desk.offer(from, signed, this.clock.now()),
       events: mediaEvents(this),
@@ -163,12 +169,13 @@ export class Conductor implements ActionHost {
     const onAbort = () => this.#end("aborted", new AvError("Aborted"))
     const onPageHide = () => this.driver.feed({ type: "pageHide" })
     signal?.addEventListener("abort", onAbort, { once: true })
-    globalThis.addEventListener("pagehide", onPageHide)
+    // Node has neither, and no page to hide.
+    globalThis.addEventListener?.("pagehide", onPageHide)
     const unreachable = setTimeout(() => this.#serverNeverCame(), SERVER_MS)
     this.#finish = () => {
       clearTimeout(unreachable)
       signal?.removeEventListener("abort", onAbort)
-      globalThis.removeEventListener("pagehide", onPageHide)
+      globalThis.removeEventListener?.("pagehide", onPageHide)
     }
     await new Promise<void>((resolve, reject) => {
       this.#joined = { resolve, reject }
@@ -217,7 +224,12 @@ export class Conductor implements ActionHost {
       forwardMedia: options.forwardMedia ?? false,
     }
     const participants = [this.people.local, ...this.people.remote.values()]
-    return diagnosticsText(stats, { browser: navigator.userAgent, page, participants, log: this.#log.entries })
+    return diagnosticsText(stats, { browser: userAgent(), page, participants, log: this.#log.entries })
+  }
+
+  /** For recordings, which mix what is heard. */
+  get sound(): AudioEngine {
+    return this.#parts.audio
   }
 
   startAudio(): Promise<void> {
@@ -229,6 +241,7 @@ export class Conductor implements ActionHost {
     if (this.#ended !== undefined) return
     this.media.publications.closeAll()
     if (this.state === "connected") {
+      this.parents.leave()
       await handOver({ mesh: this.mesh, tell: (keyId, message) => this.send(this.directSession(keyId), message) })
     }
     if (this.ended) return
@@ -392,4 +405,8 @@ export class Conductor implements ActionHost {
     if (this.#roomId === undefined) throw new AvError("RoomClosed", { why: "not in the room yet" })
     return this.#roomId
   }
+}
+
+function socketOf({ openSocket }: Surroundings): Pick<Surroundings, "openSocket"> {
+  return openSocket === undefined ? {} : { openSocket }
 }

@@ -83,7 +83,7 @@ export class Connections {
 
   /** How the call as a whole is; only asked while this page is a member. */
   get state(): "connected" | "reconnecting" | "offline" {
-    const offline = navigator.onLine === false && !this.#host.server.connected
+    const offline = globalThis.navigator?.onLine === false && !this.#host.server.connected
     const states = [...this.#host.people.remote.keys()].map((keyId) => this.#shown.get(keyId) ?? "connecting")
     const reached = this.#anybody() && states.some((state) => state === "direct" || state === "routed")
     if (reached) return "connected"

@@ -45,9 +45,15 @@ export class RoomLog {
   }
 }
 
-/** What the browser says about the page and the machine. */
-export function pageFacts(): { visible: string; cores: number; online: boolean } {
+/** What the browser says about the page and the machine; nothing where there is no page. */
+export function pageFacts(): { visible?: string; cores?: number; online?: boolean } {
+  const { document, navigator } = globalThis as Partial<typeof globalThis>
+  if (document === undefined || navigator === undefined) return {}
   return { visible: document.visibilityState, cores: navigator.hardwareConcurrency, online: navigator.onLine }
+}
+
+export function userAgent(): string {
+  return globalThis.navigator?.userAgent ?? `node ${globalThis.process?.version ?? ""}`
 }
 
 /** What else is known about the page. */

@@ -1,16 +1,17 @@
-/** `joinRoom`: from a link to a live room. */
+/** `joinRoom` in a page. */
 import { AudioEngine } from "../media/index.ts"
-import { installErrorTransfer } from "../pipeline/errors.ts"
-import { remoteGroup, remoteSigner } from "../pipeline/keys/index.ts"
-import { AvError, isAvError } from "../wire/errors.ts"
-import { Conductor } from "./conductor.ts"
+import { AvError } from "../wire/errors.ts"
+import { enterRoom } from "./enter.ts"
 import { readRoomAddress } from "./invitation.ts"
-import { LiveRoom } from "./live-room.ts"
-import { checkedBitrate, meshOptions } from "./relaying.ts"
-import { ControlStorage } from "./rpc/storage.ts"
+import type { Platform } from "./platform.ts"
 import type { JoinOptions, Room } from "./types.ts"
 import { workletUrl } from "./worker-source.ts"
-import { type RoomWorkers, startWorkers } from "./workers.ts"
+import { startWorkers } from "./workers.ts"
+
+const page: Platform = {
+  startWorkers: ({ workers = {} }, onFailure) => startWorkers(workers, onFailure),
+  openSound: ({ workers }) => AudioEngine.create({ workletUrl: workletUrl(workers) }),
+}
 
 /**
  * Joins the room at `url` (founds it when nobody is there) and resolves when this page is a member.
@@ -21,52 +22,10 @@ import { type RoomWorkers, startWorkers } from "./workers.ts"
  *   `Aborted`. `describeError` gives the sentence for a person.
  */
 export async function joinRoom(url: string | URL, options: JoinOptions = {}): Promise<Room> {
-  const { signal } = options
-  if (signal?.aborted) throw new AvError("Aborted")
+  if (options.signal?.aborted) throw new AvError("Aborted")
   const address = readRoomAddress(String(url), options.open ?? false)
   requireBrowser()
-  installErrorTransfer()
-  const uplinkBitrate = checkedBitrate(options.uplinkBitrate)
-  const uplink = uplinkBitrate === undefined ? {} : { uplinkBitrate }
-  let conductor: Conductor | undefined
-  let broken: AvError | undefined
-  let onBroken: (error: AvError) => void = () => {}
-  const failure = new Promise<never>((_, reject) => {
-    onBroken = reject
-  })
-  failure.catch(() => undefined)
-  const workers = startWorkers(options.workers ?? {}, (error) => {
-    broken = error
-    onBroken(error)
-    conductor?.workerFailed(error)
-  })
-  let audio: AudioEngine | undefined
-  try {
-    const engineReady = AudioEngine.create({ workletUrl: workletUrl(options.workers) })
-    const opened = await Promise.race([failure, Promise.all([openKeys(workers, options), engineReady])])
-    const [{ signer, group, controlStorage }, engine] = opened
-    audio = engine
-    await Promise.race([failure, workers.mesh.configure({ ownKeyId: signer.keyId, ...meshOptions(options), ...uplink })])
-    if (signal?.aborted) throw new AvError("Aborted")
-    conductor = new Conductor({ address, url: String(url), options, workers, signer, group, audio, controlStorage })
-  } catch (error) {
-    workers.close()
-    await audio?.close()
-    throw isAvError(error) ? error : new AvError("WorkerFailed", {}, { cause: broken ?? error })
-  }
-  await conductor.join(signal)
-  return new LiveRoom(conductor, { name: address.name, open: address.open })
-}
-
-async function openKeys(workers: RoomWorkers, options: JoinOptions) {
-  const identity = await workers.keys.start({ persistent: options.persistentIdentity ?? true })
-  const signer = remoteSigner(workers.keys, identity)
-  const [group, controlStorage] = await Promise.all([
-    remoteGroup(workers.keys),
-    // An identity of this page alone never comes back: nothing of it is kept.
-    identity.persistent ? ControlStorage.open(identity.nodeId) : undefined,
-  ])
-  return { signer, group, controlStorage }
+  return enterRoom(address, String(url), options, page)
 }
 
 function requireBrowser(): void {

@@ -24,6 +24,7 @@ class FakeLink {
   ) {}
 
   async restart(): Promise<LinkDescription> {
+    if (this.refuses !== undefined) throw this.refuses
     this.attemptId++
     this.did.push("restart")
     return { description: Uint8Array.of(1) }
@@ -139,5 +140,14 @@ describe("restarts of ready links", () => {
     await settled()
     expect(repair.rejected(LARGER, 3n, "server", "unspecified")).toBe(true)
     expect(links[0]!.did).toEqual(["restart", "restart", "abandon silence"])
+  })
+
+  test("that one end cannot make lead to a new link: we give up ours, or tell the peer to", async () => {
+    links[0]!.refuses = links[1]!.refuses = new AvError("RestartUnsupported")
+    expect(start(links[0]!)).toBe(true)
+    repair.introduced(head(SMALLER, 9n), offer, ways[0]!)
+    await settled()
+    expect(links.map(({ did }) => did)).toEqual([["abandon silence"], []])
+    expect([said, dropped]).toEqual([["server reject 9 unspecified"], []])
   })
 })

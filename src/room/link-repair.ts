@@ -54,7 +54,9 @@ export class LinkRepair {
       },
       (error: unknown) => {
         if (this.#pending.get(link.id) === pending) this.#pending.delete(link.id)
-        this.#drop(error)
+        // The next best: another link, for which there is a way now.
+        if (isAvError(error, "RestartUnsupported")) link.abandon("silence")
+        else this.#drop(error)
       },
     )
     return true
@@ -90,7 +92,11 @@ export class LinkRepair {
         this.#waysTaken.set(link.id, signal)
         signal.answer(head.fromNode, answer)
       },
-      (error: unknown) => this.#drop(error),
+      (error: unknown) => {
+        // The peer hears that it has to make a new link.
+        if (isAvError(error, "RestartUnsupported")) signal.reject(self, head.attemptId, "unspecified")
+        else this.#drop(error)
+      },
     )
   }
 

@@ -116,6 +116,7 @@ export class LiveRoom implements Room {
   async publish(media: MediaStream | MediaStreamTrack, options: PublishOptions = {}): Promise<LocalPublication[]> {
     this.#requireOpen()
     if (!this.mayPublish) throw new AvError("NotAllowed", { right: "publish" })
+    if (globalThis.MediaStreamTrack === undefined) throw new AvError("MediaUnsupported", { missing: "MediaStreamTrack" })
     const { publications } = this.#conductor.media
     if (this.saving === "none") return publications.publish(media, options)
     const tracks = media instanceof MediaStreamTrack ? [media] : media.getTracks()

@@ -57,12 +57,16 @@ export interface MediaPlaneOptions {
   linkTo: SubscriptionHost["linkTo"]
   /** What this page is willing to show, see `JoinOptions`. */
   videoCodecs?: readonly VideoCodecName[]
+  /** Nothing of the others is shown. */
+  headless?: boolean | undefined
   /** Answers on the session that asked. */
   reply(session: string, message: KnownControlMessage): void
   /** Whether this page may hand this stream to others. */
   mayServe(streamId: Bytes): boolean
   /** Somebody was refused for want of room: whether there is a place now. */
   makePlace(streamId: Bytes, asker: PeerKeyId): Promise<boolean>
+  /** Whether what room there is is kept for somebody else than this asker. */
+  isKept(streamId: Bytes, asker: PeerKeyId): boolean
   /** An advertisement came from a neighbour. */
   capacity(from: PeerKeyId, signed: SignedRelayCapacity): void
   events: MediaPlaneEvents
@@ -134,7 +138,10 @@ export class MediaPlane {
   applyState(participant: RoomParticipant, state: ParticipantState): void {
     const { roomId, events } = this.#options
     const tracks = state.tracks.map((track) => readRemoteTrack(track, participant.id, roomId(), events.warning))
-    this.subscriptions.update(participant, tracks)
+    if (this.#options.headless) {
+      const streams = tracks.flatMap((track) => track.streams)
+      this.subscriptions.upstreams.offered(participant.id, streams)
+    } else this.subscriptions.update(participant, tracks)
     this.#audience.set(participant.id, state.decodes === undefined ? undefined : codecsNamed(state.decodes))
     this.#tellAudience()
   }
@@ -171,6 +178,10 @@ export class MediaPlane {
         const { streamId, subNonce, policy, symbolRange, via } = message
         if (!this.#options.mayServe(streamId)) {
           this.#options.send(keyId, { t: "av.refused", streamId, subNonce, error: "NotAllowed" })
+          return
+        }
+        if (this.#options.isKept(streamId, keyId)) {
+          this.#options.send(keyId, { t: "av.refused", streamId, subNonce, error: "CapacityExceeded" })
           return
         }
         const more = { ...(symbolRange === undefined ? {} : { symbolRange }), ...(via === undefined ? {} : { via }) }

@@ -14,12 +14,13 @@ interface NetworkInformation extends EventTarget {
   type?: string
 }
 
-/** Listens until the returned function is called. */
+/** Listens until the returned function is called. Outside a page there is nothing to listen to. */
 export function watchNetwork({ changed, look, offline }: NetworkHints): () => void {
   const stop = new AbortController()
   const listen = (target: EventTarget | undefined, event: string, handler: () => void) =>
-    target?.addEventListener(event, handler, { signal: stop.signal })
-  const connection = (navigator as Navigator & { connection?: NetworkInformation }).connection
+    target?.addEventListener?.(event, handler, { signal: stop.signal })
+  const { navigator, document } = globalThis as Partial<typeof globalThis>
+  const connection = (navigator as (Navigator & { connection?: NetworkInformation }) | undefined)?.connection
   let type = connection?.type
   listen(globalThis, "online", changed)
   listen(globalThis, "offline", offline)
@@ -30,7 +31,7 @@ export function watchNetwork({ changed, look, offline }: NetworkHints): () => vo
     if (same) look()
     else changed()
   })
-  listen(document, "visibilitychange", () => document.visibilityState === "visible" && look())
+  listen(document, "visibilitychange", () => document?.visibilityState === "visible" && look())
   listen(document, "resume", look)
   listen(globalThis, "pageshow", look)
   return () => stop.abort()

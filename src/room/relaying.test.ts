@@ -34,8 +34,13 @@ describe("leaving as a relay", () => {
   })
 
   it("does not wait for those that stay, nor for nobody", async () => {
-    expect((await run(() => ["bea"])).over).toBeLessThanOrEqual(1_600)
+    expect((await run(() => ["bea"])).over).toBeLessThanOrEqual(2_100)
     expect(await run(() => [])).toEqual({ told: [], over: 0 })
+  })
+
+  it("tells those that came meanwhile too", async () => {
+    const { told } = await run((ms) => (ms < 300 ? ["bea"] : ms < 600 ? ["cid"] : []))
+    expect(told).toEqual(["bea av.leaving", "cid av.leaving"])
   })
 })
 

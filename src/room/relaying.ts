@@ -5,8 +5,10 @@ import { AvError } from "../wire/errors.ts"
 import type { PeerKeyId } from "../wire/types.ts"
 import type { JoinOptions } from "./types.ts"
 
-/** Children have this time to take another parent, ms; they are told the same. */
+/** Children are told that they have this time to take another parent, ms. */
 const HAND_OVER_MS = 1_500
+/** They are served so long at most: those that find nobody go when their time is over, and that is said by a message as well. */
+const SERVE_MS = 2_000
 /** How often it is looked whether all have gone, ms. */
 const LOOK_EVERY_MS = 50
 
@@ -38,20 +40,24 @@ interface HandOverHost {
 }
 
 /**
- * Tells those that take streams through this page that it leaves, and goes on serving until they have found another way, 1.5 s at
+ * Tells those that take streams through this page that it leaves, and goes on serving until they have found another way, 2 s at
  * most. Done at once when there are none.
  */
 export async function handOver({ mesh, tell }: HandOverHost): Promise<void> {
   const children = async () => {
     // A worker that does not answer has no children any more.
-    const stats = await Promise.race([mesh.stats(), pause(HAND_OVER_MS)]).catch(() => undefined)
+    const stats = await Promise.race([mesh.stats(), pause(SERVE_MS)]).catch(() => undefined)
     return new Set((stats?.relay.streams ?? []).flatMap((stream) => stream.children.map(({ peer }) => peer)))
   }
-  const told = await children()
-  for (const peer of told) tell(peer, { t: "av.leaving", inMs: HAND_OVER_MS })
-  for (let left = told.size, ms = 0; left > 0 && ms < HAND_OVER_MS; ms += LOOK_EVERY_MS) {
+  const told = new Set<PeerKeyId>()
+  const end = performance.now() + SERVE_MS
+  for (let left = await children(); left.size > 0 && performance.now() < end; left = await children()) {
+    for (const peer of left) {
+      // Also those whose request was accepted a moment ago.
+      if (!told.has(peer)) tell(peer, { t: "av.leaving", inMs: HAND_OVER_MS })
+      told.add(peer)
+    }
     await pause(LOOK_EVERY_MS)
-    left = (await children()).size
   }
 }
 

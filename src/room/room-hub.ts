@@ -9,6 +9,7 @@ import type { MachineDriver } from "./machine-driver.ts"
 import type { MediaPlane } from "./media-plane.ts"
 import type { PageMemory } from "./memory/room-memory.ts"
 import { PeerHub } from "./peer-hub.ts"
+import type { Surroundings } from "./platform.ts"
 import type { ControlPlane } from "./rpc/control-plane.ts"
 import type { ServerConnection } from "./server-connection.ts"
 import type { JoinOptions } from "./types.ts"
@@ -21,6 +22,7 @@ export interface RoomHubParts {
   signer: IdentitySigner
   options: JoinOptions
   workers: Pick<RoomWorkers, "mesh">
+  around: Surroundings
 }
 
 /** The parts of a room that links and sessions reach; `connections` and `media` come after the hub. */
@@ -35,7 +37,7 @@ export interface RoomHubHost {
   count(error: AvError): void
 }
 
-export function createRoomHub(host: RoomHubHost, { signer, options, workers }: RoomHubParts): PeerHub {
+export function createRoomHub(host: RoomHubHost, { signer, options, workers, around: { webrtc } }: RoomHubParts): PeerHub {
   const { server, clock, driver } = host
   const { mesh } = workers
   const hub: PeerHub = new PeerHub({
@@ -49,6 +51,7 @@ export function createRoomHub(host: RoomHubHost, { signer, options, workers }: R
     evidence: server.evidence,
     videoLanes: options.videoLanes ?? DEFAULT_VIDEO_LANES,
     forwardMedia: options.forwardMedia ?? false,
+    ...(webrtc && { webrtc }),
     iceServers: () => [...server.iceServers, ...(options.iceServers ?? [])],
     wallClock: clock.now,
     accepts: (session, frame) => driver.machine.accepts(session, frame),

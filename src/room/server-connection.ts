@@ -1,7 +1,7 @@
 /** The room's connection to its rendezvous server: what it says goes to the room machine; the call does not depend on it. */
 import type { IdentitySigner } from "../identity/signer.ts"
 import type { RoomEvent } from "../membership/index.ts"
-import { AddressEvidence, openRendezvous, type RendezvousClient } from "../rendezvous/index.ts"
+import { AddressEvidence, openRendezvous, type RendezvousClient, type RendezvousOptions } from "../rendezvous/index.ts"
 import type { AvError } from "../wire/errors.ts"
 
 export interface ServerConnectionEvents {
@@ -24,7 +24,10 @@ export class ServerConnection {
   /** It was reached at least once. */
   seen = false
 
-  constructor(server: { url: string; namespace: string; signer: IdentitySigner }, events: ServerConnectionEvents) {
+  constructor(
+    server: Pick<RendezvousOptions, "url" | "namespace" | "openSocket"> & { signer: IdentitySigner },
+    events: ServerConnectionEvents,
+  ) {
     this.client = openRendezvous(server)
     this.client.on("state", ({ state, error }) => {
       const connected = state === "registered"

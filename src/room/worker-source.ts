@@ -1,4 +1,5 @@
 /** Where the workers come from in the ES module build: files beside the library, found by any bundler. */
+import { AvError } from "../wire/errors.ts"
 import type { WorkerUrls } from "./types.ts"
 
 /** Worker entry files of the library. */
@@ -6,6 +7,7 @@ export type WorkerName = "mesh" | "keys" | "publish" | "receive" | "memory"
 
 /** Starts a worker. `urls` overrides the built-in place. Each URL is a literal so that bundlers see it. */
 export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
+  if (globalThis.Worker === undefined) throw new AvError("WorkerFailed", { worker: name, reason: "no workers here" })
   const own = urls[name]
   if (own !== undefined) return new Worker(own, { type: "module", name: `holomesh-${name}` })
   switch (name) {

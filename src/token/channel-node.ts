@@ -39,6 +39,8 @@ export interface ChannelNodeOptions extends ChannelAccessOptions {
   self: Peer
   /** Draws the nonces of requests. */
   random: () => U64
+  /** How far the others' clocks are ahead of ours, ms: our own rights are shown to them (D42). Default 0. */
+  offsetMs?: () => Milliseconds
   /** `Infinity`: only the checks on use. Default 30 s. */
   sweepMs?: Milliseconds
   now: Milliseconds
@@ -117,7 +119,7 @@ export class ChannelNode {
   async openChannel(channel: string, chain: Bytes, now: Milliseconds): Promise<void> {
     const name = canonicalChannelName(channel)
     if (!this.#publications.has(name) && this.#publications.size >= MAX_CHANNELS_PER_PEER) throw tooMany()
-    const verdict = await this.#access.mayPublish(this.#options.self, name, chain, now)
+    const verdict = await this.#access.mayPublish(this.#options.self, name, chain, this.#asOthers(now))
     if (verdict?.granted === false) throw new AvError("NotAuthorized", { what: "publish", channel: name })
     this.#publications.set(name, { chain, grant: verdict?.grant ?? { questions: [] } })
     // Receivers that refused the old chain may like this one.
@@ -147,7 +149,7 @@ export class ChannelNode {
     const name = canonicalChannelName(channel)
     const publication = this.#publications.get(name)
     if (publication === undefined) throw new AvError("UsageError", { why: "channel not open" })
-    if (!this.#access.stillHolds(this.#options.self, name, publication.grant, now)) {
+    if (!this.#access.stillHolds(this.#options.self, name, publication.grant, this.#asOthers(now))) {
       throw new AvError("NotAuthorized", { what: "publish", channel: name })
     }
     const actions: ChannelAction[] = []
@@ -197,6 +199,10 @@ export class ChannelNode {
       }
     }
     return actions
+  }
+
+  #asOthers(now: Milliseconds): Milliseconds {
+    return now + (this.#options.offsetMs?.() ?? 0)
   }
 
   async #receive(session: ChannelSession, type: number, payload: Bytes, now: Milliseconds): Promise<ChannelAction[]> {

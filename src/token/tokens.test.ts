@@ -181,7 +181,7 @@ describe("chains (5.6)", () => {
     expect(await verdict([toMid, forged], {}, verifier)).toBe("InvalidSignature")
   })
 
-  test("narrowing: a chain never permits what one of its links does not; a splice is refused", async () => {
+  test("CHAN-R5, narrowing: a chain never permits what one of its links does not; a splice is refused", async () => {
     const scope = fc.integer({ min: 1, max: 15 }).map((bits) => bits | SCOPE.DELEGATE)
     const runs = fc.asyncProperty(
       scope,

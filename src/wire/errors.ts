@@ -89,8 +89,12 @@ export type ErrorCode =
   | "ReadOnly"
   | "EntityRebind"
   | "IdentityConflict"
+  // this device's clock is more than 30 s away from the server's
+  | "ClockOff"
   | "HybridRequiredButPeerLacksMlkem"
   | "StoreError"
+  // an object of another thread was used after it was closed
+  | "HandleClosed"
   // sessions and links
   | "SessionProofFailed"
   | "SessionSelf"
@@ -197,6 +201,9 @@ export type ErrorCode =
   | "HashCollision"
   // media
   | "MediaUnsupported"
+  // Node without a WebRTC library, and what such a library cannot do
+  | "WebRtcMissing"
+  | "RestartUnsupported"
   | "MediaPermission"
   | "MediaDeviceMissing"
   | "MediaDeviceBusy"

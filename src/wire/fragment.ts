@@ -123,6 +123,8 @@ export interface AssembledFrame {
 export interface AssemblerCounters {
   /** Messages dropped by a limit, a timeout or a fault, each counted once (`frag_dropped_total`). */
   dropped: number
+  /** Those of them for which nothing was thrown: a limit was reached, or the next fragment came too late. */
+  silent: number
 }
 
 interface Incoming {
@@ -139,7 +141,7 @@ interface Incoming {
  */
 export class FrameAssembler {
   readonly #open = new Map<number, Incoming>()
-  readonly #counters: AssemblerCounters = { dropped: 0 }
+  readonly #counters: AssemblerCounters = { dropped: 0, silent: 0 }
   #buffered = 0
 
   get counters(): Readonly<AssemblerCounters> {
@@ -166,7 +168,7 @@ export class FrameAssembler {
   /** Drops messages without a new fragment for 10 s. `push` does it too; call it when the channel is silent. */
   expire(now: Milliseconds): void {
     for (const [id, message] of this.#open) {
-      if (now - message.lastAt >= FRAGMENT_TIMEOUT_MS) this.#drop(id, message)
+      if (now - message.lastAt >= FRAGMENT_TIMEOUT_MS) this.#lose(id, message)
     }
   }
 
@@ -186,6 +188,7 @@ export class FrameAssembler {
       if (index !== 0) return undefined
       if (this.#open.size >= MAX_OPEN_MESSAGES || this.#buffered + body.length > MAX_BUFFERED_BYTES) {
         this.#counters.dropped++
+        this.#counters.silent++
         return undefined
       }
       this.#open.set(id, { type, count, parts: [body.slice()], bytes: body.length, lastAt: now })
@@ -194,7 +197,7 @@ export class FrameAssembler {
     }
     if (open.type !== type || open.count !== count || open.parts.length !== index) this.#refuse(id, open, "fragment order")
     if (this.#buffered + body.length > MAX_BUFFERED_BYTES) {
-      this.#drop(id, open)
+      this.#lose(id, open)
       return undefined
     }
     // Copied: the frame's buffer belongs to the channel and a view would keep all of it alive.
@@ -221,6 +224,11 @@ export class FrameAssembler {
     this.#open.delete(id)
     this.#buffered -= message.bytes
     this.#counters.dropped++
+  }
+
+  #lose(id: number, message: Incoming): void {
+    this.#drop(id, message)
+    this.#counters.silent++
   }
 
   #refuse(id: number, message: Incoming | undefined, why: string): never {

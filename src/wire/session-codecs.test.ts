@@ -166,7 +166,7 @@ describe("addresses (control-plane 6.3)", () => {
     fc.assert(fc.property(fc.oneof(fc.ipV4(), fc.ipV6()), (host) => addressFromText(host, 1) !== undefined))
   })
 
-  test("one address, one form", () => {
+  test("NAT-R14: one address, one form", () => {
     const mapped = encodeAddressBlock({ family: 6, address: fromHex(`${"00".repeat(10)}ffffc0000201`), port: 1 })
     const stray = encodeAddressBlock({ family: 4, address: fill(16, 1), port: 1 })
     for (const bytes of [mapped, stray, fill(19, 5), fill(18, 4)])

@@ -130,7 +130,11 @@ export function createCallPage({ room, address: joined, devices, moved }: CallOp
     drawer.show(panel === "statistics")
     network.show(panel === "network")
     update()
-    if (panel === undefined && within) controls.element.querySelector<HTMLElement>(`[data-action="${former}"]`)?.focus()
+    if (panel !== undefined || !within) return
+    // What the bar has no room for was opened from the list behind "More".
+    const [own, more] = [former, "more"].map((name) => controls.element.querySelector<HTMLElement>(`[data-action="${name}"]`))
+    const shown = (own?.getClientRects().length ?? 0) > 0
+    ;(shown ? own : more)?.focus()
   }
   const toggle = (which: Panel) => open(panel === which ? undefined : which)
 

@@ -75,6 +75,7 @@ export function createControls(actions: Actions, has: (action: ActionName) => bo
       unread(state.unread)
       waiting(state.waiting)
       people.setAttribute("aria-label", state.waiting === 0 ? "People" : `People, ${state.waiting} at the door`)
+      files.setAttribute("aria-label", state.newFiles === 0 ? "Files" : `Files, ${state.newFiles} new`)
       chat.setAttribute("aria-label", state.unread === 0 ? "Chat" : `Chat, ${state.unread} unread`)
     },
   }

@@ -81,7 +81,12 @@ export class LocalMedia {
     })
     for (const problem of problems) this.#noteRefusal(problem)
     return this.#inTurn(async () => {
-      for (const track of stream.getTracks()) await this.#publishTrack(track.kind === "video" ? "camera" : "microphone", track)
+      for (const track of stream.getTracks()) {
+        const kind = track.kind === "video" ? "camera" : "microphone"
+        // A device that opened late, after the person had switched it on here.
+        if (this.#own[kind] === undefined) await this.#publishTrack(kind, track)
+        else track.stop()
+      }
     })
   }
 

@@ -155,6 +155,7 @@ export function createFilesPanel({ room, scope, close, say, news }: FilesOptions
       for (const key of rows.keys()) seen.add(key)
       news(0, undefined)
       updateOwn()
+      closeButton.focus({ preventScroll: true })
     },
   }
 }

@@ -1,5 +1,6 @@
 /** One item of the room's memory: who keeps how much of it, play or save it, let it live longer, take it back. */
 import { describeError, isAvError, type MemoryItem, type Room } from "holomesh"
+import { confirm } from "../call/menus.ts"
 import { h } from "../dom.ts"
 import { sizeInWords } from "../files/save.ts"
 import { icon } from "../icons.ts"
@@ -80,12 +81,12 @@ export function itemRow(first: MemoryItem, { room, say, nameOf }: ItemRowOptions
       say(`${item.name} stays 30 days from now`)
     }),
   )
-  const revoke = tool("Take back", "danger", () => {
-    if (!confirm(`Take back "${item.name}"? Every device deletes it, for good.`)) return
-    attempt(async () => {
-      await room.memory.revoke(item)
-      say(`${item.name} was taken back`)
-    })
+  const takeBack = async () => {
+    await room.memory.revoke(item)
+    say(`${item.name} was taken back`)
+  }
+  const revoke = tool("Take back", "danger-text", () => {
+    confirm(`Take back ${item.name}?`, "Every device deletes it, for good.", "Take back", () => attempt(takeBack))
   })
   const element = h(
     "li",

@@ -128,6 +128,7 @@ export function createPeoplePanel({ room, scope, close, say }: PeopleOptions): P
     show(open) {
       element.hidden = !open
       update()
+      if (open) closeButton.focus({ preventScroll: true })
     },
   }
 }

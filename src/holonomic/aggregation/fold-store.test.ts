@@ -11,7 +11,7 @@ import { CrashingStorage, codeOfRejection, keysOf, testPeer } from "../testing.t
 import { FoldStore, foldDue } from "./fold-store.ts"
 import { type SignedAggregationMeta, survivesRevocation } from "./gate.ts"
 import { type AggregationMeta, aggregationMetaBytes, memberCommitment } from "./meta.ts"
-import { type AggregationRecord, aggregationMetaEnvelope, decodeAggregation } from "./record.ts"
+import { type AggregationRecord, aggregationMetaEnvelope, decodeAggregation, encodeAggregation } from "./record.ts"
 
 const NOW = { own: false, nowUnixMs: 1_000n }
 const NAMES = ["～", "a", "😀"]
@@ -230,6 +230,14 @@ test("the oldest sixteen are folded as soon as there are thirty-two", () => {
   expect(due).toHaveLength(16)
   expect(due.slice(0, 4).map(({ contentId }) => contentId)).toEqual(["c30", "c31", "c28", "c29"])
   expect(foldDue(items.toReversed())).toEqual(due)
+})
+
+test("what a record carries of a signed meta comes back as it was, whatever bytes it is", async () => {
+  const { record } = await foldOf()
+  const stored = { ...record, aggregatedAtUnixMs: (1n << 64n) - 1n }
+  for (const aggregationMeta of [EMPTY, Uint8Array.of(0xff, 0xfe, 0), Uint8Array.from({ length: 70_000 }, (_, i) => i * 7)]) {
+    expect(decodeAggregation(encodeAggregation({ ...stored, aggregationMeta }))).toEqual({ ...stored, aggregationMeta })
+  }
 })
 
 test("a fold without gates does not outlive its members", async () => {

@@ -27,6 +27,20 @@ describe("a holding claim", () => {
     expect(holdingClaimBytes({ ...HOLDING, symbolIds: [1, 2, 2, 3] })).not.toEqual(holdingClaimBytes(HOLDING))
   })
 
+  it("has the same bytes whoever signed it, and the fields in their order", () => {
+    const signed = { ...HOLDING, signature: "x", signatureMlDsa65: "y", pqcKeyId: "z" }
+    expect(holdingClaimBytes(signed)).toEqual(holdingClaimBytes(HOLDING))
+    const fields = [
+      "0000000000000003616263",
+      "000000000000000164",
+      "0000000000000003",
+      "000000010000000200000003",
+      "f".repeat(16),
+      "00000001",
+    ]
+    expect(toHex(holdingClaimBytes(HOLDING))).toMatch(new RegExp(`${fields.join("")}$`))
+  })
+
   it("keeps the border between its texts", () => {
     const moved = { ...HOLDING, peerId: "ab", contentId: "cd" }
     expect(holdingClaimBytes(moved)).not.toEqual(holdingClaimBytes(HOLDING))

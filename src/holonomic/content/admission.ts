@@ -2,6 +2,7 @@
 import { hybridVerify } from "../../crypto/index.ts"
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
+import type { VerifyHybrid } from "../trust/verified.ts"
 import { type ContentEnvelope, decodeEnvelope } from "./envelope.ts"
 import { MANIFEST_VERSION, manifestBytes, type SignedManifest, verifySymbolAgainstManifest } from "./manifest.ts"
 import { manifestExcess } from "./manifest-codec.ts"
@@ -17,12 +18,16 @@ export interface ContentSymbol {
  * @throws AvError `UnsupportedManifestVersion`, `HybridRequired`, `Canonicalization` (cannot be encoded, or is beyond the limits),
  * `HybridVerify`, `SymbolHashesLenMismatch`, `SymbolContentIdMismatch`, `SymbolIdOutOfRange`, `DuplicateSymbolId`, `SymbolHashMismatch`
  */
-export async function checkAdmission(manifest: SignedManifest, symbols: readonly ContentSymbol[]): Promise<ContentEnvelope> {
+export async function checkAdmission(
+  manifest: SignedManifest,
+  symbols: readonly ContentSymbol[],
+  verify: VerifyHybrid = hybridVerify,
+): Promise<ContentEnvelope> {
   const { manifestVersion, signature, nSource, kRepair, symbolHashes } = manifest
   if (manifestVersion !== MANIFEST_VERSION) throw new AvError("UnsupportedManifestVersion", { version: manifestVersion })
   if (signature === undefined || signature.pq.length === 0) throw new AvError("HybridRequired")
   const [preimage, envelope] = encodable(manifest)
-  if (!(await hybridVerify(envelope.producer, preimage, signature))) throw new AvError("HybridVerify")
+  if (!(await verify(envelope.producer, preimage, signature))) throw new AvError("HybridVerify")
   const total = nSource + kRepair
   if (symbolHashes.length !== total) throw new AvError("SymbolHashesLenMismatch", { got: symbolHashes.length, need: total })
   const seen = new Set<number>()

@@ -2,6 +2,8 @@
  * Keeps contents: nothing unverified is ever written, each change is one batch, and what is revoked stays gone.
  * One object per storage; changes wait for each other.
  */
+
+import { hybridVerify } from "../../crypto/index.ts"
 import { retentionPriority } from "../../fountain/config.ts"
 import { type HoloStorage, holoKey, holoKeyParts, keyNumber, type StorageOp } from "../../store/holo/storage.ts"
 import { equalBytes } from "../../wire/bytes.ts"
@@ -10,7 +12,7 @@ import type { Bytes, U64 } from "../../wire/types.ts"
 import { type HeadroomLevel, headroomLevel, isWorse } from "../retention/headroom.ts"
 import { classify, keepCount, moreSevere, type ReadClass, type RetentionTier, severity, survivors } from "../retention/tiers.ts"
 import { encodeSignedClaim } from "../trust/claim-codec.ts"
-import type { SignedClaim } from "../trust/verified.ts"
+import type { SignedClaim, VerifyHybrid } from "../trust/verified.ts"
 import { type ContentSymbol, checkAdmission } from "./admission.ts"
 import { CONSENT_REVOKES, consentAuthorities, consentIn, resolveConsent } from "./consent.ts"
 import { type ContentEnvelope, decodeEnvelope } from "./envelope.ts"
@@ -52,22 +54,27 @@ export type ContentReading =
 /** A deletion that has not happened within this time is overdue. */
 const DELETE_WITHIN_MS = 60_000n
 const NO_HASH = new Uint8Array(32)
+/** Manifests that are kept as they were read: every answer to somebody else needs one. */
+const KEPT_MANIFESTS = 256
 
 export class ContentStore {
   readonly storage: HoloStorage
+  readonly #verify: VerifyHybrid
   /** Contents whose deletion was asked for: never announced, never served, whatever the storage still has. */
   readonly #revoked = new Map<string, Tombstone>()
+  readonly #manifests = new Map<string, { bytes: Bytes; manifest: SignedManifest }>()
   #damaged = 0
   #tail: Promise<unknown> = Promise.resolve()
   #level: HeadroomLevel = "normal"
 
-  private constructor(storage: HoloStorage) {
+  private constructor(storage: HoloStorage, verify: VerifyHybrid) {
     this.storage = storage
+    this.#verify = verify
   }
 
   /** Finishes the deletions that an earlier run began. Those that fail again are left for {@link retryDeletions}. */
-  static async open(storage: HoloStorage): Promise<ContentStore> {
-    const store = new ContentStore(storage)
+  static async open(storage: HoloStorage, { verify = hybridVerify }: { verify?: VerifyHybrid } = {}): Promise<ContentStore> {
+    const store = new ContentStore(storage, verify)
     for (const key of await storage.list("holo/revocation/")) {
       const record = await storage.get(key)
       if (record === undefined) continue
@@ -85,7 +92,9 @@ export class ContentStore {
 
   /** Admits a content, or more symbols of one that is here; the first manifest and its time stay. Nothing is written on failure. */
   async put(manifest: SignedManifest, symbols: readonly ContentSymbol[], options: PutOptions): Promise<void> {
-    const envelope = await checkAdmission(manifest, symbols)
+    // The very manifest that is here was verified when it came: more symbols of it need only their hashes.
+    const verify = (await this.#isHere(manifest)) ? async () => true : this.#verify
+    const envelope = await checkAdmission(manifest, symbols, verify)
     await this.#exclusive(async () => {
       if (await this.isRevoked(manifest)) throw new AvError("ContentRevoked")
       const { state } = resolveConsent(manifest, envelope, options.consent ?? [], options.nowUnixMs)
@@ -139,7 +148,7 @@ export class ContentStore {
   async manifest(ref: ContentRef): Promise<SignedManifest | undefined> {
     if (this.#revoked.has(idOf(ref))) return undefined
     const bytes = await this.storage.get(refKey("manifest", ref))
-    return bytes && decodeManifest(bytes)
+    return bytes && this.#decoded(idOf(ref), bytes)
   }
 
   /** Contents with a manifest here, without those revoked: what may be announced and counted. */
@@ -248,6 +257,28 @@ export class ContentStore {
     const { quotaBytes, usageBytes } = await this.storage.estimate()
     this.#level = headroomLevel(quotaBytes, usageBytes)
     return this.#level
+  }
+
+  /** Decoded once, as long as the storage gives the same bytes. */
+  #decoded(id: string, bytes: Bytes): SignedManifest {
+    const known = this.#manifests.get(id)
+    if (known !== undefined && equalBytes(known.bytes, bytes)) return known.manifest
+    const manifest = decodeManifest(bytes)
+    this.#manifests.delete(id)
+    if (this.#manifests.size >= KEPT_MANIFESTS) this.#manifests.delete(this.#manifests.keys().next().value!)
+    this.#manifests.set(id, { bytes, manifest })
+    return manifest
+  }
+
+  /** This very manifest with this signature is stored. */
+  async #isHere(manifest: SignedManifest): Promise<boolean> {
+    try {
+      const known = await this.storage.get(refKey("manifest", manifest))
+      return known !== undefined && equalBytes(known, encodeManifest(manifest))
+    } catch (error) {
+      if (isAvError(error)) return false
+      throw error
+    }
   }
 
   async #delete(ref: ContentRef): Promise<void> {

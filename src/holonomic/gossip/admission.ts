@@ -38,7 +38,7 @@ export class Admission {
     this.#context = context
     this.#events = events
     this.#trust = trust
-    this.#host = new BootstrapHost(context.self, context.random)
+    this.#host = new BootstrapHost(context.self, context.random, context.verify)
   }
 
   /** Another chain to show, from now on. */
@@ -76,7 +76,7 @@ export class Admission {
     const view = this.#view(nowMs)
     if (view === undefined || nowMs - peer.answeredMs < ANSWER_EVERY_MS) return
     peer.answeredMs = nowMs
-    const verdict = await judgeHost(peer.keyId, message, view)
+    const verdict = await judgeHost(peer.keyId, message, view, this.#context.verify)
     if (verdict.kind === "Refuse") {
       this.#context.emit({ type: "refused", peer: peer.keyId, reason: verdict.reason, by: "us" })
       return

@@ -2,6 +2,7 @@
  * How a newcomer and somebody who is there decide about each other: a challenge, a chain of grants, a verdict. It gives trust and
  * service, never membership of anything (N1). Both sides, without I/O.
  */
+import { hybridVerify } from "../../crypto/index.ts"
 import type { IdentitySigner } from "../../identity/index.ts"
 import { equalBytes, toBase64 } from "../../wire/bytes.ts"
 import type { Bytes, Milliseconds, PeerKeyId, RandomBytes } from "../../wire/types.ts"
@@ -10,7 +11,7 @@ import { bootstrapChallengeBytes } from "../claims/digests.ts"
 import { CLAIM_VERSION, type ClaimStatement, signedClaimBytes } from "../claims/signed-claim.ts"
 import type { TrustGraph } from "../trust/bootstrap.ts"
 import { bootstrapLinked, type LinkedVerdict } from "../trust/linked.ts"
-import { judged, keysMatch, type PeerKeys, type SignedClaim, verifyClaim } from "../trust/verified.ts"
+import { judged, keysMatch, type PeerKeys, type SignedClaim, type VerifyHybrid, verifyClaim } from "../trust/verified.ts"
 import type { HoloMessageOf } from "./messages.ts"
 
 export const BOOTSTRAP_KIND = "bootstrap_hello"
@@ -36,11 +37,13 @@ export interface TrustView {
 export class BootstrapHost {
   readonly #self: PeerKeyId
   readonly #random: RandomBytes
+  readonly #verify: VerifyHybrid
   readonly #nonces = new Map<PeerKeyId, { nonce: Bytes; untilMs: Milliseconds }>()
 
-  constructor(self: PeerKeyId, random: RandomBytes) {
+  constructor(self: PeerKeyId, random: RandomBytes, verify: VerifyHybrid = hybridVerify) {
     this.#self = self
     this.#random = random
+    this.#verify = verify
   }
 
   /** A challenge for somebody who said hello; it replaces an earlier one. */
@@ -67,12 +70,12 @@ export class BootstrapHost {
     this.#nonces.delete(peer)
     // Nobody asked: nothing is verified for it.
     if (waiting === undefined) return { kind: "Refuse", reason: "CandidateStale" }
-    const signed = candidate.signerPeerId === peer && (await verifyClaim(candidate, keys))
+    const signed = candidate.signerPeerId === peer && (await verifyClaim(candidate, keys, this.#verify))
     const answered =
       view.nowUnixMs <= waiting.untilMs &&
       candidate.claimKind === BOOTSTRAP_KIND &&
       equalBytes(candidate.claimBytes, bootstrapChallengeBytes(waiting.nonce, this.#self))
-    if (signed && answered) await verifyChain(chain, chainKeys)
+    if (signed && answered) await verifyChain(chain, chainKeys, this.#verify)
     return bootstrapLinked({
       candidate: { signerPeerId: peer, verified: signed },
       fresh: answered,
@@ -89,8 +92,9 @@ export async function judgeHost(
   host: PeerKeyId,
   { chain, chainKeys }: HoloMessageOf<"holo.challenge">,
   view: TrustView,
+  verify: VerifyHybrid = hybridVerify,
 ): Promise<LinkedVerdict> {
-  await verifyChain(chain, chainKeys)
+  await verifyChain(chain, chainKeys, verify)
   return bootstrapLinked({
     candidate: { signerPeerId: host, verified: true },
     fresh: true,
@@ -137,9 +141,9 @@ export async function signClaim(
 }
 
 /** Verifies what can be verified with the keys that came along; the rules refuse the rest. */
-async function verifyChain(chain: readonly SignedClaim[], keys: readonly PeerKeys[]): Promise<void> {
+async function verifyChain(chain: readonly SignedClaim[], keys: readonly PeerKeys[], verify: VerifyHybrid): Promise<void> {
   for (const claim of chain) {
     const own = keys.find((pair) => keysMatch(claim.signerPeerId, pair))
-    if (own !== undefined) await verifyClaim(claim, own)
+    if (own !== undefined) await verifyClaim(claim, own, verify)
   }
 }

@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter, compareBytes, fromHex, toHex, utf8Decode } from
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes, PeerKeyId, U64 } from "../../wire/types.ts"
 import { utf8 } from "../checks.ts"
-import type { TrustRevokeBody } from "../claims/bodies.ts"
+import type { ConsentBody, TrustRevokeBody } from "../claims/bodies.ts"
 import { signedClaimBytes } from "../claims/signed-claim.ts"
 import { judgeConsent } from "../content/consent.ts"
 import type { ContentRef } from "../content/manifest.ts"
@@ -56,6 +56,8 @@ export class ClaimBook {
   readonly #facts: LiveFacts
   readonly #claims = new Map<string, DurableClaim>()
   readonly #bySigner = new Map<PeerKeyId, number>()
+  /** What was said about the keeping of a content: looked at with every plan. */
+  readonly #consents = new Map<string, ConsentStatement[]>()
   readonly #cuts = new Map<string, LeafCut>()
 
   private constructor(storage: HoloStorage, facts: LiveFacts) {
@@ -167,11 +169,7 @@ export class ClaimBook {
     authorities: ReadonlySet<PeerKeyId>,
     nowUnixMs: U64,
   ): { state: ConsentState; revocation?: string } {
-    const statements = this.entries("consent_state").map(({ hash, signerPeerId, body }) => ({
-      hash,
-      signerPeerId,
-      body: body.kind === "consent_state" ? body.consent : undefined,
-    }))
+    const statements = this.#consents.get(contentKey(content)) ?? []
     const { state, revocation } = judgeConsent(content, authorities, statements, nowUnixMs)
     return revocation === undefined ? { state } : { state, revocation: revocation.hash }
   }
@@ -179,10 +177,27 @@ export class ClaimBook {
   #remember(claim: DurableClaim): void {
     // It may have come twice while it was being written.
     if (this.#claims.has(claim.hash)) return
-    this.#claims.set(claim.hash, claim)
+    const { hash, body, signerPeerId } = claim
+    this.#claims.set(hash, claim)
+    if (body.kind === "consent_state") {
+      const key = contentKey(body.consent)
+      const statements = this.#consents.get(key) ?? []
+      statements.push({ hash, signerPeerId, body: body.consent })
+      this.#consents.set(key, statements)
+    }
     this.#bySigner.set(claim.signerPeerId, (this.#bySigner.get(claim.signerPeerId) ?? 0) + 1)
     this.#cuts.clear()
   }
+}
+
+interface ConsentStatement {
+  hash: string
+  signerPeerId: PeerKeyId
+  body: ConsentBody
+}
+
+function contentKey({ corpusKind, contentId }: ContentRef): string {
+  return JSON.stringify([corpusKind, contentId])
 }
 
 function durableOf(claim: SignedClaim, cohortScope: string): DurableClaim | undefined {

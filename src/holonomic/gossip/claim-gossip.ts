@@ -24,6 +24,8 @@ const MAX_OFFERED = 64
 /** Epochs around the present one whose leaves are told. */
 const LEAVES_PAST = 16n
 const LEAVES_AHEAD = 2n
+/** How often walks are looked at for answers that are missing. */
+const LOOK_MS = 1_000
 /** Divergent epochs in a row after which a peer's claims are not handed on. */
 const DIVERGENT_EPOCHS = 3
 
@@ -53,6 +55,7 @@ export class ClaimGossip {
   /** Who a claim came from, while it may have to be kept back. */
   readonly #sources = new Map<string, PeerKeyId>()
   readonly #distrusted = new Set<PeerKeyId>()
+  #lookedMs: Milliseconds = Number.NEGATIVE_INFINITY
 
   constructor(context: NodeContext, events: ClaimGossipEvents) {
     this.#context = context
@@ -65,7 +68,8 @@ export class ClaimGossip {
     if (readDurable(claim) === undefined) throw new AvError("Malformed", { what: "durable claim", kind: claim.claimKind })
     const hash = toHex(sha256Sync(signedClaimBytes(claim)))
     if (this.#context.book.has(hash)) return false
-    if (!(await verifyClaim(claim, keys))) throw new AvError("SignatureInvalid", { signer: claim.signerPeerId })
+    if (!(await verifyClaim(claim, keys, this.#context.verify)))
+      throw new AvError("SignatureInvalid", { signer: claim.signerPeerId })
     const added = await this.#context.book.add(claim, keys, BigInt(Math.floor(nowMs)))
     if (added === undefined) return false
     this.#context.peers.learnKeys(claim.signerPeerId, keys)
@@ -188,12 +192,13 @@ export class ClaimGossip {
   }
 
   async tick(nowMs: Milliseconds): Promise<void> {
+    this.#lookedMs = nowMs
     for (const [peer, walking] of this.#walks) await this.#go(peer, walking, walking.walk.tick(nowMs), nowMs)
   }
 
-  /** Walks are looked at once a second. */
-  nextTickMs(nowMs: Milliseconds): Milliseconds {
-    return this.#walks.size === 0 ? NEVER : nowMs + 1_000
+  /** Walks are looked at once a second, counted from the last look. */
+  nextTickMs(): Milliseconds {
+    return this.#walks.size === 0 ? NEVER : this.#lookedMs + LOOK_MS
   }
 
   async #forward(added: DurableClaim, { claim, keys }: { claim: SignedClaim; keys: PeerKeys }, from: PeerKeyId | undefined) {

@@ -1,5 +1,4 @@
 /** Keeps each content spread as the plan wants it: announces, challenges, fetches what is missing, gives up what others have enough of. */
-import { hybridVerify } from "../../crypto/index.ts"
 import { toBase64 } from "../../wire/bytes.ts"
 import { AvError } from "../../wire/errors.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../../wire/types.ts"
@@ -15,18 +14,21 @@ import {
 } from "../claims/holding.ts"
 import type { ContentRef } from "../content/manifest.ts"
 import { type RetentionPlan, retentionPlan } from "../retention/plan.ts"
+import { RankTable } from "../retention/ranks.ts"
 import type { ConsentState } from "../retention/rarity.ts"
 import { keepCount, moreSevere } from "../retention/tiers.ts"
-import { NEVER, type NodeContext, tell } from "./context.ts"
+import { Challenges } from "./challenges.ts"
+import { type NodeContext, tell } from "./context.ts"
 import type { FetchBoard } from "./fetch-board.ts"
 import { HoldingBook } from "./holding-book.ts"
 import type { HoloMessageOf } from "./messages.ts"
 import type { Peer } from "./peers.ts"
-import { PossessionChallenger } from "./possession.ts"
 import { keyOf, type ShelfItem } from "./shelf.ts"
 
 /** What happened is acted on after this: changes come in bunches. */
 const SETTLE_MS = 500
+/** It is acted on after this at the latest. */
+const LONGEST_MS = 3_000
 /** A content whose symbols cannot be fetched yet, because others are, is looked at again after this. */
 const WAITING_MS = 2_000
 /** Notice that others get before a copy goes. */
@@ -38,12 +40,10 @@ const REUSE_CLAIM_MS = 120_000
 /** Share of a content that may go in one step. */
 const TRIM_SHARE = 10
 
-export type VerifyHybrid = typeof hybridVerify
-
 export interface CareOptions {
   targetHolders: number | ((livePeers: number) => number)
-  /** For simulations that leave signatures out. */
-  verify?: VerifyHybrid
+  /** For simulations, where many peers compute the same ones. */
+  ranks?: RankTable
   /** False until everything that others have revoked is known: nothing is announced before. */
   ready(): boolean
 }
@@ -55,29 +55,30 @@ export class ContentCare {
   readonly #context: NodeContext
   readonly #fetches: FetchBoard
   readonly #options: CareOptions
-  readonly #verify: VerifyHybrid
-  readonly #challenger: PossessionChallenger
+  readonly #challenges: Challenges
+  readonly #ranks: RankTable
   /** Contents to be looked at, and when. */
-  readonly #dirty = new Map<string, { ref: ContentRef; atMs: Milliseconds }>()
+  readonly #dirty = new Map<string, { ref: ContentRef; atMs: Milliseconds; sinceMs: Milliseconds }>()
   /** Contents whose holding is to be told, and when. */
   readonly #untold = new Map<string, { ref: ContentRef; atMs: Milliseconds }>()
   readonly #told = new Map<string, HoldingMessage>()
   /** Copies that go at a deadline, by content and symbol. */
   readonly #leaving = new Map<string, Map<number, Milliseconds>>()
   readonly #plans = new Map<string, RetentionPlan>()
-  #challengeAtMs: Milliseconds = NEVER
 
   constructor(context: NodeContext, fetches: FetchBoard, options: CareOptions) {
     this.#context = context
     this.#fetches = fetches
     this.#options = options
-    this.#verify = options.verify ?? hybridVerify
-    this.#challenger = new PossessionChallenger(this.holdings, context.random)
+    this.#challenges = new Challenges(context, this.holdings)
+    this.#ranks = options.ranks ?? new RankTable()
   }
 
-  /** A content is to be looked at soon. */
+  /** A content is to be looked at soon, when nothing more happens to it: who acts in the middle of a spreading acts on half of it. */
   touch(ref: ContentRef, nowMs: Milliseconds, afterMs = SETTLE_MS): void {
-    if (!this.#dirty.has(keyOf(ref))) this.#dirty.set(keyOf(ref), { ref, atMs: nowMs + afterMs })
+    const sinceMs = this.#dirty.get(keyOf(ref))?.sinceMs ?? nowMs
+    const atMs = Math.min(nowMs + afterMs, sinceMs + LONGEST_MS)
+    this.#dirty.set(keyOf(ref), { ref, atMs, sinceMs })
   }
 
   touchAll(nowMs: Milliseconds): void {
@@ -137,6 +138,7 @@ export class ContentCare {
       localPeer,
       holdings,
       livePeers: [this.#context.self, ...others.map(({ keyId }) => keyId)],
+      ranks: this.#ranks,
     })
   }
 
@@ -146,7 +148,10 @@ export class ContentCare {
     const holdings = await this.view(item, nowMs)
     const plan = this.plan(item, holdings, nowMs)
     this.#plans.set(keyOf(ref), plan)
-    if (plan.evict !== null) return
+    if (plan.evict !== null) {
+      this.#leaving.delete(keyOf(ref))
+      return
+    }
     await this.#trim(item, plan.trim, holdings, nowMs)
     const wanted = plan.adopt.length + plan.trim.length > 0 ? plan.adopt : await this.#overlooked(item, nowMs)
     const adopt = wanted.slice(0, await this.#roomFor(item))
@@ -191,7 +196,18 @@ export class ContentCare {
       this.#context.emit({ type: "holders", contentId: claim.contentId })
       for (const { ref } of this.#context.shelf.byId(claim.contentId)) this.touch(ref, nowMs)
     }
-    this.#challengeAtMs = Math.min(this.#challengeAtMs, nowMs)
+    this.#challenges.claimed(peer.keyId, claim.contentId, nowMs)
+  }
+
+  /** A peer has let us in: what it claimed before can be challenged now. */
+  mayAsk(peer: Peer, nowMs: Milliseconds): void {
+    this.#challenges.sweep(nowMs, peer.keyId)
+  }
+
+  /** A manifest has come: what was claimed about its content can be judged now. */
+  arrived(ref: ContentRef, nowMs: Milliseconds): void {
+    this.#challenges.known(ref.contentId, nowMs)
+    this.touch(ref, nowMs)
   }
 
   /** Somebody is about to drop symbols: fetched before, where the plan without its copies gives them to this peer. */
@@ -215,14 +231,14 @@ export class ContentCare {
   }
 
   onProof(peer: Peer, message: HoloMessageOf<"holo.proof">, nowMs: Milliseconds): void {
-    if (this.#challenger.proof(peer.keyId, message, nowMs)) this.#touchProven(peer.keyId, nowMs)
+    this.#judged(this.#challenges.proof(peer.keyId, message, nowMs), nowMs)
   }
 
   /** A symbol that answers a challenge; false when it does not. */
   onSymbol(peer: Peer, frame: { req: number; symbolId: number; bytes: Bytes }, nowMs: Milliseconds): boolean {
-    const taken = this.#challenger.symbol(peer.keyId, frame.req, frame.symbolId, frame.bytes, nowMs)
-    if (taken) this.#touchProven(peer.keyId, nowMs)
-    return taken
+    const contentId = this.#challenges.symbol(peer.keyId, frame, nowMs)
+    this.#judged(contentId, nowMs)
+    return contentId !== undefined
   }
 
   /** Sends what is held of every content to somebody who is new here. */
@@ -241,7 +257,7 @@ export class ContentCare {
     this.holdings.prune(nowMs)
     this.#dirty.clear()
     for (const item of this.#context.shelf.items()) await this.converge(item, nowMs)
-    this.#challengeAtMs = Math.min(this.#challengeAtMs, nowMs)
+    this.#challenges.sweep(nowMs)
   }
 
   async tick(nowMs: Milliseconds): Promise<void> {
@@ -252,8 +268,7 @@ export class ContentCare {
       if (item !== undefined) await this.converge(item, nowMs)
     }
     await this.#tellHoldings(nowMs)
-    this.#challenger.expire(nowMs)
-    if (this.#challengeAtMs <= nowMs) await this.#challenge(nowMs)
+    await this.#challenges.tick(nowMs)
     for (const [key, leaving] of this.#leaving) {
       const due = [...leaving.values()].some((deadline) => deadline <= nowMs)
       const item = this.#context.shelf.items().find(({ ref }) => keyOf(ref) === key)
@@ -264,7 +279,7 @@ export class ContentCare {
   nextTickMs(): Milliseconds {
     const times = [...this.#dirty.values(), ...(this.#options.ready() ? this.#untold.values() : [])].map(({ atMs }) => atMs)
     for (const leaving of this.#leaving.values()) times.push(...leaving.values())
-    return Math.min(this.#challengeAtMs, ...times)
+    return Math.min(this.#challenges.nextTickMs(), ...times)
   }
 
   async #trim(
@@ -275,9 +290,11 @@ export class ContentCare {
   ) {
     const key = keyOf(item.ref)
     const leaving = this.#leaving.get(key) ?? new Map<number, Milliseconds>()
-    for (const id of leaving.keys()) if (!trim.includes(id)) leaving.delete(id)
     const held = holdings.get(this.#context.self)?.length ?? 0
-    for (const id of trim.slice(0, Math.max(1, Math.floor(held / TRIM_SHARE)))) {
+    const now = trim.slice(0, Math.max(1, Math.floor(held / TRIM_SHARE)))
+    // Whose turn has passed gets notice anew: a deadline that nobody meets would never let this rest.
+    for (const id of leaving.keys()) if (!now.includes(id)) leaving.delete(id)
+    for (const id of now) {
       const deadline = leaving.get(id)
       if (deadline === undefined) {
         leaving.set(id, nowMs + COMPRESS_NOTICE_MS)
@@ -341,32 +358,15 @@ export class ContentCare {
     return message
   }
 
-  async #challenge(nowMs: Milliseconds): Promise<void> {
-    this.#challengeAtMs = NEVER
-    for (const { peerId, contentId } of this.holdings.unproven(nowMs)) {
-      const item = this.#context.shelf.byId(contentId)[0]
-      const peer = this.#context.peers.get(peerId)
-      if (item === undefined || peer === undefined || !peer.mayAsk) continue
-      const symbol = (id: number) => this.#context.shelf.store.symbol(item.ref, id)
-      const facts = { symbolHashes: item.manifest.symbolHashes, symbol }
-      const probe = await this.#challenger.challenge(peerId, contentId, facts, nowMs)
-      if (probe !== undefined) await tell(this.#context, [peerId], { t: "holo.probe", ...probe })
-      if (!this.#challenger.full) continue
-      // The others when these are answered.
-      this.#challengeAtMs = nowMs + SETTLE_MS
-      return
-    }
-  }
-
-  #touchProven(peerId: PeerKeyId, nowMs: Milliseconds): void {
-    for (const item of this.#context.shelf.items()) {
-      if (this.holdings.claim(peerId, item.ref.contentId) !== undefined) this.touch(item.ref, nowMs)
-    }
+  /** A challenge about this content was answered: other copies count now. */
+  #judged(contentId: string | undefined, nowMs: Milliseconds): void {
+    if (contentId === undefined) return
+    for (const { ref } of this.#context.shelf.byId(contentId)) this.touch(ref, nowMs)
   }
 
   async #check(peer: Peer, bytes: Bytes, { signature, signatureMlDsa65 }: { signature: string; signatureMlDsa65: string }) {
     const halves = { ed: strictBase64(signature), pq: strictBase64(signatureMlDsa65) }
-    if (!(await this.#verify(peer.keys, bytes, halves))) throw new AvError("SignatureInvalid", { signer: peer.keyId })
+    if (!(await this.#context.verify(peer.keys, bytes, halves))) throw new AvError("SignatureInvalid", { signer: peer.keyId })
   }
 
   async #sign(bytes: Bytes): Promise<{ signature: string; signatureMlDsa65: string }> {

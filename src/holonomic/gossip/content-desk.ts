@@ -1,10 +1,10 @@
 /** Contents that come and go: manifests are looked for and taken in, and what is revoked is deleted for good. */
 import { toHex } from "../../wire/bytes.ts"
-import { AvError } from "../../wire/errors.ts"
+import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes, Milliseconds, PeerKeyId, U64 } from "../../wire/types.ts"
 import { consentAuthorities } from "../content/consent.ts"
 import { decodeEnvelope } from "../content/envelope.ts"
-import { type ContentRef, manifestHash } from "../content/manifest.ts"
+import { type ContentRef, manifestHash, type SignedManifest } from "../content/manifest.ts"
 import { decodeManifest } from "../content/manifest-codec.ts"
 import { encodeSignedClaim } from "../trust/claim-codec.ts"
 import type { ContentCare } from "./content-care.ts"
@@ -65,8 +65,8 @@ export class ContentDesk {
     for (const reader of this.#readers) if (nowMs >= reader.untilMs) reader.found(undefined)
   }
 
-  nextTickMs(nowMs: Milliseconds): Milliseconds {
-    return Math.min(this.#hunt.nextTickMs(nowMs), NEVER, ...[...this.#readers].map(({ untilMs }) => untilMs))
+  nextTickMs(): Milliseconds {
+    return Math.min(this.#hunt.nextTickMs(), NEVER, ...[...this.#readers].map(({ untilMs }) => untilMs))
   }
 
   close(): void {
@@ -116,13 +116,23 @@ export class ContentDesk {
     }
     const options = { own: false, nowUnixMs: at(nowMs) }
     const added =
-      fold === undefined ? await this.#context.shelf.put(manifest, [], options) : await this.#folds.take(manifest, fold, nowMs)
+      fold === undefined ? await this.#context.shelf.put(manifest, [], options) : await this.#taken(manifest, hash, fold, nowMs)
     this.#hunt.found(hash)
     this.#context.book.refresh()
     const { contentId, corpusKind } = manifest
     if (added) this.#context.emit({ type: "manifest", ref: { contentId, corpusKind } })
-    this.#care.touch({ contentId, corpusKind }, nowMs)
+    this.#care.arrived({ contentId, corpusKind }, nowMs)
     for (const reader of readers) reader.found(this.#context.shelf.get(manifest))
+  }
+
+  /** A fold that is not wanted here is not looked for again. */
+  async #taken(manifest: SignedManifest, hash: string, fold: HoloMessageOf<"holo.agg">, nowMs: Milliseconds): Promise<boolean> {
+    try {
+      return await this.#folds.take(manifest, fold, nowMs)
+    } catch (error) {
+      if (isAvError(error, "NotAllowed")) this.#hunt.found(hash)
+      throw error
+    }
   }
 
   /** A manifest that somebody wants to read now; undefined when nobody has it. */

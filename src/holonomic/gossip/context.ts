@@ -3,6 +3,7 @@ import type { IdentitySigner } from "../../identity/index.ts"
 import type { HoloStorage } from "../../store/holo/storage.ts"
 import { isAvError } from "../../wire/errors.ts"
 import type { Milliseconds, PeerKeyId, RandomBytes } from "../../wire/types.ts"
+import type { VerifyHybrid } from "../trust/verified.ts"
 import type { WitnessLedger } from "../witness/ledger.ts"
 import type { ClaimBook } from "./claim-book.ts"
 import type { HoloEvent, HoloOutgoing } from "./events.ts"
@@ -21,6 +22,7 @@ export interface NodeContext {
   book: ClaimBook
   ledger: WitnessLedger
   shelf: ContentShelf
+  verify: VerifyHybrid
   send(to: PeerKeyId, out: HoloOutgoing): void | Promise<void>
   emit(event: HoloEvent): void
 }

@@ -56,6 +56,7 @@ export class FetchBoard {
   /** Symbols beyond the source that a rebuild needed, by content. */
   readonly #more = new Map<string, number>()
   #req = 0x8000_0000
+  #lookedMs: Milliseconds = Number.NEGATIVE_INFINITY
 
   constructor(context: NodeContext, events: FetchBoardEvents) {
     this.#context = context
@@ -137,14 +138,16 @@ export class FetchBoard {
   }
 
   async tick(nowMs: Milliseconds): Promise<void> {
+    this.#lookedMs = nowMs
     for (const active of this.#active) {
       active.fetch.tick(nowMs)
       await this.#step(active, nowMs)
     }
   }
 
-  nextTickMs(nowMs: Milliseconds): Milliseconds {
-    return this.#active.size === 0 ? NEVER : nowMs + LOOK_MS
+  /** Counted from the last look, not from now: whoever asks again with every message must not put it off for ever. */
+  nextTickMs(): Milliseconds {
+    return this.#active.size === 0 ? NEVER : this.#lookedMs + LOOK_MS
   }
 
   close(): void {

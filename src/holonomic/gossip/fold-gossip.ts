@@ -1,6 +1,7 @@
 /** Folds between peers: composites come with their records, and whoever still has the items lets them descend. */
 
 import { sha256Sync } from "../../crypto/index.ts"
+import { AvError } from "../../wire/errors.ts"
 import type { Bytes, Milliseconds } from "../../wire/types.ts"
 import type { MadeFold } from "../aggregation/make-fold.ts"
 import { aggregationMetaBytes } from "../aggregation/meta.ts"
@@ -12,14 +13,22 @@ import type { HoloMessageOf } from "./messages.ts"
 
 export class FoldGossip {
   readonly #context: NodeContext
+  readonly #mayFold: (corpusKind: string) => boolean
 
-  constructor(context: NodeContext) {
+  /** @param mayFold kinds of items that anybody may fold: it takes the items away from everybody */
+  constructor(context: NodeContext, mayFold: (corpusKind: string) => boolean) {
     this.#context = context
+    this.#mayFold = mayFold
   }
 
-  /** A composite of somebody else. The caller has seen that it is wanted and not revoked. @returns true when it is new here */
+  /**
+   * A composite of somebody else. The caller has seen that it is wanted and not revoked.
+   * @returns true when it is new here
+   * @throws AvError `NotAllowed` for items of a kind that is not folded
+   */
   async take(manifest: SignedManifest, message: HoloMessageOf<"holo.agg">, nowMs: Milliseconds): Promise<boolean> {
     const { aggregateContentId, sourceCorpusKind, aggregationLevel, fanIn, memberCommitment, aggregationMeta } = message
+    if (!this.#mayFold(sourceCorpusKind)) throw new AvError("NotAllowed", { right: "fold" })
     const record = { aggregateContentId, sourceCorpusKind, aggregationLevel, fanIn, memberCommitment, aggregationMeta }
     const proof = decodeAggregationMeta(aggregationMeta)
     const added = await this.#context.shelf.putFold(

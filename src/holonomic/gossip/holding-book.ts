@@ -120,12 +120,14 @@ export class HoldingBook {
   unproven(nowMs: Milliseconds): Claim[] {
     const found = []
     for (const contents of this.#peers.values()) {
-      for (const { claim, caught, proven, provenUntilMs } of contents.values()) {
-        const all = nowMs < provenUntilMs && claim.symbolIds.every((id) => proven.has(id))
-        if (!caught && !all && claim.symbolIds.length > 0) found.push(claim)
-      }
+      for (const held of contents.values()) if (isUnproven(held, nowMs)) found.push(held.claim)
     }
     return found
+  }
+
+  isUnproven(peerId: PeerKeyId, contentId: string, nowMs: Milliseconds): boolean {
+    const held = this.#peers.get(peerId)?.get(contentId)
+    return held !== undefined && isUnproven(held, nowMs)
   }
 
   /** Claims of one content as the reference's rarity counts them. */
@@ -146,4 +148,10 @@ export class HoldingBook {
     this.#size -= 1
     if (contents.size === 0) this.#peers.delete(peer)
   }
+}
+
+/** Who was caught is not asked again about the same claim. */
+function isUnproven({ claim, caught, proven, provenUntilMs }: Held, nowMs: Milliseconds): boolean {
+  if (caught || claim.symbolIds.length === 0) return false
+  return nowMs >= provenUntilMs || claim.symbolIds.some((id) => !proven.has(id))
 }

@@ -78,14 +78,14 @@ test("a challenge by digest and one by symbol; only the right answer in time pro
         : challenger.symbol(peer, probe.req, probe.symbolId, bytes, now)
     const first = (await ask(NOW))!
     expect(first.held).toBe(held)
-    expect(answer(first, symbols[first.symbolId]!, NOW, "q")).toBe(false)
-    expect(answer(first, symbols[first.symbolId]!, NOW + 2_000)).toBe(true)
+    expect(answer(first, symbols[first.symbolId]!, NOW, "q")).toBeUndefined()
+    expect(answer(first, symbols[first.symbolId]!, NOW + 2_000)).toBe("c")
     expect(states(book, "p", [0, 1, 2, 3])).toEqual(Array(4).fill("PossessionVerified"))
-    expect(answer(first, symbols[first.symbolId]!, NOW)).toBe(false)
+    expect(answer(first, symbols[first.symbolId]!, NOW)).toBeUndefined()
 
     const later = NOW + CHALLENGE_EVERY_MS
     const second = (await ask(later))!
-    expect(answer(second, Uint8Array.of(9), later)).toBe(true)
+    expect(answer(second, Uint8Array.of(9), later)).toBe("c")
     expect(states(book, "p", [0], later)).toEqual(["Unverified"])
 
     const third = (await ask(later + CHALLENGE_EVERY_MS))!

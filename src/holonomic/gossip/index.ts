@@ -1,4 +1,5 @@
 /** What peers of a mesh tell each other, and the node that puts everything together. */
+export type { FoldingOptions } from "./auto-fold.ts"
 export * from "./bootstrap-exchange.ts"
 export * from "./claim-book.ts"
 export * from "./durable.ts"

@@ -141,8 +141,10 @@ test("a manifest is asked for again, of others, and less and less often", () => 
   }
   expect(hunt.next(["p"], at + 59_999)).toEqual([])
   expect(hunt.next(["p"], at + 60_000)).toHaveLength(1)
+  // Whoever asks when to look next does not put it off.
+  expect(hunt.nextTickMs()).toBe(at + 120_000)
   hunt.found("aa")
-  expect([hunt.wants("aa"), hunt.nextTickMs(NOW)]).toEqual([false, Number.POSITIVE_INFINITY])
+  expect([hunt.wants("aa"), hunt.nextTickMs()]).toEqual([false, Number.POSITIVE_INFINITY])
 })
 
 test("everybody who heard the same, in any order, has the same snapshot of a mesh", () => {

@@ -7,6 +7,8 @@ const MAX_WANTED = 4_096
 const AGAIN_AFTER_MS = 5_000
 /** Requests in one look. */
 const MAX_AT_ONCE = 16
+/** Between two looks. */
+const LOOK_MS = 1_000
 /** After so many requests a manifest is looked for every minute only. */
 const EAGER_TRIES = 6
 const LATER_MS = 60_000
@@ -21,6 +23,7 @@ interface Wanted {
 export class ManifestHunt {
   readonly #random: RandomBytes
   readonly #wanted = new Map<string, Wanted>()
+  #lookedMs: Milliseconds = Number.NEGATIVE_INFINITY
 
   constructor(random: RandomBytes) {
     this.#random = random
@@ -42,6 +45,7 @@ export class ManifestHunt {
   /** Whom to ask for what now. */
   next(peers: readonly PeerKeyId[], nowMs: Milliseconds): { peer: PeerKeyId; hash: string }[] {
     const out: { peer: PeerKeyId; hash: string }[] = []
+    this.#lookedMs = nowMs
     if (peers.length === 0) return out
     for (const [hash, wanted] of this.#wanted) {
       if (wanted.atMs > nowMs || out.length >= MAX_AT_ONCE) continue
@@ -53,10 +57,10 @@ export class ManifestHunt {
     return out
   }
 
-  nextTickMs(nowMs: Milliseconds): Milliseconds {
+  /** What was due and found nobody to ask, or no place among those asked at once, waits for the next look. */
+  nextTickMs(): Milliseconds {
     let next = Number.POSITIVE_INFINITY
     for (const { atMs } of this.#wanted.values()) next = Math.min(next, atMs)
-    // What was due and found nobody to ask waits for the next look.
-    return next <= nowMs ? nowMs + 1_000 : next
+    return Math.max(next, this.#lookedMs + LOOK_MS)
   }
 }

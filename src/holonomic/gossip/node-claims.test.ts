@@ -14,10 +14,10 @@ import { signClaim } from "./bootstrap-exchange.ts"
 import { ClaimBook } from "./claim-book.ts"
 import { witnessNamespaces } from "./durable.ts"
 import type { HoloMessage } from "./messages.ts"
-import { type MeshPeer, TestMesh } from "./testing.ts"
+import { type MeshPeer, VirtualMesh } from "./virtual-mesh.ts"
 import { cutOf, dueEpoch, WitnessCutter, witnessEpoch } from "./witness-cut.ts"
 
-const grantTo = (mesh: TestMesh, grantee: string) => ({
+const grantTo = (mesh: VirtualMesh, grantee: string) => ({
   grantee,
   grantedAtUnixMs: BigInt(Math.floor(mesh.nowMs)),
   chainDepth: 0,
@@ -27,7 +27,7 @@ const grantTo = (mesh: TestMesh, grantee: string) => ({
 const message = (one: HoloMessage) => ({ kind: "message", message: one }) as const
 const codes = ({ events }: MeshPeer) => events.flatMap((event) => (event.type === "rejected" ? [event.code] : []))
 
-async function addAll(mesh: TestMesh, numbers: readonly number[]): Promise<MeshPeer[]> {
+async function addAll(mesh: VirtualMesh, numbers: readonly number[]): Promise<MeshPeer[]> {
   const peers = []
   for (const n of numbers) peers.push(await mesh.add(await testPeer(n)))
   return peers
@@ -48,7 +48,7 @@ async function witnessOf(peer: IdentitySigner, epochId: bigint, root: number): P
 }
 
 test("what two groups said while they were apart is one set again at the next witness", async () => {
-  const mesh = new TestMesh({ seed: 3, reorder: true })
+  const mesh = new VirtualMesh({ seed: 3, reorder: true })
   const [a, b, c] = (await addAll(mesh, [1, 2, 3])) as [MeshPeer, MeshPeer, MeshPeer]
   await mesh.link(a, b)
   for (const to of ["x", "y"]) await a.node.grantTrust(grantTo(mesh, to), mesh.nowMs)
@@ -85,7 +85,7 @@ test("one witness per epoch, whenever the process ends", async () => {
     const before = await cutter.latest()
     expect(before?.epochId).toBe(written ? epoch : undefined)
     // Other claims than before the end: the epoch's statement stays what it was.
-    const body = { ...grantTo({ nowMs: start } as TestMesh, "x"), granter: peer.keyId }
+    const body = { ...grantTo({ nowMs: start } as VirtualMesh, "x"), granter: peer.keyId }
     await book.add(await signClaim(peer, "trust_grant", trustGrantBytes(body), start - 1), keysOf(peer), 1n)
     const again = await cutter.cut(start + 16_000)
     expect(again === undefined).toBe(written)
@@ -106,7 +106,7 @@ test("one witness per epoch, whenever the process ends", async () => {
 })
 
 test("a contradiction is kept, told to everybody with its proof, and outlives a restart", async () => {
-  const mesh = new TestMesh()
+  const mesh = new VirtualMesh()
   const [a, b] = (await addAll(mesh, [1, 2])) as [MeshPeer, MeshPeer]
   const liar = await testPeer(9)
   await mesh.link(a, b)
@@ -132,7 +132,7 @@ test("a contradiction is kept, told to everybody with its proof, and outlives a 
 })
 
 test("a peer whose claims never agree is reported, and what came from it is not handed on", async () => {
-  const mesh = new TestMesh()
+  const mesh = new VirtualMesh()
   const [a] = (await addAll(mesh, [1])) as [MeshPeer]
   const strange = await testPeer(9)
   await a.node.connected(strange.keyId, mesh.nowMs, { keys: keysOf(strange), admit: true })
@@ -160,7 +160,7 @@ test("a peer whose claims never agree is reported, and what came from it is not 
 })
 
 test("what strangers, forgers and members beyond their budget send changes nothing", async () => {
-  const mesh = new TestMesh()
+  const mesh = new VirtualMesh()
   const [a] = (await addAll(mesh, [1])) as [MeshPeer]
   const [stranger, member] = await Promise.all([testPeer(8), testPeer(9)])
   const body = { ...grantTo(mesh, "x"), granter: member.keyId }
@@ -190,7 +190,7 @@ test("what strangers, forgers and members beyond their budget send changes nothi
 })
 
 test("by a chain: served when let in, not any more when a grant of it is taken back", async () => {
-  const mesh = new TestMesh()
+  const mesh = new VirtualMesh()
   const [rootSigner, hostSigner, guestSigner] = await Promise.all([1, 2, 3].map(testPeer))
   const trust = { roots: [rootSigner!.keyId] }
   const root = await mesh.add(rootSigner!, { trust })
@@ -228,7 +228,7 @@ test("by a chain: served when let in, not any more when a grant of it is taken b
 })
 
 test("who comes back tells nothing before it knows what was revoked, however its process ended", async () => {
-  const mesh = new TestMesh()
+  const mesh = new VirtualMesh()
   const [a, b] = (await addAll(mesh, [1, 2])) as [MeshPeer, MeshPeer]
   await mesh.link(a, b)
   const { manifest, symbols } = await testContent(a.signer, { corpusKind: "blob" })
@@ -242,7 +242,7 @@ test("who comes back tells nothing before it knows what was revoked, however its
     for (const written of [false, true]) {
       // It ends while it learns of the revocation and deletes, and comes again.
       const storage = new CrashingStorage(contents, failAt, written)
-      const again = new TestMesh({ startMs: mesh.nowMs + 60_000, seed: failAt })
+      const again = new VirtualMesh({ startMs: mesh.nowMs + 60_000, seed: failAt })
       const kept = await again.add(a.signer, {
         storage: new MemoryHoloStorage({ contents: (a.storage as MemoryHoloStorage).contents }),
       })

@@ -3,7 +3,7 @@
  * hands in messages, connections and the time, and sends what it is told to. One node per storage; see `tabs` for several pages.
  */
 
-import { sha256Sync } from "../../crypto/index.ts"
+import { hybridVerify, sha256Sync } from "../../crypto/index.ts"
 import type { IdentitySigner } from "../../identity/index.ts"
 import type { HoloStorage } from "../../store/holo/storage.ts"
 import { utf8Encode } from "../../wire/bytes.ts"
@@ -20,15 +20,17 @@ import { ConsentDecayScheduler } from "../retention/decay-scheduler.ts"
 import { isWorse } from "../retention/headroom.ts"
 import type { RetentionPlan } from "../retention/plan.ts"
 import { DEFAULT_TARGET_HOLDERS } from "../retention/policy.ts"
+import type { RankTable } from "../retention/ranks.ts"
 import type { ConsentState } from "../retention/rarity.ts"
-import type { PeerKeys, SignedClaim } from "../trust/verified.ts"
+import type { PeerKeys, SignedClaim, VerifyHybrid } from "../trust/verified.ts"
 import type { EquivocationProof } from "../witness/equivocation.ts"
 import { WitnessLedger } from "../witness/ledger.ts"
 import { Admission, type TrustOptions } from "./admission.ts"
+import { AutoFold, type FoldingOptions, mayFold } from "./auto-fold.ts"
 import { type OwnChain, signClaim } from "./bootstrap-exchange.ts"
 import { ClaimBook } from "./claim-book.ts"
 import { ClaimGossip } from "./claim-gossip.ts"
-import { ContentCare, type VerifyHybrid } from "./content-care.ts"
+import { ContentCare } from "./content-care.ts"
 import { ContentDesk } from "./content-desk.ts"
 import { ContentServer } from "./content-server.ts"
 import { guarded, NEVER, type NodeContext, some } from "./context.ts"
@@ -55,8 +57,12 @@ export interface HoloNodeOptions {
   trust?: TrustOptions
   /** Peers that hold a content, or copies of symbols where there are fewer; may depend on how many there are. Default 30. */
   targetHolders?: number | ((livePeers: number) => number)
-  /** Of holding claims and the like; for simulations that leave signatures out. */
+  /** What may be folded, and whether this peer does it by itself. Default: folds of others are taken, none is made. */
+  folding?: FoldingOptions
+  /** Checks signatures; for simulations, where many peers check the same bytes. */
   verify?: VerifyHybrid
+  /** Ranks of plans; for simulations, where many peers compute the same ones. */
+  ranks?: RankTable
 }
 
 export interface HeldContent {
@@ -78,9 +84,12 @@ export class HoloNode {
   readonly #router: Router
   readonly #desk: ContentDesk
   readonly #folds: FoldGossip
+  readonly #autoFold: AutoFold | undefined
   readonly #inbox = new Inbox()
   readonly #clock: LoopClock
   #paused = false
+  /** What begins in a tick goes on after it, in the time of the ticks that follow. */
+  #lastTickMs: Milliseconds = 0
   #closed = false
   /** Nothing is served or announced before what others revoked is known. */
   #catchingUp: { untilMs: Milliseconds } | undefined
@@ -95,10 +104,17 @@ export class HoloNode {
     })
     this.#care = new ContentCare(context, this.#fetches, {
       targetHolders: options.targetHolders ?? DEFAULT_TARGET_HOLDERS,
-      ...(options.verify && { verify: options.verify }),
+      ...(options.ranks && { ranks: options.ranks }),
       ready: () => this.#catchingUp === undefined,
     })
-    this.#folds = new FoldGossip(context)
+    this.#folds = new FoldGossip(context, (corpusKind) => mayFold(options.folding, corpusKind))
+    if (options.folding !== undefined) {
+      this.#autoFold = new AutoFold(context, options.folding, {
+        consents: (item) => this.#care.consentOf(item, this.#lastTickMs) === "Active",
+        fetch: (ref, reading) => this.fetch(ref, this.#lastTickMs, reading),
+        fold: (made, sources) => this.fold(made, sources, this.#lastTickMs),
+      })
+    }
     this.#desk = new ContentDesk(context, { care: this.#care, fetches: this.#fetches, folds: this.#folds })
     this.#claims = new ClaimGossip(context, {
       added: async (claim, from, nowMs) => {
@@ -126,9 +142,9 @@ export class HoloNode {
 
   /** Finishes what an earlier run began: deletions first of all. @throws AvError `StorageUnavailable`, `StorageCorrupt` */
   static async open(options: HoloNodeOptions): Promise<HoloNode> {
-    const { storage, signer, meshId, random, send } = options
+    const { storage, signer, meshId, random, send, verify = hybridVerify } = options
     if (!isMeshId(meshId)) throw new AvError("UsageError", { why: "mesh id", meshId })
-    const shelf = await ContentShelf.open(storage)
+    const shelf = await ContentShelf.open(storage, { verify })
     let node: HoloNode | undefined
     const equivocation = (proof: EquivocationProof) => {
       if (node === undefined) return
@@ -142,8 +158,9 @@ export class HoloNode {
       random,
       peers: new PeerTable(),
       book: await ClaimBook.open(storage, shelf),
-      ledger: await WitnessLedger.open(storage, signer.keyId, { equivocation }),
+      ledger: await WitnessLedger.open(storage, signer.keyId, { equivocation, ...(options.verify && { verify }) }),
       shelf,
+      verify,
       send,
       emit: options.emit ?? (() => {}),
     }
@@ -203,6 +220,7 @@ export class HoloNode {
   /** Does what is due. To be called at {@link nextTickMs}, or later: a tab that sleeps loses nothing. */
   async tick(nowMs: Milliseconds): Promise<void> {
     if (this.#closed) return
+    this.#lastTickMs = nowMs
     await this.#inbox.push(this.#context.self, false, async () => {
       if (this.#catchingUp !== undefined && nowMs >= this.#catchingUp.untilMs) this.#caughtUp()
       if (this.#context.peers.expire(nowMs)) this.#care.touchAll(nowMs)
@@ -219,10 +237,10 @@ export class HoloNode {
   nextTickMs(nowMs: Milliseconds): Milliseconds {
     const times = [
       this.#clock.nextMs(nowMs),
-      this.#claims.nextTickMs(nowMs),
-      this.#fetches.nextTickMs(nowMs),
+      this.#claims.nextTickMs(),
+      this.#fetches.nextTickMs(),
       this.#care.nextTickMs(),
-      this.#desk.nextTickMs(nowMs),
+      this.#desk.nextTickMs(),
       this.#context.peers.nextGoneMs(),
       this.#catchingUp?.untilMs ?? NEVER,
       this.#silentBefore ? nowMs : NEVER,
@@ -325,6 +343,7 @@ export class HoloNode {
     this.#closed = true
     this.#fetches.close()
     this.#desk.close()
+    await this.#autoFold?.idle()
     await this.#inbox.push(this.#context.self, false, async () => {})
   }
 
@@ -358,6 +377,7 @@ export class HoloNode {
           overdue: (error) => this.#context.emit({ type: "overdue-backlog", error }),
         })
         await scheduler.tick(at(nowMs))
+        await this.#autoFold?.tick(nowMs)
         return
       }
       case "headroom":
@@ -384,6 +404,7 @@ export class HoloNode {
   }
 
   async #ask(peer: Peer, nowMs: Milliseconds): Promise<void> {
+    this.#care.mayAsk(peer, nowMs)
     await this.#claims.pull(peer, nowMs)
   }
 

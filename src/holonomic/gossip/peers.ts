@@ -38,6 +38,7 @@ export interface Peer {
 
 export class PeerTable {
   readonly #peers = new Map<PeerKeyId, Peer>()
+  /** Until when they count. The same number is told and compared: sums of fractions differ by their last bit. */
   readonly #gone = new Map<PeerKeyId, Milliseconds>()
   readonly #keys = new Map<PeerKeyId, PeerKeys>()
 
@@ -67,7 +68,7 @@ export class PeerTable {
   disconnect(keyId: PeerKeyId, nowMs: Milliseconds): void {
     if (!this.#peers.delete(keyId)) return
     if (this.#gone.size >= MAX_PEERS) this.#gone.delete(this.#gone.keys().next().value!)
-    this.#gone.set(keyId, nowMs)
+    this.#gone.set(keyId, nowMs + GONE_AFTER_MS)
   }
 
   get(keyId: PeerKeyId): Peer | undefined {
@@ -87,19 +88,19 @@ export class PeerTable {
   counts(keyId: PeerKeyId, nowMs: Milliseconds): boolean {
     const peer = this.#peers.get(keyId)
     if (peer !== undefined) return peer.standing !== undefined
-    const since = this.#gone.get(keyId)
-    return since !== undefined && nowMs - since < GONE_AFTER_MS
+    const untilMs = this.#gone.get(keyId)
+    return untilMs !== undefined && nowMs < untilMs
   }
 
   /** When the next of those who have gone stops counting. */
   nextGoneMs(): Milliseconds {
-    return Math.min(...[...this.#gone.values()].map((since) => since + GONE_AFTER_MS))
+    return Math.min(...this.#gone.values())
   }
 
   /** Forgets who has been gone long enough. True when there was somebody. */
   expire(nowMs: Milliseconds): boolean {
     const before = this.#gone.size
-    for (const [keyId, since] of this.#gone) if (nowMs - since >= GONE_AFTER_MS) this.#gone.delete(keyId)
+    for (const [keyId, untilMs] of this.#gone) if (nowMs >= untilMs) this.#gone.delete(keyId)
     return this.#gone.size !== before
   }
 

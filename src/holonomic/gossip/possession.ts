@@ -52,10 +52,10 @@ export class PossessionChallenger {
     this.#random = random
   }
 
-  /** Whether a challenge of this peer about this content may be made now. */
-  mayChallenge(peerId: PeerKeyId, contentId: string, nowMs: Milliseconds): boolean {
+  /** Whether this peer may be challenged about this content again. */
+  due(peerId: PeerKeyId, contentId: string, nowMs: Milliseconds): boolean {
     const last = this.#last.get(pairOf(peerId, contentId))
-    return !this.full && (last === undefined || nowMs - last >= CHALLENGE_EVERY_MS)
+    return last === undefined || nowMs - last >= CHALLENGE_EVERY_MS
   }
 
   /** As many are under way as there may be. */
@@ -66,7 +66,7 @@ export class PossessionChallenger {
   /** A challenge about a claim; undefined when none may be made, or when its answer could not be judged. */
   async challenge(peerId: PeerKeyId, contentId: string, facts: ChallengeFacts, nowMs: Milliseconds): Promise<Probe | undefined> {
     const claim = this.#book.claim(peerId, contentId)
-    if (claim === undefined || !this.mayChallenge(peerId, contentId, nowMs)) return undefined
+    if (claim === undefined || this.full || !this.due(peerId, contentId, nowMs)) return undefined
     const known = claim.symbolIds.filter((id) => id < facts.symbolHashes.length)
     if (known.length === 0) return undefined
     const symbolId = known[below(this.#random, known.length)]!
@@ -82,26 +82,26 @@ export class PossessionChallenger {
     return probe
   }
 
-  /** An answer by digest. Says whether it was one that was waited for. */
-  proof(peerId: PeerKeyId, { nonce, digest }: { nonce: Bytes; digest: Bytes }, nowMs: Milliseconds): boolean {
+  /** An answer by digest. Gives the content it was about; undefined when nobody waited for it. */
+  proof(peerId: PeerKeyId, { nonce, digest }: { nonce: Bytes; digest: Bytes }, nowMs: Milliseconds): string | undefined {
     const key = toHex(nonce)
     const pending = this.#pending.get(key)
-    if (pending?.peerId !== peerId || pending.expected === undefined) return false
+    if (pending?.peerId !== peerId || pending.expected === undefined) return undefined
     this.#pending.delete(key)
     this.#judge(pending, equalBytes(digest, pending.expected), nowMs)
-    return true
+    return pending.probe.contentId
   }
 
-  /** An answer by the bytes themselves. Says whether `req` is a challenge of this peer. */
-  symbol(peerId: PeerKeyId, req: number, symbolId: number, bytes: Bytes, nowMs: Milliseconds): boolean {
+  /** An answer by the bytes themselves. Gives the content it was about; undefined when `req` is no challenge of this peer. */
+  symbol(peerId: PeerKeyId, req: number, symbolId: number, bytes: Bytes, nowMs: Milliseconds): string | undefined {
     for (const [key, pending] of this.#pending) {
       if (pending.peerId !== peerId || pending.probe.req !== req || pending.probe.held) continue
       this.#pending.delete(key)
       const right = symbolId === pending.probe.symbolId && verifySymbolAgainstManifest(bytes, symbolId, pending.symbolHashes)
       this.#judge(pending, right, nowMs)
-      return true
+      return pending.probe.contentId
     }
-    return false
+    return undefined
   }
 
   /** Forgets challenges nobody answered: their claims stay what they were. */

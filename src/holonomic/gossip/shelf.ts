@@ -47,8 +47,9 @@ export class ContentShelf implements LiveFacts {
     this.folds = new FoldStore(store)
   }
 
-  static async open(storage: HoloStorage): Promise<ContentShelf> {
-    const shelf = new ContentShelf(storage, await ContentStore.open(storage))
+  /** @param options of the store beneath */
+  static async open(storage: HoloStorage, options: Parameters<typeof ContentStore.open>[1] = {}): Promise<ContentShelf> {
+    const shelf = new ContentShelf(storage, await ContentStore.open(storage, options))
     for (const ref of await shelf.store.contents()) {
       const [manifest, record] = [await shelf.store.manifest(ref), await shelf.store.record(ref)]
       if (manifest !== undefined) shelf.#remember(manifest, record?.own ?? false)

@@ -50,8 +50,8 @@ export class WitnessCutter {
   }
 
   /** The latest own witness, as it was stored: after a crash it is sent again unchanged. */
-  async latest(): Promise<WholenessWitness | undefined> {
-    return (await this.#ledger.witnesses(this.#signer.keyId)).at(-1)
+  latest(): Promise<WholenessWitness | undefined> {
+    return this.#ledger.latest(this.#signer.keyId)
   }
 
   /**

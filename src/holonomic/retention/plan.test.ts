@@ -1,7 +1,10 @@
 /** The plan converges: it is the same on every peer, surplus goes, what is missing comes, and nothing is lost on the way. */
 import fc from "fast-check"
 import { expect, test } from "vitest"
+import { compareBytes } from "../../wire/bytes.ts"
+import { ejectionRank } from "../claims/digests.ts"
 import { type RetentionPlanInput, retentionPlan } from "./plan.ts"
+import { RankTable } from "./ranks.ts"
 
 const POLICY = { nSource: 20, kRepair: 6, targetHolders: 30 }
 const all = Array.from({ length: 26 }, (_, i) => i)
@@ -102,4 +105,21 @@ test("neither the order of what is known nor symbols out of range matter, and a 
     }),
     { numRuns: 500 },
   )
+})
+
+test("ranks kept from plan to plan change none of them, also when there are too many to keep", () => {
+  const ranks = new RankTable()
+  const names = peers(110)
+  const order = (contentId: string, table = new RankTable()) => [0, 25, 40].map((id) => table.order(contentId, id, names))
+  for (let i = 0; i < 400; i++) ranks.order(`c${i % 200}`, i % 26, names)
+  for (const contentId of ["c0", "c199", "new"]) expect(order(contentId, ranks)).toEqual(order(contentId))
+  for (const id of [0, 25]) {
+    const [first, second] = ranks.order("c1", id, names).map((peer) => ejectionRank("c1", id, peer))
+    expect(compareBytes(first!, second!)).toBeLessThan(0)
+  }
+  const holdings = new Map(names.map((peer, i) => [peer, i % 3 === 0 ? [i % 26] : []]))
+  for (const localPeer of names.slice(0, 30)) {
+    const input = { contentId: "c7", policy: POLICY, consent: "Active" as const, localPeer, holdings, livePeers: names }
+    expect(retentionPlan({ ...input, ranks })).toEqual(retentionPlan(input))
+  }
 })

@@ -1,7 +1,7 @@
 /** Who drops which symbol and who fetches which: one plan per content that every peer with the same view finds alike (D11). */
-import { compareBytes, compareUtf8 } from "../../wire/bytes.ts"
-import type { Bytes, PeerKeyId } from "../../wire/types.ts"
-import { ejectionRank } from "../claims/digests.ts"
+import { compareUtf8 } from "../../wire/bytes.ts"
+import type { PeerKeyId } from "../../wire/types.ts"
+import { RankTable } from "./ranks.ts"
 import { type ConsentState, overTargetThreshold } from "./rarity.ts"
 
 export interface RetentionPlanInput {
@@ -13,6 +13,8 @@ export interface RetentionPlanInput {
   holdings: ReadonlyMap<PeerKeyId, readonly number[]>
   /** Connected peers willing to hold, the local one included. */
   livePeers: readonly PeerKeyId[]
+  /** Of the plans before: spares their hashes. The plan is the same without. */
+  ranks?: RankTable
 }
 
 /** Symbol ids, ascending. */
@@ -44,11 +46,13 @@ class Copies {
   readonly #held = new Map<PeerKeyId, Set<number>>()
   readonly #heavy: PeerKeyId | undefined
   readonly #contentId: string
+  readonly #ranks: RankTable
   #pairs = 0
 
-  constructor({ contentId, policy, holdings }: RetentionPlanInput) {
+  constructor({ contentId, policy, holdings, ranks = new RankTable() }: RetentionPlanInput) {
     const total = policy.nSource + policy.kRepair
     this.#contentId = contentId
+    this.#ranks = ranks
     this.#holders = Array.from({ length: total }, () => new Set<PeerKeyId>())
     for (const [peer, ids] of holdings) this.#held.set(peer, new Set(ids.filter((id) => id < total)))
     let most = 0
@@ -80,7 +84,7 @@ class Copies {
     while (this.#pairs > policy.targetHolders) {
       const id = this.#extreme((a, b) => a > b)
       if (id === undefined || this.#holders[id]!.size <= 1) break
-      const peer = leaving[id]!().pop()!.peer
+      const peer = leaving[id]!().pop()!
       this.#holders[id]!.delete(peer)
       this.#pairs -= 1
       if (peer === localPeer) own.push(id)
@@ -100,7 +104,7 @@ class Copies {
       const holders = this.#holders[id]!
       let chosen: PeerKeyId | undefined
       // By rank already: among equal loads the first one wins.
-      for (const { peer } of ranks[id]!()) {
+      for (const peer of ranks[id]!()) {
         if (!holders.has(peer) && (chosen === undefined || load.get(peer)! < load.get(chosen)!)) chosen = peer
       }
       if (chosen === undefined) {
@@ -125,10 +129,8 @@ class Copies {
   }
 
   /** Ascending. */
-  #ranked(id: number, peers: readonly PeerKeyId[]): { peer: PeerKeyId; rank: Bytes }[] {
-    return peers
-      .map((peer) => ({ peer, rank: ejectionRank(this.#contentId, id, peer) }))
-      .sort((a, b) => compareBytes(a.rank, b.rank))
+  #ranked(id: number, peers: readonly PeerKeyId[]): PeerKeyId[] {
+    return this.#ranks.order(this.#contentId, id, peers)
   }
 }
 

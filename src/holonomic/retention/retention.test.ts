@@ -82,7 +82,8 @@ test("policies of applications are checked", () => {
 test("what goes first: worse layers, then repair, then the tail", () => {
   expect([retentionPriority(0, 0, 8), retentionPriority(0, 7, 8), retentionPriority(0, 8, 8)]).toEqual([0, 28, 32])
   expect([0, 1, 2, 3].map((r) => retentionPriority(0, 8 + r, 8))).toEqual([32, 48, 53, 56])
-  expect(retentionPriority(4, 5, 8)).toBe(retentionPriority(3, 5, 8))
+  for (const quality of [4, 255]) expect(retentionPriority(quality, 5, 8)).toBe(retentionPriority(3, 5, 8))
+  expect([3, 1, 0].map((quality) => retentionPriority(quality, 0, 8) & 0xc0)).toEqual([0xc0, 0x40, 0])
   // Products that leave 32 bits stay at the largest number.
   expect([retentionPriority(0, 2 ** 31, 2 ** 32 - 1), retentionPriority(0, 2 ** 31, 0)]).toEqual([1, 33])
   for (let layer = 0; layer < 3; layer++) {

@@ -35,6 +35,8 @@ export class RoomTree {
   readonly #place: ReadonlyMap<PeerKeyId, number>
   readonly #edges: readonly RootedEdge[]
   readonly #branches: ReadonlyMap<PathKey, Branches>
+  /** The branches where there is one path, as for most streams: parents are looked up many times a second. */
+  readonly #only: Branches | undefined
   #digests: TreeDigests | undefined
 
   /** @throws AvError `IllFormedString`, `IntegerOutOfRange` */
@@ -49,6 +51,7 @@ export class RoomTree {
     const source = this.#place.get(options.sourcePeerId)
     this.#edges = source === undefined ? [] : this.#grow(source)
     this.#branches = this.#branchesOf(source)
+    this.#only = this.#branches.size === 1 ? [...this.#branches.values()][0] : undefined
   }
 
   /** True when somebody has a parent. */
@@ -63,6 +66,10 @@ export class RoomTree {
 
   /** Steps from the source, 0 for the source itself; undefined for who is not in the tree. */
   depthOf(keyId: PeerKeyId, path?: Bytes): number | undefined {
+    if (path === undefined && this.#only !== undefined) {
+      const place = this.#place.get(keyId)
+      return place === undefined ? undefined : this.#only.depthOf(place)
+    }
     let deepest: number | undefined
     for (const [branches, place] of this.#asked(keyId, path)) {
       const depth = branches.depthOf(place)
@@ -73,6 +80,11 @@ export class RoomTree {
 
   /** Undefined for the source and for who found no place. */
   parentOf(keyId: PeerKeyId, path?: Bytes): PeerKeyId | undefined {
+    if (path === undefined && this.#only !== undefined) {
+      const place = this.#place.get(keyId)
+      const parent = place === undefined ? undefined : this.#only.parentOf(place)
+      return parent === undefined ? undefined : this.#peers[parent]!.id
+    }
     for (const [branches, place] of this.#asked(keyId, path)) {
       const parent = branches.parentOf(place)
       if (parent !== undefined) return this.#peers[parent]!.id

@@ -6,14 +6,14 @@ import { type HoloStorage, holoKey, holoKeyParts, keyNumber, type StorageOp } fr
 import { equalBytes } from "../../wire/bytes.ts"
 import { AvError } from "../../wire/errors.ts"
 import type { PeerKeyId, U64 } from "../../wire/types.ts"
-import { keysMatch } from "../trust/verified.ts"
+import { keysMatch, type VerifyHybrid } from "../trust/verified.ts"
 import { compareWitnesses, type WitnessComparison } from "./compare.ts"
 import { acceptEquivocationProof, type EquivocationProof, provenEquivocation } from "./equivocation.ts"
 import { decodeWitness, encodeEquivocationProof, encodeWitness } from "./json.ts"
 import { emptyRoot } from "./merkle.ts"
 import { guardNamespaces, sameNamespaces } from "./namespaces.ts"
 import { AntiRollbackState } from "./rollback.ts"
-import { verifyWitnessHybrid, type WitnessKeys } from "./verify.ts"
+import { verifyWitnessBy, verifyWitnessHybrid, type WitnessKeys } from "./verify.ts"
 import { type WholenessWitness, WITNESS_VERSION } from "./witness.ts"
 
 /** Witnesses kept of each peer. */
@@ -33,23 +33,28 @@ export interface IngestEvents {
   equivocation?: (proof: EquivocationProof) => void
 }
 
+export interface LedgerOptions extends IngestEvents {
+  /** Of witnesses that come in. */
+  verify?: VerifyHybrid
+}
+
 export class WitnessLedger {
   readonly #storage: HoloStorage
   readonly #ownPeer: PeerKeyId
-  readonly #events: IngestEvents
+  readonly #options: LedgerOptions
   readonly #rollback = new AntiRollbackState()
   /** Peers that contradicted themselves, until an operator says otherwise. */
   readonly #excluded = new Set<PeerKeyId>()
   #tail: Promise<unknown> = Promise.resolve()
 
-  private constructor(storage: HoloStorage, ownPeer: PeerKeyId, events: IngestEvents) {
+  private constructor(storage: HoloStorage, ownPeer: PeerKeyId, options: LedgerOptions) {
     this.#storage = storage
     this.#ownPeer = ownPeer
-    this.#events = events
+    this.#options = options
   }
 
-  static async open(storage: HoloStorage, ownPeer: PeerKeyId, events: IngestEvents = {}): Promise<WitnessLedger> {
-    const ledger = new WitnessLedger(storage, ownPeer, events)
+  static async open(storage: HoloStorage, ownPeer: PeerKeyId, options: LedgerOptions = {}): Promise<WitnessLedger> {
+    const ledger = new WitnessLedger(storage, ownPeer, options)
     for (const key of await storage.list("holo/rollback/")) {
       const peer = holoKeyParts(key, "rollback")?.[0]
       const value = await storage.get(key)
@@ -78,7 +83,8 @@ export class WitnessLedger {
     if ((leafCount === 0) !== equalBytes(merkleRoot, emptyRoot()))
       throw new AvError("LeafCountMismatch", { leaf_count: leafCount })
     if (epochId > options.currentEpoch + MAX_AHEAD) throw new AvError("EpochInFuture", { epoch: epochId })
-    const result = await verifyWitnessHybrid(witness, keys)
+    const { verify } = this.#options
+    const result = await (verify ? verifyWitnessBy(verify, witness, keys) : verifyWitnessHybrid(witness, keys))
     if (result !== "Valid") throw new AvError(result)
     if (!keysMatch(peerId, keys)) throw new AvError("KeyInvalid", { what: "not the keys of this peer" })
     return this.#exclusive(() => this.#store(witness, options))
@@ -125,6 +131,13 @@ export class WitnessLedger {
     return found
   }
 
+  /** The one of the highest epoch that is stored of a peer. */
+  async latest(peerId: PeerKeyId): Promise<WholenessWitness | undefined> {
+    const key = (await this.#storage.list(`${holoKey("witness", peerId)}/`)).at(-1)
+    const bytes = key === undefined ? undefined : await this.#storage.get(key)
+    return bytes && decodeWitness(bytes)
+  }
+
   async #store(witness: WholenessWitness, { nowUnixMs }: IngestOptions): Promise<WitnessComparison | undefined> {
     const { peerId, epochId } = witness
     const known = await this.witness(peerId, epochId)
@@ -152,7 +165,7 @@ export class WitnessLedger {
     if ((await this.#storage.get(key)) !== undefined) return false
     await this.#storage.batch([{ put: [key, encodeEquivocationProof(proof)] }])
     this.#excluded.add(proof.peerId)
-    this.#events.equivocation?.(proof)
+    this.#options.equivocation?.(proof)
     return true
   }
 

@@ -5,6 +5,7 @@ import { concatBytes } from "../../wire/bytes.ts"
 import { isAvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
 import { strictBase64 } from "../checks.ts"
+import type { VerifyHybrid } from "../trust/verified.ts"
 import { type WholenessWitness, witnessPreimage } from "./witness.ts"
 
 export type WitnessVerification =
@@ -28,6 +29,20 @@ export interface WitnessKeys {
 export const hybridChecks: { ed25519: SignatureCheck; mlDsa65: SignatureCheck } = {
   ed25519: (message, signature, publicKey) => ed25519Verify(publicKey, message, signature),
   mlDsa65: (message, signature, publicKey) => mlDsaVerify(publicKey, message, signature),
+}
+
+/** Both halves in one question, for callers that have such a check; the parts are asked only to name what is wrong. */
+export async function verifyWitnessBy(
+  verify: VerifyHybrid,
+  witness: WholenessWitness,
+  keys: WitnessKeys,
+): Promise<WitnessVerification> {
+  const whole = attempt(() => ({
+    preimage: witnessPreimage(witness),
+    signature: { ed: strictBase64(witness.signature), pq: strictBase64(witness.signatureMlDsa65) },
+  }))
+  if (whole !== undefined && (await verify(keys, whole.preimage, whole.signature))) return "Valid"
+  return verifyWitnessHybrid(witness, keys)
 }
 
 /** Both halves are always looked at. Must be `Valid` before a witness is stored or compared. */

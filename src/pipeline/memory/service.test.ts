@@ -35,7 +35,7 @@ class Room {
 
   async join(seed: number, storage = new MemoryHoloStorage()): Promise<Member> {
     const signer = await testPeer(seed)
-    const service = new MemoryService(async () => ({ storage, persistent: true, release: () => {} }))
+    const service = new MemoryService({ openStorage: async () => ({ storage, persistent: true }) })
     const member: Member = { id: signer.keyId, service, storage, events: [], progress: [] }
     const port: MemoryPort = {
       onmessage: null,
@@ -50,7 +50,8 @@ class Room {
     const { entityId, mlDsaPublicKey, pqHash, keyId, nodeId } = signer
     const identity = { entityId, mlDsaPublicKey, pqHash, keyId, nodeId }
     const fountain = await readFountainWasm()
-    await service.open({ meshId: "m-test", identity, persistent: true }, (message) => signer.signHybrid(message), fountain)
+    const options = { meshId: "m-test", identity, persistent: true, preferred: true }
+    await service.open(options, (message) => signer.signHybrid(message), fountain)
     this.identities.set(keyId, { ed25519: entityId, mlDsa65: mlDsaPublicKey })
     for (const other of this.members.values()) {
       await other.service.connected(keyId, this.identities.get(keyId)!, 0)

@@ -1,17 +1,18 @@
-/** What the memory worker runs: a node over this device's storage, with files and recordings cut into contents and put together again. */
+/** What the memory worker runs: the page's orders, carried out here or in the tab that keeps this room's memory, and the frames of peers. */
 
 import type { HybridSignature } from "../../crypto/hybrid.ts"
 import { secureRandom } from "../../crypto/index.ts"
 import { initFountain } from "../../fountain/index.ts"
-import type { HoloEvent, HoloOutgoing } from "../../holonomic/gossip/events.ts"
+import type { HoloOutgoing } from "../../holonomic/gossip/events.ts"
 import { decodeHoloMessage, decodeSymbolFrame, encodeHoloMessage, encodeSymbolFrame } from "../../holonomic/gossip/messages.ts"
-import { HoloNode } from "../../holonomic/gossip/node.ts"
-import { DEFAULT_TARGET_HOLDERS } from "../../holonomic/retention/policy.ts"
+import { type LocksPort, type TabChannel, type TabNode, TabWriter, tabLock } from "../../holonomic/tabs/index.ts"
 import type { IdentitySigner } from "../../identity/index.ts"
+import { toHex } from "../../wire/bytes.ts"
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../../wire/types.ts"
-import { Items } from "./items.ts"
-import { type OpenedStorage, openMemoryStorage } from "./open-storage.ts"
+import { MemoryKeeper } from "./keeper.ts"
+import { openMemoryStorage } from "./open-storage.ts"
+import type { MemoryNews, MemoryOrder, OrderProgress, OrderResult } from "./orders.ts"
 import type {
   ItemInfo,
   MemoryAnswer,
@@ -25,41 +26,49 @@ import type {
 
 /** Challenges count from 1, fetches from here: what proves possession is due within two seconds and goes first. */
 const FIRST_FETCH = 0x8000_0000
-/** In a room of so few people, twice the copies: anybody may leave then, and not only who has the most. */
-const FEW_PEERS = 8
-/** Longest time between two looks at the clock, ms. */
-const MAX_REST_MS = 30_000
-/** After a look that failed: the storage is full or gone, and would be asked again and again; ms. */
-const AFTER_FAILURE_MS = 10_000
-/** Changes are told together, ms. */
-const CHANGED_MS = 250
 
 /** The port as far as it is used here, so that tests need no worker. */
 export type MemoryPort = Pick<MessagePort, "postMessage" | "close"> & { onmessage: MessagePort["onmessage"] }
 
+/** What pages of one origin find each other by. */
+export interface TabPorts {
+  locks: LocksPort
+  channel(name: string): TabChannel
+}
+
+export interface MemoryServiceOptions {
+  /** Where things are kept; tests pass their own. */
+  openStorage?: typeof openMemoryStorage
+  /** Default: what the browser has. `undefined`: this page is alone. */
+  tabs?: TabPorts | undefined
+}
+
+interface Link {
+  keys: { ed25519: Bytes; mlDsa65: Bytes }
+}
+
 export class MemoryService implements MemoryApi {
   readonly #openStorage: typeof openMemoryStorage
+  readonly #tabPorts: TabPorts | undefined
   readonly #operations = new Map<number, AbortController>()
   readonly #sending = new Map<number, () => void>()
-  #opened: OpenedStorage | undefined
-  #node: HoloNode | undefined
-  #items: Items | undefined
+  /** Members that can be reached: this tab may have to keep the memory later. */
+  readonly #links = new Map<PeerKeyId, Link>()
+  /** Here, unless another tab has it. */
+  #keeper: MemoryKeeper | undefined
+  #tabs: TabWriter | undefined
   #events: MemoryPort | undefined
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #changed: ReturnType<typeof setTimeout> | undefined
   #offsetMs: Milliseconds = 0
   #nextSend = 1
-  #ticking = false
-  #failedAtMs = Number.NEGATIVE_INFINITY
   #state: "new" | "open" | "closed" = "new"
 
-  /** @param openStorage where things are kept; tests pass their own */
-  constructor(openStorage: typeof openMemoryStorage = openMemoryStorage) {
-    this.#openStorage = openStorage
+  constructor(options: MemoryServiceOptions = { tabs: browserTabs() }) {
+    this.#openStorage = options.openStorage ?? openMemoryStorage
+    this.#tabPorts = options.tabs
   }
 
   async open(
-    { meshId, identity, persistent }: MemoryOpenOptions,
+    { meshId, identity, persistent, preferred }: MemoryOpenOptions,
     sign: (message: Bytes) => Promise<HybridSignature>,
     fountain: BufferSource | WebAssembly.Module,
   ): Promise<{ persistent: boolean }> {
@@ -67,20 +76,23 @@ export class MemoryService implements MemoryApi {
     this.#state = "open"
     await initFountain(fountain)
     const signer = signerOf(identity, sign)
-    this.#opened = await this.#openStorage(meshId, persistent)
-    const node = await HoloNode.open({
-      storage: this.#opened.storage,
-      signer,
-      meshId,
-      random: secureRandom,
-      targetHolders: (peers) => (peers <= FEW_PEERS ? 2 : 1) * DEFAULT_TARGET_HOLDERS,
-      send: (peer, out) => this.#send(peer, out),
-      emit: (event) => this.#emit(event),
-    })
-    this.#node = node
-    this.#items = new Items({ node, signer, now: () => this.#now() })
-    this.#arm()
-    return { persistent: this.#opened.persistent }
+    // Without locks two pages could write the same storage.
+    const kept = persistent && this.#tabPorts !== undefined
+    const begin = () => this.#begin(meshId, signer, kept)
+    if (!kept) await begin()
+    else {
+      this.#tabs = new TabWriter({
+        meshId,
+        locks: this.#tabPorts!.locks,
+        channel: this.#tabPorts!.channel(tabLock(meshId)),
+        tabId: toHex(secureRandom(16)),
+        preferred,
+        begin,
+        told: (news) => this.#told(news as MemoryNews),
+      })
+    }
+    // Also waits until it is known which tab keeps the memory.
+    return { persistent: (await this.#order({ do: "estimate" })).persistent }
   }
 
   setEventPort(port: MemoryPort): void {
@@ -94,15 +106,15 @@ export class MemoryService implements MemoryApi {
   }
 
   async connected(peer: PeerKeyId, keys: { ed25519: Bytes; mlDsa65: Bytes }, offsetMs: Milliseconds): Promise<void> {
+    this.#requireOpen()
     this.#offsetMs = offsetMs
-    await this.#live().connected(peer, this.#now(), { keys, admit: true })
-    this.#arm()
+    this.#links.set(peer, { keys })
+    await this.#keeper?.connected(peer, keys)
   }
 
   disconnected(peer: PeerKeyId): void {
-    this.#node?.disconnected(peer, this.#now())
-    this.#tellChanged()
-    this.#arm()
+    this.#links.delete(peer)
+    this.#keeper?.disconnected(peer)
   }
 
   async message(peer: PeerKeyId, payload: Bytes): Promise<void> {
@@ -116,17 +128,12 @@ export class MemoryService implements MemoryApi {
     await this.#receive(peer, () => ({ kind: "symbol", frame: decodeSymbolFrame(payload) }))
   }
 
-  async put(blob: Blob, item: PutItem, operation: number): Promise<ItemInfo> {
-    const items = this.#liveItems()
-    const storage = this.#opened!.storage
-    const made = await this.#run(operation, (options) => items.put(blob, item, storage, options))
-    this.#arm()
-    return made
+  put(blob: Blob, item: PutItem, operation: number): Promise<ItemInfo> {
+    return this.#order({ do: "put", blob, item }, operation)
   }
 
-  async get(id: string, operation: number): Promise<Blob> {
-    const items = this.#liveItems()
-    return this.#run(operation, (options) => items.get(id, { ...options, wake: () => this.#arm() }))
+  get(id: string, operation: number): Promise<Blob> {
+    return this.#order({ do: "get", id }, operation)
   }
 
   cancel(operation: number): void {
@@ -134,66 +141,86 @@ export class MemoryService implements MemoryApi {
   }
 
   list(): Promise<ItemInfo[]> {
-    return this.#liveItems().list()
+    return this.#order({ do: "list" })
   }
 
   async revoke(id: string): Promise<void> {
-    await this.#liveItems().revoke(id)
-    this.#arm()
+    await this.#order({ do: "revoke", id })
   }
 
   async extend(id: string, expiresAtMs: number | undefined): Promise<void> {
-    await this.#liveItems().extend(id, expiresAtMs)
-    this.#tellChanged()
-    this.#arm()
+    await this.#order({ do: "extend", id, expiresAtMs })
   }
 
-  async estimate(): Promise<MemoryEstimate> {
-    const node = this.#live()
-    const { storage, persistent } = this.#opened!
-    const level = await node.shelf.store.headroom()
-    return { ...(await storage.estimate()), level, persistent }
+  estimate(): Promise<MemoryEstimate> {
+    return this.#order({ do: "estimate" })
   }
 
   async close(): Promise<void> {
     if (this.#state === "closed") return
     this.#state = "closed"
-    clearTimeout(this.#timer)
-    clearTimeout(this.#changed)
     for (const done of this.#sending.values()) done()
     this.#sending.clear()
     for (const operation of this.#operations.values()) operation.abort()
-    await this.#node?.close()
-    await this.#opened?.storage.close()
-    this.#opened?.release()
+    if (this.#tabs !== undefined) await this.#tabs.close()
+    else await this.#keeper?.close()
     this.#events?.close()
+  }
+
+  /** This page keeps the memory from now on. */
+  async #begin(meshId: string, signer: IdentitySigner, persistent: boolean): Promise<TabNode> {
+    const opened = await this.#openStorage(meshId, persistent)
+    const keeper = await MemoryKeeper.open(
+      {
+        meshId,
+        signer,
+        now: () => Date.now() + this.#offsetMs,
+        send: (peer, out) => this.#send(peer, out),
+        news: (news) => (this.#tabs === undefined ? this.#told(news) : this.#tabs.tellAll(news)),
+        dropped: (what, code) => this.#post({ type: "dropped", what, code }),
+        failed: (code) => this.#post({ type: "failed", code }),
+      },
+      opened,
+    ).catch(async (error: unknown) => {
+      await opened.storage.close()
+      throw error
+    })
+    this.#keeper = keeper
+    for (const [peer, { keys }] of this.#links) await keeper.connected(peer, keys)
+    return {
+      handle: (order, control) => keeper.handle(order, control),
+      close: () => {
+        if (this.#keeper === keeper) this.#keeper = undefined
+        return keeper.close()
+      },
+    }
   }
 
   async #receive(peer: PeerKeyId, decode: () => HoloOutgoing | undefined): Promise<void> {
     try {
       const incoming = decode()
       if (incoming === undefined) throw new AvError("ControlMalformed", { t: "unknown" })
-      await this.#live().receive(peer, incoming, this.#now())
+      // Another tab keeps the memory: peers see a member that says nothing about it.
+      await this.#keeper?.receive(peer, incoming)
     } catch (error) {
       if (!isAvError(error)) throw error
       this.#post({ type: "dropped", what: "message", code: error.code })
     }
-    this.#arm()
   }
 
-  async #run<T>(
-    operation: number,
-    run: (options: { signal: AbortSignal; progress: (done: number, total: number) => void }) => Promise<T>,
-  ): Promise<T> {
+  async #order<O extends MemoryOrder>(order: O, operation?: number): Promise<OrderResult[O["do"]]> {
+    this.#requireOpen()
     const control = new AbortController()
-    this.#operations.set(operation, control)
+    const tell = (progress: unknown) => {
+      if (operation !== undefined) this.#post({ type: "progress", operation, ...(progress as OrderProgress) })
+    }
+    if (operation !== undefined) this.#operations.set(operation, control)
     try {
-      return await run({
-        signal: control.signal,
-        progress: (done, total) => this.#post({ type: "progress", operation, done, total }),
-      })
+      const options = { signal: control.signal, tell }
+      const result = await (this.#tabs === undefined ? this.#keeper!.handle(order, options) : this.#tabs.order(order, options))
+      return result as OrderResult[O["do"]]
     } finally {
-      this.#operations.delete(operation)
+      if (operation !== undefined) this.#operations.delete(operation)
     }
   }
 
@@ -211,30 +238,9 @@ export class MemoryService implements MemoryApi {
     return sent
   }
 
-  #emit(event: HoloEvent): void {
-    switch (event.type) {
-      case "manifest":
-      case "holders":
-      case "hard-deleted":
-      case "ejected":
-      case "tier-changed":
-      case "published":
-        this.#tellChanged()
-        return
-      case "revoked":
-        this.#post({ type: "revoked", id: event.ref.contentId.split(".")[0] ?? "" })
-        return
-      case "rejected":
-        this.#post({ type: "dropped", what: event.what, code: event.code })
-    }
-  }
-
-  #tellChanged(): void {
-    if (this.#state !== "open") return
-    this.#changed ??= setTimeout(() => {
-      this.#changed = undefined
-      this.#post({ type: "changed" })
-    }, CHANGED_MS)
+  #told(news: MemoryNews): void {
+    if (news.news === "changed") this.#post({ type: "changed" })
+    else if (news.news === "revoked") this.#post({ type: "revoked", id: news.id })
   }
 
   #post(event: MemoryEvent): void {
@@ -242,45 +248,15 @@ export class MemoryService implements MemoryApi {
     else this.#events?.postMessage(event)
   }
 
-  #arm(): void {
-    if (this.#node === undefined || this.#state !== "open") return
-    clearTimeout(this.#timer)
-    const now = this.#now()
-    const due = Math.min(this.#node.nextTickMs(now), this.#items?.nextTickMs() ?? Number.POSITIVE_INFINITY)
-    const rest = Math.max(0, due - now, this.#failedAtMs + AFTER_FAILURE_MS - now)
-    this.#timer = setTimeout(() => void this.#tick(), Math.min(MAX_REST_MS, rest))
+  #requireOpen(): void {
+    if (this.#state !== "open") throw new AvError("HandleClosedError")
   }
+}
 
-  async #tick(): Promise<void> {
-    const node = this.#node
-    if (node === undefined || this.#state !== "open" || this.#ticking) return
-    this.#ticking = true
-    try {
-      await node.tick(this.#now())
-      await this.#items?.tick()
-    } catch (error) {
-      this.#failedAtMs = this.#now()
-      this.#post({ type: "failed", code: isAvError(error) ? error.code : "StorageUnavailable" })
-    } finally {
-      this.#ticking = false
-      this.#arm()
-    }
-  }
-
-  /** Unix ms as the others count them. */
-  #now(): Milliseconds {
-    return Date.now() + this.#offsetMs
-  }
-
-  #live(): HoloNode {
-    if (this.#node === undefined || this.#state !== "open") throw new AvError("HandleClosedError")
-    return this.#node
-  }
-
-  #liveItems(): Items {
-    this.#live()
-    return this.#items!
-  }
+function browserTabs(): TabPorts | undefined {
+  const locks = globalThis.navigator?.locks
+  if (locks === undefined || globalThis.BroadcastChannel === undefined) return undefined
+  return { locks, channel: (name) => new BroadcastChannel(name) }
 }
 
 function signerOf(identity: MemoryIdentity, sign: (message: Bytes) => Promise<HybridSignature>): IdentitySigner {

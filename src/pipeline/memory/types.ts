@@ -18,6 +18,8 @@ export interface MemoryOpenOptions {
   identity: MemoryIdentity
   /** False: nothing outlives the page. */
   persistent: boolean
+  /** This page has the person's stored identity: among several tabs it is the one that keeps the memory. */
+  preferred: boolean
 }
 
 export interface PutItem {

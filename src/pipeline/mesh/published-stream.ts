@@ -1,6 +1,6 @@
 /** One of our streams: frames of the publish worker are cut, inner-sealed once, and handed to every subscriber. */
 import { BaseShare, EncodedShare, EncoderTarget } from "../../link/encoder-target.ts"
-import { publisherRepair } from "../../link/lane-capacity.ts"
+import { burstRepair, publisherRepair } from "../../link/lane-capacity.ts"
 import { MESSAGE_OVERHEAD } from "../../link/pacer.ts"
 import type { EncodedFrame } from "../../media/types.ts"
 import { StreamSealer } from "../../seal/inner/index.ts"
@@ -203,7 +203,7 @@ export class PublishedStream implements OutStream {
   /** As many as the worst admitted link needs (LL-25); each link then takes what it needs itself. */
   #repairs(nSource: number, keyframe: boolean): number {
     const children = this.fanout.all().map(({ link }) => link.sender.repairInputs())
-    return publisherRepair(nSource, keyframe, children)
+    return publisherRepair(nSource, keyframe, children) + Math.max(0, ...children.map(burstRepair))
   }
 
   /** Never rejects: a frame that can not be sealed is dropped and counted, the next one goes on. */

@@ -38,7 +38,8 @@ function setUp() {
     },
   }
   const options = { group: "p", codec: "av01.0.08M.08", temporalLayers: 2 }
-  const receiver = new VideoReceiver("v", options, new PictureOutput(fakeWritable(written)), new SyncGroup(), sink)
+  const group = new SyncGroup()
+  const receiver = new VideoReceiver("v", options, new PictureOutput(fakeWritable(written)), group, sink)
   const nowUs = () => Math.round((performance.timeOrigin + performance.now()) * 1_000)
   /** Encodes one frame; `send` delivers it. */
   const next = (garbage = false) => {
@@ -56,7 +57,7 @@ function setUp() {
     return { frameId, keyframe, temporalId, send }
   }
   const run = async (ms: number) => vi.advanceTimersByTimeAsync(ms)
-  return { receiver, written, events, next, run }
+  return { receiver, written, events, next, run, group, nowUs }
 }
 
 /** Two encodings of every second picture each, on their way to one track; `deliver` says which arrive. */
@@ -187,6 +188,46 @@ describe("VideoReceiver", () => {
     expect(events.at(-1)).toMatchObject({ type: "decoder-error", fatal: true })
     receiver.close()
     expect(FakePicture.open).toBe(0)
+  })
+
+  it("goes on at half the rate without standing still when enhancement frames end, however long it buffers", async () => {
+    const { receiver, next, run } = setUp()
+    for (let i = 0; i < 120; i++) {
+      const frame = next()
+      // An uneven path: the buffer grows to about 200 ms.
+      const lateMs = (i * 37) % 200
+      if (i < 80 || frame.temporalId === 0) setTimeout(() => frame.send(), lateMs)
+      await run(33)
+      if (i === 79) {
+        await run(0)
+        expect(receiver.stats().bufferMs).toBeGreaterThan(150)
+        receiver.resetGaps()
+      }
+    }
+    expect(receiver.stats().longestGapMs).toBeLessThan(66 + 50)
+    receiver.close()
+  })
+
+  it("goes slower, and does not stand still, when the sound it keeps step with falls behind", async () => {
+    const { receiver, next, run, group, nowUs } = setUp()
+    let behindUs = 0
+    let played = 0
+    for (let i = 0; i < 150; i++) {
+      if (i === 75) {
+        behindUs = 400_000
+        group.forget("sound")
+        receiver.resetGaps()
+      }
+      next().send()
+      played = i * FRAME_US
+      group.heard("sound", played, nowUs() + behindUs)
+      await run(33)
+    }
+    const { longestGapMs, avOffsetMs = Number.NaN } = receiver.stats()
+    expect(longestGapMs).toBeLessThan(100)
+    // Two seconds later they are in step again, as far as they ever are.
+    expect(Math.abs(avOffsetMs)).toBeLessThan(60)
+    receiver.close()
   })
 
   it("does not count a mute as a gap", async () => {

@@ -22,6 +22,11 @@ const MIN_WAIT_MS = 50
 const KEYFRAME_WAIT_MS = 150
 /** A picture is written this much before its time: compositing takes about a refresh of the screen. */
 const LEAD_US = 16_000
+/**
+ * Where pictures have to come later than before, because sound does that they keep step with, they go slower by this share of the time
+ * that passes: standing still until the new time comes would be seen.
+ */
+const SLOWING = 0.3
 /** A picture whose time is further ahead than this has a broken clock; it is shown at once. */
 const MAX_AHEAD_US = 2_000_000
 const MAX_ERRORS = 5
@@ -62,6 +67,8 @@ export class VideoReceiver {
   #lastPts: number | undefined
   /** Local time minus capture time of the picture shown last. */
   #shownOffsetUs: number | undefined
+  /** What pictures follow now, see {@link SLOWING}, and since when. */
+  #offset: { us: number; atUs: number } | undefined
   #totalDelayMs = 0
   readonly #stats = {
     frames: 0,
@@ -167,7 +174,12 @@ export class VideoReceiver {
       const delayMs = this.#jitter.targetMs + this.#decodeMs
       this.#group.wish(this.#key, "video", fastest + delayMs * 1_000 + LEAD_US)
     }
-    if (!this.#queue.push(this.#order.take(nowMs, this.#waitMs))) this.#order.reset()
+    const atUs = nowUs()
+    const isDue = ({ ptsUs }: EncodedFrame) => {
+      const wait = this.#dueInUs(ptsUs, atUs)
+      return wait !== undefined && wait <= this.#decodeMs * 1_000
+    }
+    if (!this.#queue.push(this.#order.take(nowMs, this.#waitMs, isDue))) this.#order.reset()
     this.#decode(nowMs)
     const nextPictureMs = this.#render()
     this.#askForKeyframe(nowMs)
@@ -213,8 +225,7 @@ export class VideoReceiver {
   /** Writes the newest picture whose time has come. Returns in how many ms the next one is due. */
   #render(): number | undefined {
     const atUs = nowUs()
-    const offset = this.#group.videoUs(atUs)
-    const dueIn = (picture: VideoFrame) => (offset === undefined ? 0 : picture.timestamp + offset - LEAD_US - atUs)
+    const dueIn = (picture: VideoFrame) => this.#dueInUs(picture.timestamp, atUs) ?? 0
     let due = 0
     while (due < this.#decoded.length) {
       const wait = dueIn(this.#decoded[due]!)
@@ -230,6 +241,18 @@ export class VideoReceiver {
     }
     const next = this.#decoded[0]
     return next === undefined ? undefined : dueIn(next) / 1_000
+  }
+
+  /** Until a picture of this time is to be written, µs; undefined while nothing is known. */
+  #dueInUs(ptsUs: number, atUs: number): number | undefined {
+    const wanted = this.#group.videoUs(atUs)
+    if (wanted === undefined) return undefined
+    const before = this.#offset
+    const later = before === undefined ? 0 : wanted - before.us
+    const jumps = before === undefined || later <= 0 || later > MAX_AHEAD_US
+    const us = jumps ? wanted : Math.min(wanted, before.us + SLOWING * Math.max(0, atUs - before.atUs))
+    this.#offset = { us, atUs }
+    return ptsUs + us - LEAD_US - atUs
   }
 
   #write(picture: VideoFrame, atUs: number): void {
@@ -267,6 +290,9 @@ export class VideoReceiver {
   #schedule(nowMs: number, nextPictureMs: number | undefined): void {
     clearTimeout(this.#timer)
     const times = [nextPictureMs, this.#wish.nextMs(nowMs)]
+    const held = this.#order.next
+    const heldDueUs = held === undefined ? undefined : this.#dueInUs(held.ptsUs, nowUs())
+    if (heldDueUs !== undefined && heldDueUs > this.#decodeMs * 1_000) times.push(heldDueUs / 1_000 - this.#decodeMs)
     const deadline = this.#order.deadline(this.#waitMs)
     if (deadline !== undefined && deadline > nowMs) times.push(deadline - nowMs)
     let soonest = Number.POSITIVE_INFINITY

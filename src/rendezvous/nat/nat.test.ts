@@ -19,7 +19,7 @@ const mapped = at("1.1.1.1", 50_000)
 const shifted = at("1.1.1.1", 50_001)
 
 describe("classification", () => {
-  it("needs two observers on two addresses for a cone, and any difference for symmetric", () => {
+  it("NAT-R9: needs two observers on two addresses for a cone, and any difference for symmetric", () => {
     const verdict = (...observations: NatObservation[]) => classifyNat({ ...none, observations })?.class ?? null
     expect(verdict()).toBeNull()
     expect(verdict(seen(1, "5.5.5.5", mapped))).toBeNull()

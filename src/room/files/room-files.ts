@@ -1,11 +1,15 @@
 /** `room.files`: sharing files and folders, seeing what others share, fetching it. */
+
+import type { TreeEntry } from "../../store/tree/manifest.ts"
 import {
   BYTES_IN_FLIGHT_BROWSER,
+  BYTES_IN_FLIGHT_NODE,
   fetchTree,
   OpfsTreeSink,
   SharedTree,
   type SourceEntry,
   sourceOfBlob,
+  type TreeSink,
   treeId,
 } from "../../transfer/index.ts"
 import { AvError, isAvError } from "../../wire/errors.ts"
@@ -128,25 +132,39 @@ export class FileSharing implements RoomFiles {
     return work
   }
 
-  async #fetch(offer: FileOffer, { onProgress, signal: wanted, maxBytes }: FetchOptions): Promise<FetchedFiles> {
+  async fetchInto(offer: FileOffer, sink: TreeSink, options: FetchOptions = {}): Promise<void> {
+    await this.#download(offer, () => sink, BYTES_IN_FLIGHT_NODE, options)
+  }
+
+  async #fetch(offer: FileOffer, options: FetchOptions): Promise<FetchedFiles> {
+    this.#known(offer)
+    const folder = await contentFolder(offer.id)
+    this.#fetched.add(offer.id)
+    const entries = await this.#download(offer, () => new OpfsTreeSink(folder), BYTES_IN_FLIGHT_BROWSER, options)
+    return fetchedFiles(offer.id, offer.name, entries)
+  }
+
+  async #download(
+    offer: FileOffer,
+    sink: () => TreeSink,
+    bytesInFlight: number,
+    { onProgress, signal: wanted, maxBytes }: FetchOptions,
+  ): Promise<readonly TreeEntry[]> {
     const left = this.#left.signal
     const signal = wanted === undefined ? left : AbortSignal.any([wanted, left])
     const { facts } = this.#known(offer)
-    const folder = await contentFolder(offer.id)
-    this.#fetched.add(offer.id)
     for (let attempt = 1; ; attempt++) {
       try {
         const node = await this.#reach(offer.from.id, signal)
-        const entries = await fetchTree({
+        return await fetchTree({
           ref: facts.ref,
           get: (chunkId, length, stop) => this.#desk.client.fetch(node, chunkId, length, stop),
-          sink: new OpfsTreeSink(folder),
-          bytesInFlight: BYTES_IN_FLIGHT_BROWSER,
+          sink: sink(),
+          bytesInFlight,
           limits: maxBytes === undefined ? {} : { totalBytes: maxBytes },
           signal,
           ...(onProgress === undefined ? {} : { onProgress }),
         })
-        return fetchedFiles(offer.id, offer.name, entries)
       } catch (error) {
         if (left.aborted) throw new AvError("RoomClosed")
         const passes = isAvError(error, "SessionClosed") || isAvError(error, "BlobTimeout")
@@ -237,7 +255,7 @@ export class FileSharing implements RoomFiles {
 /** @throws AvError `StoreError` with what `locked` when somebody else holds it */
 async function locked<T>(name: string, work: () => Promise<T>): Promise<T> {
   // Neither locks nor private storage are there on pages without TLS: the storage says so.
-  if (!("locks" in navigator)) return work()
+  if (globalThis.navigator?.locks === undefined) return work()
   return navigator.locks.request(name, { ifAvailable: true }, async (lock) => {
     if (lock === null) throw new AvError("StoreError", { what: "locked" })
     return work()

@@ -1,4 +1,5 @@
 /** The public shapes of sharing files and folders in a room. */
+import type { TreeSink } from "../../transfer/index.ts"
 import type { Participant } from "../types.ts"
 
 /** A file and where it lies in what is shared. */
@@ -70,6 +71,11 @@ export interface RoomFiles {
    * `BlobInvalid` for content that does not match, `UnsafePath`, `TooLarge`, `QuotaExceeded`, `StoreError`, `LinkFailed`, `Aborted`.
    */
   fetch(offer: FileOffer, options?: FetchOptions): Promise<FetchedFiles>
+  /**
+   * Fetches into another place, such as a directory of a Node program (`NodeTreeSink`). It is there as a whole in the end, or not at all;
+   * the room forgets nothing of it. Throws like {@link RoomFiles.fetch}.
+   */
+  fetchInto(offer: FileOffer, sink: TreeSink, options?: FetchOptions): Promise<void>
   /** Most that this page sends of files in all, bit/s; default 8 Mbit/s, so that a call goes on beside it. `undefined`: no limit. */
   setUploadRate(bitrate: number | undefined): void
   /** Bytes of files sent so far. */

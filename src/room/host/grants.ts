@@ -20,10 +20,14 @@ export class Grants {
     this.#rights = rights
   }
 
-  /** Proves what the settings list. Resolves with true when this is the latest word; an older one changes nothing. */
-  async take(grants: readonly RoomGrant[], root: Bytes, now: Milliseconds): Promise<boolean> {
+  /**
+   * Proves what the settings list. Resolves with true when this is the latest word; an older one changes nothing.
+   *
+   * @param timeFor by which clock the rights of an entity are judged, Unix ms
+   */
+  async take(grants: readonly RoomGrant[], root: Bytes, timeFor: (entity: Bytes) => Milliseconds): Promise<boolean> {
     const run = ++this.#run
-    const held = await Promise.all(grants.map((grant) => this.#prove(grant, root, now)))
+    const held = await Promise.all(grants.map((grant) => this.#prove(grant, root, timeFor)))
     if (run !== this.#run) return false
     this.#held = held.filter((item) => item !== undefined)
     return true
@@ -46,10 +50,10 @@ export class Grants {
     )
   }
 
-  async #prove(grant: RoomGrant, root: Bytes, now: Milliseconds): Promise<HeldGrant | undefined> {
+  async #prove(grant: RoomGrant, root: Bytes, timeFor: (entity: Bytes) => Milliseconds): Promise<HeldGrant | undefined> {
     const entityId = subjectOf(grant.chain)
     if (entityId === undefined) return undefined
-    const proven = await this.#rights.prove({ right: grant.right, entityId, chain: grant.chain, root }, now)
+    const proven = await this.#rights.prove({ right: grant.right, entityId, chain: grant.chain, root }, timeFor(entityId))
     return proven && { grant, proven }
   }
 }

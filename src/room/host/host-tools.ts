@@ -46,7 +46,7 @@ export interface HostRoom {
   events: Emitter<RoomEvents>
   media: Pick<MediaPlane, "applyState" | "publications">
   control: ControlPlane
-  clock: Pick<WallClock, "offsetMs">
+  clock: Pick<WallClock, "now">
   /** This page's state must be sent again. */
   sendState(urgent: boolean): void
 }
@@ -166,7 +166,7 @@ export class HostTools implements RoomHost {
     const keyId = typeof who === "string" ? who : who.id
     const entity = this.#entity(keyId)
     const { root } = this.#room.driver.machine
-    const given = this.#grants.of(keyId, entity, Date.now()).map(({ grant }) => grant.right)
+    const given = this.#grants.of(keyId, entity, this.#timeFor(entity)).map(({ grant }) => grant.right)
     const isRoot = entity !== undefined && root !== undefined && equalBytes(entity, root)
     return isRoot ? ["host", ...given.filter((right) => right !== "host")] : given
   }
@@ -184,10 +184,12 @@ export class HostTools implements RoomHost {
     if (replaced) this.#replaceInvitation(invite.k)
     const { root } = driver.machine
     if (root !== undefined) {
-      this.#grants.take(this.#given, root, Date.now()).then(
-        (latest) => latest && this.recheck(),
-        (error: unknown) => this.#room.control.fault(error),
-      )
+      this.#grants
+        .take(this.#given, root, (entity) => this.#timeFor(entity))
+        .then(
+          (latest) => latest && this.recheck(),
+          (error: unknown) => this.#room.control.fault(error),
+        )
     }
     this.#gate.again()
     events.emit("settings", { settings: this.settings })
@@ -227,14 +229,15 @@ export class HostTools implements RoomHost {
   }
 
   isHostEntity(entity: Bytes): boolean {
-    return this.#grants.isHost(entity, Date.now())
+    return this.#grants.isHost(entity, this.#timeFor(entity))
   }
 
   /** Rights end by time and by floors: looks at all of them again. */
   recheck(): void {
     if (this.#waiting.expire(Date.now())) this.#tellWaiting()
     const { driver, people } = this.#room
-    const mine = this.#grants.of(people.local.id, this.#room.control.host.signer.entityId, Date.now())
+    const { entityId } = this.#room.control.host.signer
+    const mine = this.#grants.of(people.local.id, entityId, this.#timeFor(entityId))
     const hostChain = this.isRoot ? undefined : mine.find(({ grant }) => grant.right === "host")?.grant.chain
     if (!sameChain(hostChain, this.#hostChain)) {
       this.#hostChain = hostChain
@@ -291,7 +294,7 @@ export class HostTools implements RoomHost {
     const { root } = this.#room.driver.machine
     const entityId = this.#entity(keyId)
     if (chain === undefined || root === undefined || entityId === undefined) return false
-    return (await this.#rights.prove({ right: "publish", entityId, chain, root }, Date.now())) !== undefined
+    return (await this.#rights.prove({ right: "publish", entityId, chain, root }, this.#timeFor(entityId))) !== undefined
   }
 
   async #revoke(keyId: PeerKeyId, right?: RoomRightName): Promise<void> {
@@ -319,10 +322,19 @@ export class HostTools implements RoomHost {
     if (root === undefined) throw new AvError("RoomClosed")
     const { hash, scope } = rightChannel(this.#about.name, root, right)
     const { generation } = control.gossip.announcer.state
-    const now = secondsOf(Date.now() + clock.offsetMs)
+    const now = secondsOf(clock.now())
     return encodeChain([
       await issueToken(control.host.signer, { subject, scope, channelHash: hash, ttlSeconds, generation, now }),
     ])
+  }
+
+  /**
+   * The time by which a right of this entity is judged. Others' rights: this device's own clock, as everything that is accepted
+   * (D42). Our own are shown to others, who do not share the error of our clock.
+   */
+  #timeFor(entity: Bytes | undefined): Milliseconds {
+    const { clock, control } = this.#room
+    return entity !== undefined && equalBytes(entity, control.host.signer.entityId) ? clock.now() : Date.now()
   }
 
   #decide(person: WaitingPerson | string, admit: boolean): void {

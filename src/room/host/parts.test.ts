@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { ed25519PublicKey, ed25519Sign } from "../../crypto/index.ts"
 import { RoomRights, rightChannel } from "../../membership/index.ts"
 import { encodeChain, issueToken } from "../../token/index.ts"
+import { equalBytes } from "../../wire/bytes.ts"
 import type { ParticipantState } from "../../wire/index.ts"
 import type { Bytes } from "../../wire/types.ts"
 import { Grants } from "./grants.ts"
@@ -156,7 +157,7 @@ describe("rights that came with the settings", () => {
       { keyId: "bob", right: "publish" as const, chain: await chainOf(bob, bob.entityId, "publish") },
       { keyId: "bob", right: "host" as const, chain: new Uint8Array([9]) },
     ]
-    expect(await grants.take(list, root.entityId, NOW)).toBe(true)
+    expect(await grants.take(list, root.entityId, () => NOW)).toBe(true)
     const rights = (keyId: string, entity: Bytes | undefined, at = NOW) =>
       grants.of(keyId, entity, at).map((held) => held.grant.right)
     expect(rights("ann", ann.entityId)).toEqual(["host", "publish"])
@@ -169,10 +170,23 @@ describe("rights that came with the settings", () => {
     expect([rights("ann", ann.entityId), grants.isHost(ann.entityId, NOW)]).toEqual([[], false])
   })
 
+  it("are judged by the clock of whom they must convince", async () => {
+    const grants = new Grants(new RoomRights("r", () => 0))
+    const list = [
+      { keyId: "ann", right: "host" as const, chain: await chainOf(root, ann.entityId, "host") },
+      { keyId: "bob", right: "host" as const, chain: await chainOf(root, bob.entityId, "host") },
+    ]
+    // Ann is this device; its clock is ten minutes slow, the room's is right.
+    const timeFor = (entity: Bytes) => (equalBytes(entity, ann.entityId) ? NOW : NOW - 600_000)
+    await grants.take(list, root.entityId, timeFor)
+    expect(grants.of("ann", ann.entityId, timeFor(ann.entityId))).toHaveLength(1)
+    expect(grants.isHost(bob.entityId, timeFor(bob.entityId))).toBe(false)
+  })
+
   it("an older list that is proven later does not come back", async () => {
     const grants = new Grants(new RoomRights("r", () => 0))
     const one = [{ keyId: "ann", right: "host" as const, chain: await chainOf(root, ann.entityId, "host") }]
-    const results = await Promise.all([grants.take(one, root.entityId, NOW), grants.take([], root.entityId, NOW)])
+    const results = await Promise.all([grants.take(one, root.entityId, () => NOW), grants.take([], root.entityId, () => NOW)])
     expect(results).toEqual([false, true])
     expect(grants.of("ann", ann.entityId, NOW)).toEqual([])
   })

@@ -32,8 +32,9 @@ export function createMemory(
     signer,
     roomName: address.name,
     root: () => driver.machine.root,
-    // What an identity of this page alone has kept could not be told from a stranger's.
-    persistent: controlStorage !== undefined,
+    // A second tab has an identity of its own and shares the storage. Who asked for an identity of this page alone leaves nothing behind.
+    persistent: options.persistentIdentity ?? true,
+    storedIdentity: controlStorage !== undefined,
     urls: options.workers ?? {},
     people,
     events,

@@ -27,7 +27,7 @@ vi.mock("../worker-source.ts", () => ({
     workers += 1
     const { port1, port2 } = new MessageChannel()
     ports.push(port1, port2)
-    expose(new MemoryService(async () => ({ storage: new MemoryHoloStorage(), persistent: false, release: () => {} })), port2)
+    expose(new MemoryService({ openStorage: async () => ({ storage: new MemoryHoloStorage(), persistent: false }) }), port2)
     port1.start()
     return Object.assign(port1, { terminate: () => port1.close() })
   },
@@ -52,6 +52,7 @@ async function page(seed: number) {
     roomName: "team",
     root: () => root.bytes,
     persistent: false,
+    storedIdentity: false,
     urls: {},
     people,
     events,

@@ -37,8 +37,10 @@ export interface RoomMemoryHost {
   roomName: string
   /** Entity id of the room's root; undefined before this page is a member. */
   root(): Bytes | undefined
-  /** The identity outlives the page. */
+  /** What is kept may outlive the page. */
   persistent: boolean
+  /** This page has the identity that this browser keeps. */
+  storedIdentity: boolean
   urls: WorkerUrls
   people: People
   events: Emitter<RoomEvents>
@@ -229,7 +231,7 @@ export class PageMemory implements RoomMemory {
   }
 
   async #run(): Promise<Running> {
-    const { signer, roomName, persistent, urls, warn } = this.#host
+    const { signer, roomName, persistent, storedIdentity, urls, warn } = this.#host
     const root = this.#host.root()
     const fountain = await this.#host.fountain()
     if (root === undefined || fountain === undefined) throw new AvError("RoomClosed", { why: "not in the room yet" })
@@ -245,7 +247,7 @@ export class PageMemory implements RoomMemory {
     const identity = { entityId, mlDsaPublicKey, pqHash, keyId, nodeId }
     const meshId = roomMemoryId(roomName, root)
     const opened = await api.open(
-      { meshId, identity, persistent },
+      { meshId, identity, persistent, preferred: storedIdentity },
       Comlink.proxy((message: Bytes) => signer.signHybrid(message)),
       fountain,
     )

@@ -63,7 +63,7 @@ export interface MemoryUsage {
   usage: number
   /** `low` and worse: pieces are given up, the others' first. `full`: no more is taken from others. */
   level: "normal" | "low" | "full"
-  /** False: what is kept is forgotten with this page (a private window, a further tab, an identity of this page alone). */
+  /** False: what is kept is forgotten with this page (a private window, a browser without locks, an identity of this page alone). */
   persistent: boolean
 }
 

@@ -76,6 +76,7 @@ export function createDirector(
     linkRtt: (rttMs) => driver.feed({ type: "linkRtt", rttMs }),
     mesh: { feeds: () => mesh.feeds(), stats: () => mesh.stats() },
     ownStream: (streamKey) => ownStream(media, streamKey),
+    maxSubscribers,
   })
   const timer = setInterval(() => {
     // A worker that does not answer is closing, and the room tells that itself.

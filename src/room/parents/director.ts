@@ -1,5 +1,5 @@
 /** Finds and keeps the parents of every stream that this page takes: looks at the room a few times per second and drives the cores. */
-import { chooseEviction, type LinkSample } from "../../alm/index.ts"
+import { chooseEviction, isTreeUsable, type LinkSample, mayTakePlace, ReservedPlaces } from "../../alm/index.ts"
 import { RoomPlan, type TreeOfReceiver } from "../../holonomic/index.ts"
 import type { MeshFeeds, MeshLinkStats } from "../../pipeline/index.ts"
 import { streamKeyOf } from "../../pipeline/index.ts"
@@ -15,9 +15,13 @@ import { type ParentFigures, type ParentKnowledge, StreamParents } from "./strea
 const MIN_MEMBERS = 5
 /** Candidates and plans are looked at this often, ms. */
 const LEARN_MS = 1_000
-/** A full parent gives a child this time to move for one that the plan puts there, ms. */
-const EVICTION_MS = 1_500
-const EVICTION_LOOK_MS = 150
+/**
+ * A full parent gives a child this time to move for one that the plan puts there, and waits a little longer, so that a child that uses all of
+ * it leaves its place to the one it was meant for; ms. Both within the time that who asks waits for an answer.
+ */
+const EVICTION_MS = 800
+const EVICTION_WAIT_MS = 1_600
+const EVICTION_LOOK_MS = 100
 /** A link whose messages wait so long is full, ms. */
 const FULL_QUEUE_MS = 100
 
@@ -40,6 +44,8 @@ export interface DirectorHost {
   mesh: { feeds(): Promise<MeshFeeds>; stats(): Promise<{ links: MeshLinkStats[] }> }
   /** An own stream as it is announced. */
   ownStream(streamKey: string): { mbps: number } | undefined
+  /** Copies of one stream that this page may give; undefined: many. */
+  maxSubscribers?: number | undefined
 }
 
 interface Shed {
@@ -57,6 +63,10 @@ export class ParentDirector {
   /** Children by stream, with the time each was first seen. */
   readonly #children = new Map<string, Map<PeerKeyId, Milliseconds>>()
   readonly #evicting = new Set<string>()
+  /** By stream: for which children of the plan places are kept. */
+  readonly #reserved = new Map<string, ReservedPlaces>()
+  /** This page is about to leave: nobody new is taken on. */
+  #leaving = false
   #shed: Shed[] = []
   #learnedAt = Number.NEGATIVE_INFINITY
   #busy = false
@@ -120,6 +130,32 @@ export class ParentDirector {
     return sum
   }
 
+  /** This page leaves soon: it takes on no children any more. */
+  leave(): void {
+    this.#leaving = true
+  }
+
+  /** Whether this asker is to be refused although there is room: the plan gives the place to somebody else, who is still to come (D-44). */
+  isKept(streamId: Bytes, asker: PeerKeyId): boolean {
+    if (this.#leaving) return true
+    const { maxSubscribers, me, now } = this.#host
+    const key = streamKeyOf(streamId)
+    const tree = maxSubscribers === undefined || !this.#isNeeded() ? undefined : this.#treeOf(key, streamId)
+    if (maxSubscribers === undefined || !isTreeUsable(tree, me, now())) return false
+    const reserved = this.#reserved.get(key) ?? new ReservedPlaces()
+    this.#reserved.set(key, reserved)
+    const children = this.#children.get(key)
+    const hasChild = (keyId: PeerKeyId) => children?.has(keyId) === true
+    const free = maxSubscribers - (children?.size ?? 0)
+    reserved.plan(
+      this.#host.members().filter((keyId) => keyId !== me && tree.parentOf(keyId) === me),
+      now(),
+    )
+    const planned = reserved.planned(asker, hasChild, maxSubscribers, now())
+    // Without a free place the mesh refuses by itself.
+    return free > 0 && !mayTakePlace(free, asker, planned, hasChild)
+  }
+
   /**
    * Somebody was refused for want of room. If the plan puts it here and another child elsewhere, that one is asked to move.
    * @returns whether there is a place now
@@ -133,7 +169,8 @@ export class ParentDirector {
     if (moved === undefined || !send(moved, { t: "av.leaving", inMs: EVICTION_MS })) return false
     this.#evicting.add(key)
     try {
-      for (let ms = 0; ms < EVICTION_MS && !this.closed; ms += EVICTION_LOOK_MS) {
+      const end = now() + EVICTION_WAIT_MS
+      while (now() < end && !this.closed) {
         await new Promise((resolve) => setTimeout(resolve, EVICTION_LOOK_MS))
         this.#noteChildren(await this.#host.mesh.feeds())
         if (this.#children.get(key)?.has(moved) !== true) return true
@@ -180,6 +217,9 @@ export class ParentDirector {
         upstream.undrive()
       }
     }
+    for (const key of this.#reserved.keys()) {
+      if (this.#host.ownStream(key) === undefined && this.#upstreams.offer(key) === undefined) this.#reserved.delete(key)
+    }
     for (const upstream of all) {
       const parents = this.#driven.get(upstream)
       if (parents !== undefined) parents.learn(this.#knowledge(upstream))
@@ -196,7 +236,10 @@ export class ParentDirector {
     for (const [upstream, parents] of this.#driven) {
       if (upstream.driver !== parents) continue
       const { streamKey } = upstream.stream
+      const needed = parents.inNeed
       parents.tick(feeds.in.filter(({ streamId }) => streamKeyOf(streamId) === streamKey))
+      // What is known of candidates may be a second old.
+      if (!needed && parents.inNeed) parents.learn(this.#knowledge(upstream))
     }
   }
 

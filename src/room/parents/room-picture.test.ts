@@ -29,6 +29,17 @@ describe("relays as a page sees them", () => {
     expect(together("b", "e")).toBe(false)
   })
 
+  it("are worth leaving for one that is a step nearer to the source, when both are near", () => {
+    for (const me of ["me", "you", "somebody"]) {
+      const picture = new RoomPicture(me)
+      picture.measured(new Map(["a", "b", "c", "d", "e"].map((keyId) => [keyId, 3])), START)
+      const relays = seen(picture, ["a", "b", "c", "d", "e"])
+      const rtt = (keyId: string) => relays.get(keyId)?.rttMsEstimate ?? Number.NaN
+      for (const [near, far] of ["ac", "ad", "bc", "bd", "ae"]) expect(rtt(near!)).toBeLessThanOrEqual(0.8 * rtt(far!))
+      expect(rtt("a")).toBeGreaterThan(0.8 * rtt("b"))
+    }
+  })
+
   it("are as far as the best of the last half minute, and all near ones equally near but for a lot", () => {
     const picture = new RoomPicture("me")
     const rtts = (a: number, b: number) => {

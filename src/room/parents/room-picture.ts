@@ -11,7 +11,12 @@ const RTT_BUCKET_MS = 15_000
 /** Below this nobody is nearer than anybody else, ms: then what else speaks for a parent decides. */
 const NEAR_MS = 20
 /** Of those that are equally near each member prefers others: this much more at most, ms, by a lot. Far less than the damping minds. */
-const LOT_MS = 3
+const LOT_MS = 2
+/**
+ * Every relay on the way from the source costs time, and is one more that can go; ms. Of parents equally near those next to the source win, by so
+ * much that a parent further down is left for one (D-26.6): otherwise both parents of many hang on one relay without the plan showing it.
+ */
+const STEP_MS = 8
 /** Longest way to the source that is followed. */
 const MAX_DEPTH = 64
 
@@ -85,9 +90,10 @@ export class RoomPicture {
     return candidates.map((candidate) => {
       const keyId = candidate.signedCapacity.advertiserKeyId
       const linked = isLinked(keyId)
-      const upstream = branchOf(keyId, plannedParentOf, publisher)
+      const { branch: upstream, steps } = placeOf(keyId, plannedParentOf, publisher)
       const rtt = this.#rtt.get(keyId)
-      const near = rtt === undefined ? undefined : Math.max(NEAR_MS, leastOf(rtt)) + LOT_MS * lot(this.#me, keyId)
+      const far = LOT_MS * lot(this.#me, keyId) + STEP_MS * steps
+      const near = rtt === undefined ? undefined : Math.max(NEAR_MS, leastOf(rtt)) + far
       const reached = linked ? { reachabilityRatio: 1, rttMsEstimate: near } : {}
       return { ...candidate, ...reached, linked, ...(upstream === undefined ? {} : { upstream }) }
     })
@@ -100,20 +106,21 @@ function leastOf({ least, before }: Rtt): Milliseconds {
 
 /**
  * Whom the publisher feeds above this member: two parents of one branch go together when that one goes. Those right below the publisher
- * have nothing in common but the publisher itself.
+ * have nothing in common but the publisher itself. Also how many relays are above it.
  */
-function branchOf(
+function placeOf(
   keyId: PeerKeyId,
   plannedParentOf: (keyId: PeerKeyId) => PeerKeyId | undefined,
   publisher: PeerKeyId,
-): PeerKeyId | undefined {
+): { branch: PeerKeyId | undefined; steps: number } {
   let branch: PeerKeyId | undefined
   let above = plannedParentOf(keyId)
-  for (let depth = 0; depth < MAX_DEPTH && above !== undefined && above !== publisher; depth++) {
+  let steps = 0
+  for (; steps < MAX_DEPTH && above !== undefined && above !== publisher; steps++) {
     branch = above
     above = plannedParentOf(above)
   }
-  return branch
+  return { branch, steps }
 }
 
 /** 0..1, always the same for these two (FNV-1a). */

@@ -134,6 +134,21 @@ describe("two parents of a stream", () => {
     expect(roles()).toMatchObject({ rob: "primary", sue: "backup" })
   })
 
+  it("wants everything of the second one as soon as the first brings nothing, before that one is given up", async () => {
+    await begin()
+    await run(4_000)
+    silent.add("pub")
+    await run(750)
+    expect(roles()).toMatchObject({ pub: "primary", rob: "backup" })
+    expect(sent.findLast(({ to, message }) => to === "rob" && message.t === "av.policy")?.message).toMatchObject({
+      policy: UNCAPPED,
+    })
+    // It was only late: after a while the second one is asked for less again.
+    silent.delete("pub")
+    await run(4_000)
+    expect(sent.at(-1)).toMatchObject({ to: "rob", message: { t: "av.policy", policy: { maxTemporal: 0 } } })
+  })
+
   it("asks the next one when a parent has no room, and does not take that for too large a picture", async () => {
     upstream.start(() => UNCAPPED)
     await settle()

@@ -12,6 +12,12 @@ import type { Upstream, UpstreamDriver } from "../upstream.ts"
 
 /** Who has been the second parent for this long is asked for the base layer alone, ms: by then the first one delivers everything. */
 const BASE_ONLY_AFTER_MS = 3_000
+/**
+ * Where the first parent brings nothing for so long, ms, while another brings so many chunks of the base layer, all are asked for everything at
+ * once: that is far sooner than a silent parent is given up, and costs nothing but a few copies if it was only late.
+ */
+const UNLED_MS = 400
+const UNLED_CHUNKS = 4
 /** Deliveries of parents are compared over this time, and only where so many chunks were due. */
 const MEASURE_MS = 1_000
 const MIN_CHUNKS = 8
@@ -64,6 +70,8 @@ export class StreamParents implements UpstreamDriver {
   readonly #manager: ParentManager
   readonly #heardAt = new Map<PeerKeyId, Milliseconds>()
   readonly #secondSince = new Map<PeerKeyId, Milliseconds>()
+  /** Chunks of the base layer by parent at the time the first parent was last seen to bring one. */
+  #led: { keyId: PeerKeyId; at: Milliseconds; base: Map<PeerKeyId, number> } | undefined
   #counts = new Map<PeerKeyId, Counts>()
   #countedAt: Milliseconds
   readonly #delivered = new Map<PeerKeyId, { bitrate: number; share: number | undefined }>()
@@ -112,7 +120,7 @@ export class StreamParents implements UpstreamDriver {
     }
     this.#measure(feeds, now)
     this.#do(this.#manager.tick(now))
-    this.#shareWork(now)
+    this.#shareWork(feeds, now)
   }
 
   get parents(): ParentFigures[] {
@@ -120,6 +128,11 @@ export class StreamParents implements UpstreamDriver {
       const { bitrate = 0, share } = this.#delivered.get(report.keyId) ?? {}
       return { ...report, bitrate, share }
     })
+  }
+
+  /** A parent was lost and is not replaced yet. */
+  get inNeed(): boolean {
+    return this.#manager.inNeed
   }
 
   get counts(): ParentManager["counts"] {
@@ -193,15 +206,28 @@ export class StreamParents implements UpstreamDriver {
   }
 
   /** The second parent of a picture sends the base layer: it plays on when the first one goes, and the uplinks of the room are spared. */
-  #shareWork(now: Milliseconds): void {
+  #shareWork(feeds: readonly Feed[], now: Milliseconds): void {
     if (this.upstream.stream.kind !== "video") return
     const parents = this.#manager.parents
-    const led = parents.some(({ role }) => role === "primary")
+    const led = this.#isLed(parents.find(({ role }) => role === "primary")?.keyId, feeds, now)
     const seconds = led ? parents.flatMap(({ keyId, role }) => (role === "backup" ? [keyId] : [])) : []
     for (const keyId of this.#secondSince.keys()) if (!seconds.includes(keyId)) this.#secondSince.delete(keyId)
     for (const keyId of seconds) if (!this.#secondSince.has(keyId)) this.#secondSince.set(keyId, now)
     const due = seconds.filter((keyId) => now - (this.#secondSince.get(keyId) ?? now) >= BASE_ONLY_AFTER_MS)
     this.upstream.setBaseOnly(new Set(due))
+  }
+
+  /** Whether the first parent brings what all others bring. */
+  #isLed(primary: PeerKeyId | undefined, feeds: readonly Feed[], now: Milliseconds): boolean {
+    if (primary === undefined) return false
+    const base = new Map(feeds.map(({ from, base: chunks }) => [from, chunks]))
+    const before = this.#led
+    if (before?.keyId !== primary || base.get(primary) !== before.base.get(primary)) {
+      this.#led = { keyId: primary, at: now, base }
+      return true
+    }
+    const most = Math.max(0, ...[...base].map(([keyId, chunks]) => chunks - (before.base.get(keyId) ?? chunks)))
+    return now - before.at < UNLED_MS || most < UNLED_CHUNKS
   }
 
   #measure(feeds: readonly Feed[], now: Milliseconds): void {

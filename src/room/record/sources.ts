@@ -1,4 +1,5 @@
-/** What is recorded: a video element for each picture, and one stream in which all sounds are mixed. */
+/** What is recorded: the newest picture of each track, and one node in which all sounds are mixed. */
+import { type LivePicture, livePicture } from "./pictures.ts"
 
 /** A track and whose it is. */
 export interface RecordedTrack {
@@ -7,29 +8,28 @@ export interface RecordedTrack {
   muted: boolean
 }
 
+interface Sound {
+  node: MediaStreamAudioSourceNode
+  gain: GainNode
+}
+
 interface Picture {
-  video: HTMLVideoElement
+  live: LivePicture
   label: string
   muted: boolean
 }
 
 export class RecordSources {
-  readonly #context = new AudioContext()
-  readonly #mix = this.#context.createMediaStreamDestination()
+  /** Everybody's sound. */
+  readonly mix: GainNode
+  readonly #context: AudioContext
   readonly #pictures = new Map<MediaStreamTrack, Picture>()
-  readonly #sounds = new Map<MediaStreamTrack, MediaStreamAudioSourceNode>()
+  readonly #sounds = new Map<MediaStreamTrack, Sound>()
 
-  constructor() {
-    // Silence from the start, so that the recording has a sound track whoever comes first.
-    const silence = this.#context.createConstantSource()
-    silence.offset.value = 0
-    silence.connect(this.#mix)
-    silence.start()
-    void this.#context.resume().catch(() => undefined)
-  }
-
-  get sound(): MediaStreamTrack {
-    return this.#mix.stream.getAudioTracks()[0] as MediaStreamTrack
+  /** @param context of the room: it runs as long as the room does */
+  constructor(context: AudioContext) {
+    this.#context = context
+    this.mix = context.createGain()
   }
 
   /** Pictures in the order in which they came. */
@@ -40,43 +40,43 @@ export class RecordSources {
   /** Takes what is new and lets go of what is not there any more. */
   refresh(tracks: readonly RecordedTrack[]): void {
     const there = new Set(tracks.map(({ track }) => track))
-    for (const [track, { video }] of this.#pictures) {
+    for (const [track, { live }] of this.#pictures) {
       if (there.has(track)) continue
-      video.srcObject = null
+      live.close()
       this.#pictures.delete(track)
     }
-    for (const [track, node] of this.#sounds) {
+    for (const [track, { node, gain }] of this.#sounds) {
       if (there.has(track)) continue
       node.disconnect()
+      gain.disconnect()
       this.#sounds.delete(track)
     }
     for (const one of tracks) this.#take(one)
   }
 
+  /** {@link mix} stays connected: whoever takes it away from where it leads does that. */
   close(): void {
     this.refresh([])
-    void this.#context.close()
   }
 
   #take({ track, label, muted }: RecordedTrack): void {
     if (track.kind === "audio") {
-      if (this.#sounds.has(track)) return
-      const node = this.#context.createMediaStreamSource(new MediaStream([track]))
-      node.connect(this.#mix)
-      this.#sounds.set(track, node)
+      const { gain } = this.#sounds.get(track) ?? this.#listen(track)
+      // The own microphone goes on while it is muted: what is said then is meant for nobody.
+      gain.gain.value = muted ? 0 : 1
       return
     }
     const known = this.#pictures.get(track)
-    if (known !== undefined) {
-      known.label = label
-      known.muted = muted
-      return
-    }
-    const video = document.createElement("video")
-    video.muted = true
-    video.playsInline = true
-    video.srcObject = new MediaStream([track])
-    void video.play().catch(() => undefined)
-    this.#pictures.set(track, { video, label, muted })
+    if (known === undefined) this.#pictures.set(track, { live: livePicture(track), label, muted })
+    else Object.assign(known, { label, muted })
+  }
+
+  #listen(track: MediaStreamTrack): Sound {
+    const node = this.#context.createMediaStreamSource(new MediaStream([track]))
+    const gain = this.#context.createGain()
+    node.connect(gain).connect(this.mix)
+    const sound = { node, gain }
+    this.#sounds.set(track, sound)
+    return sound
   }
 }

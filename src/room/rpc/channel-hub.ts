@@ -54,6 +54,7 @@ export class ChannelHub {
       floorOf: (issuer) => gossip.floors.get(issuer),
       random: () => new ByteReader(secureRandom(8)).u64le(),
       now: host.now(),
+      offsetMs: host.offsetMs,
     })
   }
 

@@ -1,6 +1,6 @@
 /** `room.channel` and `room.tokens` over real sessions: who gets what, by which token, and for how long. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
-import { encodeChannelData, encodeMembership } from "../../token/index.ts"
+import { decodeChain, encodeChannelData, encodeMembership, type SignedToken } from "../../token/index.ts"
 import { FRAME_CHANNEL_DATA, FRAME_MEMBERSHIP } from "../../wire/frame.ts"
 import { failure, TestMesh, type TestPeer, text, words } from "./test-mesh.ts"
 import type { ChannelOptions, RoomChannel } from "./types.ts"
@@ -105,6 +105,33 @@ describe("channels", () => {
     const other = { to: cleo.id, channel: "other", rights: ["subscribe"], ttlSeconds: 600 } as const
     const narrow = await tokens.issue({ ...other, to: bob.id, channel: "captions", delegations: 1 })
     expect(await failure(bob.plane.channels.tokens.delegate(narrow, other))).toBe("NotAuthorized")
+  })
+
+  test.each([
+    ["slow", -600_000],
+    ["fast", 600_000],
+  ])("a root whose clock is ten minutes %s writes and shows rights that hold for the others", async (_, wrong) => {
+    const root = await mesh.peer({ now: () => Date.now() + wrong, offsetMs: () => -wrong })
+    await mesh.link(root, bob)
+    const options = { roots: [root.signer.entityId] }
+    const [out, b] = [channel(root, options), channel(bob, options)]
+    const { tokens } = root.plane.channels
+    const token = await tokens.issue({ to: bob.id, channel: "captions", rights: ["publish"], ttlSeconds: 120 })
+    bob.plane.channels.tokens.add(token)
+    const heard = listen(b)
+    // The right it wrote for itself, and the one it gave to Bob.
+    await out.open()
+    await b.open()
+    // What Bob may hear is judged by the root's own clock (D42), so this page's list shows only whom it believes.
+    expect(heard).toEqual([])
+    const [mine, given] = [await tokens.chainFor(1, "captions", options.roots), token].map(
+      (chain) => decodeChain(chain)[0]?.token,
+    )
+    for (const { notBefore, notAfter } of [mine, given] as SignedToken["token"][]) {
+      const now = Math.floor(Date.now() / 1_000)
+      expect(Math.abs(Number(notBefore) - now)).toBeLessThan(30)
+      expect(Number(notAfter)).toBeGreaterThan(now)
+    }
   })
 
   test("a channel that is closed and opened again finds its subscribers; who may no longer publish reaches nobody", async () => {

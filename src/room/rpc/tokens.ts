@@ -122,9 +122,11 @@ export class TokenFace implements RoomTokens {
     return this.#plane.gossip.announcer.state.generation
   }
 
+  /** What this page writes and shows is judged by others, so it goes by their clock (D42). */
   get #clock(): TokenClock {
     const { host, gossip } = this.#plane
-    return { now: BigInt(Math.floor(host.now() / 1000)), floorOf: (issuer) => gossip.floors.get(issuer) }
+    const now = BigInt(Math.floor((host.now() + host.offsetMs()) / 1000))
+    return { now, floorOf: (issuer) => gossip.floors.get(issuer) }
   }
 }
 

@@ -1,13 +1,14 @@
 /** Storage that lives as long as the object: for tests, and for tabs without persistent storage. */
-import { compareUtf8 } from "../../wire/bytes.ts"
 import { AvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
+import { SortedKeys } from "./sorted-keys.ts"
 import type { HoloStorage, StorageOp } from "./storage.ts"
 
 const DEFAULT_QUOTA = 256 * 1_048_576
 
 export class MemoryHoloStorage implements HoloStorage {
   #values: Map<string, Bytes>
+  readonly #keys: SortedKeys
   #usage = 0
   #quotaBytes: number
   #open = true
@@ -16,6 +17,7 @@ export class MemoryHoloStorage implements HoloStorage {
   constructor(options: { quotaBytes?: number; contents?: ReadonlyMap<string, Bytes> } = {}) {
     this.#quotaBytes = options.quotaBytes ?? DEFAULT_QUOTA
     this.#values = new Map(options.contents ?? [])
+    this.#keys = new SortedKeys(this.#values.keys())
     for (const [key, value] of this.#values) this.#usage += cost(key, value)
   }
 
@@ -34,10 +36,9 @@ export class MemoryHoloStorage implements HoloStorage {
     return this.#values.get(key)?.slice()
   }
 
-  async list(prefix: string, { after, limit }: { after?: string; limit?: number } = {}): Promise<string[]> {
+  async list(prefix: string, options?: { after?: string; limit?: number }): Promise<string[]> {
     this.#requireOpen()
-    const keys = [...this.#values.keys()].filter((key) => key.startsWith(prefix)).sort(compareUtf8)
-    return keys.filter((key) => after === undefined || compareUtf8(key, after) > 0).slice(0, Math.max(0, limit ?? keys.length))
+    return this.#keys.list(prefix, options)
   }
 
   async batch(ops: readonly StorageOp[]): Promise<void> {
@@ -55,8 +56,13 @@ export class MemoryHoloStorage implements HoloStorage {
       throw new AvError("QuotaExceeded", { usage: this.#usage, need: growth, quota: this.#quotaBytes })
     }
     for (const [key, value] of changes) {
-      if (value === undefined) this.#values.delete(key)
-      else this.#values.set(key, value)
+      if (value === undefined) {
+        this.#values.delete(key)
+        this.#keys.delete(key)
+      } else {
+        if (!this.#values.has(key)) this.#keys.add(key)
+        this.#values.set(key, value)
+      }
     }
     this.#usage += growth
   }

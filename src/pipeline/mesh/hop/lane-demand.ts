@@ -11,6 +11,9 @@ const ASK_AGAIN_MS = 10_000
 /** The target is fitted to the lanes that are open this often, ms; and only when the loss stands on so many messages. */
 const LIMIT_EVERY_MS = 250
 const LIMIT_MESSAGES = 100
+/** Lanes that refused nothing for this long, ms, carry more than the formula says: so much more than now may be tried. */
+const ROOMY_MS = 2_000
+const ROOMY_GROWTH = 1.25
 /** Head room over what comes in, where the peer's target is not known. */
 const INCOMING_MARGIN = 1.25
 
@@ -26,6 +29,8 @@ export class LaneDemands {
   #asked: { at: number; open: number } | undefined
   #wanted = 0
   #limitedAt = Number.NEGATIVE_INFINITY
+  #refusals = 0
+  #refusedAt = Number.NEGATIVE_INFINITY
 
   constructor(lanes: Lanes, sender: LinkSender, receiver: LinkReceiver) {
     this.#lanes = lanes
@@ -64,7 +69,17 @@ export class LaneDemands {
     const { rate } = this.#sender
     const open = this.#lanes.video(true).length
     const known = open > 0 && rate.losses.weight >= LIMIT_MESSAGES
-    rate.limitTo(known ? laneCount(this.#own(Math.min(cap, Math.max(2, open)), open)).limit : undefined)
+    const limit = known ? laneCount(this.#own(Math.min(cap, Math.max(2, open)), open)).limit : undefined
+    rate.limitTo(limit === undefined ? undefined : Math.max(limit, this.#proven(now)))
+  }
+
+  /** The formula stands for one long transfer per lane; what empty lanes take in a moment says more. Bit/s. */
+  #proven(now: number): number {
+    const refusals = this.#lanes.all().reduce((sum, lane) => sum + lane.gateRefusals, 0)
+    if (refusals > this.#refusals) this.#refusedAt = now
+    this.#refusals = refusals
+    const { rate } = this.#sender
+    return now - this.#refusedAt < ROOMY_MS ? 0 : (ROOMY_GROWTH * rate.delivered) / (1 - rate.losses.loss)
   }
 
   #own(cap: number, open: number): LaneDemand {

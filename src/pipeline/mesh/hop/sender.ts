@@ -1,6 +1,6 @@
 /** What one link sends: queue, pacer, gates, retransmissions and second copies of audio (link-lanes 6, 7, 9; LL-17). */
 import { audioGateOpen, LaneAssigner, VIDEO_GATE } from "../../../link/lane-assigner.ts"
-import { audioCopies, repairSymbols } from "../../../link/lane-capacity.ts"
+import { audioCopies, burstRepair, repairSymbols } from "../../../link/lane-capacity.ts"
 import { LinkRate } from "../../../link/link-rate.ts"
 import type { LoopWatch } from "../../../link/loop-watch.ts"
 import { LossRuns } from "../../../link/loss-meter.ts"
@@ -135,7 +135,8 @@ export class LinkSender {
     const key = k * 2 + (keyframe ? 1 : 0)
     const known = this.#repairs.get(key)
     if (known !== undefined) return known
-    const repair = repairSymbols({ ...this.repairInputs(), k, keyframe })
+    const inputs = this.repairInputs()
+    const repair = repairSymbols({ ...inputs, k, keyframe }) + burstRepair(inputs)
     this.#repairs.set(key, repair)
     return repair
   }

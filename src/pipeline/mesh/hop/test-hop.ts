@@ -1,5 +1,5 @@
 /** A simulated hop for tests: two real ends of a link, lanes between them that lose, block and overtake, frames of plain symbols, no keys. */
-import { publisherRepair } from "../../../link/lane-capacity.ts"
+import { burstRepair, publisherRepair } from "../../../link/lane-capacity.ts"
 import type { LaneChannel, LaneState } from "../../../link/lane-port.ts"
 import { seeded } from "../../../link/test-path.ts"
 import { decodeLaneMessage, LANE_DATA } from "../../../wire/lane-message.ts"
@@ -211,7 +211,8 @@ export class HopSim {
     this.#nextFrameAt += FRAME_MS
     const id = this.frames.length
     const k = this.symbols
-    const repair = publisherRepair(k, false, [this.sender.sender.repairInputs()])
+    const inputs = this.sender.sender.repairInputs()
+    const repair = publisherRepair(k, false, [inputs]) + burstRepair(inputs)
     this.frames.push({ madeAt: this.now, k, got: new Set(), sentOn: new Map() })
     for (let symbol = 0; symbol < k + repair; symbol++) {
       const innerChunk = new Uint8Array(CHUNK)

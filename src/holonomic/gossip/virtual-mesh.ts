@@ -1,4 +1,4 @@
-/** For tests and simulations: nodes with a virtual clock and links that take their time. Not part of the product. */
+/** Nodes on a virtual clock, with links that take their time: for simulations and tests, no part of what is shipped. */
 import type { IdentitySigner } from "../../identity/index.ts"
 import { MemoryHoloStorage } from "../../store/holo/memory.ts"
 import type { HoloStorage } from "../../store/holo/storage.ts"
@@ -17,6 +17,8 @@ export interface MeshOptions {
   wire?: boolean
   /** Messages may overtake each other; symbols, whose end is told, may not. Default false: a link keeps its order. */
   reorder?: boolean
+  /** What all nodes use together, so that it is computed once. */
+  shared?: Pick<HoloNodeOptions, "verify" | "ranks" | "targetHolders">
 }
 
 export interface MeshPeer {
@@ -27,8 +29,15 @@ export interface MeshPeer {
   online: boolean
   /** Bytes sent, by what they carry. */
   sent: { claims: number; symbols: number }
-  /** When its node wants to be looked at. */
+  /** When its node wants to be looked at; NaN: nothing was agreed. */
   wakeMs: Milliseconds
+}
+
+/** When a peer wants to be looked at; of no meaning once the peer has changed its mind. */
+interface Wake {
+  atMs: Milliseconds
+  order: number
+  peer: MeshPeer
 }
 
 /** Steps without the time going on after which something asks for its turn without end. */
@@ -43,21 +52,23 @@ interface Flight {
 }
 
 /** A whole mesh on one clock. Nothing runs by itself: {@link run} moves the time. */
-export class TestMesh {
+export class VirtualMesh {
   readonly peers = new Map<PeerKeyId, MeshPeer>()
   nowMs: Milliseconds
   /** Sees every frame that is sent. */
   watch: ((from: PeerKeyId, frame: HoloOutgoing) => void) | undefined
   readonly #links = new Set<string>()
-  readonly #flights: Flight[] = []
+  readonly #flights = new Heap<Flight>()
+  readonly #wakes = new Heap<Wake>()
   readonly #lastAt = new Map<string, Milliseconds>()
   readonly #options: Required<Omit<MeshOptions, "startMs">>
   #order = 0
   #state: number
 
-  constructor({ startMs = 1_700_000_000_000, delayMs = 20, seed = 1, wire = true, reorder = false }: MeshOptions = {}) {
+  constructor(options: MeshOptions = {}) {
+    const { startMs = 1_700_000_000_000, delayMs = 20, seed = 1, wire = true, reorder = false, shared = {} } = options
     this.nowMs = startMs
-    this.#options = { delayMs, seed, wire, reorder }
+    this.#options = { delayMs, seed, wire, reorder, shared }
     this.#state = seed >>> 0 || 1
   }
 
@@ -84,6 +95,7 @@ export class TestMesh {
     const sent = { claims: 0, symbols: 0 }
     const node = await HoloNode.open({
       meshId: "m-test",
+      ...this.#options.shared,
       ...options,
       storage,
       signer,
@@ -91,7 +103,7 @@ export class TestMesh {
       send: (to, frame) => this.#send(self, to, frame, sent),
       emit: (event) => events.push(event),
     })
-    const peer: MeshPeer = { signer, node, storage, events, online: true, sent, wakeMs: this.nowMs }
+    const peer: MeshPeer = { signer, node, storage, events, online: true, sent, wakeMs: Number.NaN }
     this.peers.set(self, peer)
     return peer
   }
@@ -101,8 +113,8 @@ export class TestMesh {
     this.#links.add(linkOf(a.signer.keyId, b.signer.keyId))
     await a.node.connected(b.signer.keyId, this.nowMs, { keys: keysOf(b.signer), admit })
     await b.node.connected(a.signer.keyId, this.nowMs, { keys: keysOf(a.signer), admit })
-    a.wakeMs = this.nowMs
-    b.wakeMs = this.nowMs
+    this.#wake(a, this.nowMs)
+    this.#wake(b, this.nowMs)
   }
 
   /** Links to everybody who is online. */
@@ -119,7 +131,7 @@ export class TestMesh {
       if (other === peer || !this.#links.delete(linkOf(self, other.signer.keyId))) continue
       other.node.disconnected(self, this.nowMs)
       peer.node.disconnected(other.signer.keyId, this.nowMs)
-      other.wakeMs = this.nowMs
+      this.#wake(other, this.nowMs)
     }
   }
 
@@ -154,23 +166,21 @@ export class TestMesh {
     await nextTurn()
     const until = this.nowMs + ms
     // Whatever was asked of nodes meanwhile may have changed what they wait for.
-    for (const peer of this.peers.values()) peer.wakeMs = peer.node.nextTickMs(this.nowMs)
+    for (const peer of this.online()) this.#wake(peer, peer.node.nextTickMs(this.nowMs))
     let still = 0
     for (let last = this.nowMs; ; last = this.nowMs) {
       still = this.nowMs === last ? still + 1 : 0
       if (still > STILL_STEPS) throw new Error("the time stands still")
-      let wake: MeshPeer | undefined
-      for (const peer of this.peers.values()) {
-        if (peer.online && (wake === undefined || peer.wakeMs < wake.wakeMs)) wake = peer
-      }
-      const flightMs = this.#flights[0]?.atMs ?? Number.POSITIVE_INFINITY
-      const wakeMs = wake?.wakeMs ?? Number.POSITIVE_INFINITY
+      const flightMs = this.#flights.first?.atMs ?? Number.POSITIVE_INFINITY
+      const wakeMs = this.#nextWake()?.atMs ?? Number.POSITIVE_INFINITY
       if (Math.min(flightMs, wakeMs) > until) break
       this.nowMs = Math.max(this.nowMs, Math.min(flightMs, wakeMs))
-      if (flightMs <= wakeMs) await this.#deliver(this.#pop())
-      else if (wake !== undefined) {
-        await wake.node.tick(this.nowMs)
-        await this.#rearm(wake)
+      if (flightMs <= wakeMs) await this.#deliver(this.#flights.pop()!)
+      else {
+        const { peer } = this.#wakes.pop()!
+        peer.wakeMs = Number.NaN
+        await peer.node.tick(this.nowMs)
+        await this.#rearm(peer)
       }
     }
     this.nowMs = until
@@ -191,7 +201,24 @@ export class TestMesh {
 
   async #rearm(peer: MeshPeer): Promise<void> {
     await peer.node.idle()
-    peer.wakeMs = peer.node.nextTickMs(this.nowMs)
+    this.#wake(peer, peer.node.nextTickMs(this.nowMs))
+  }
+
+  #wake(peer: MeshPeer, atMs: Milliseconds): void {
+    if (peer.wakeMs === atMs) return
+    peer.wakeMs = atMs
+    if (atMs < Number.POSITIVE_INFINITY) this.#wakes.push({ atMs, order: this.#order++, peer })
+  }
+
+  /** The first that still stands. */
+  #nextWake(): Wake | undefined {
+    for (let wake = this.#wakes.first; wake !== undefined; wake = this.#wakes.first) {
+      const stands = wake.peer.wakeMs === wake.atMs
+      if (stands && wake.peer.online) return wake
+      if (stands) wake.peer.wakeMs = Number.NaN
+      this.#wakes.pop()
+    }
+    return undefined
   }
 
   #send(from: PeerKeyId, to: PeerKeyId, frame: HoloOutgoing, sent: MeshPeer["sent"]): void {
@@ -203,25 +230,34 @@ export class TestMesh {
     const free = this.#options.reorder && frame.kind === "message"
     const ordered = free ? atMs : Math.max(atMs, this.#lastAt.get(link) ?? 0)
     if (!free) this.#lastAt.set(link, ordered)
-    this.#push({ atMs: ordered, order: this.#order++, from, to, frame: read })
+    this.#flights.push({ atMs: ordered, order: this.#order++, from, to, frame: read })
+  }
+}
+
+/** By time, and in the order of their coming where that is the same. */
+class Heap<T extends { atMs: Milliseconds; order: number }> {
+  readonly #items: T[] = []
+
+  get first(): T | undefined {
+    return this.#items[0]
   }
 
-  #push(flight: Flight): void {
-    const heap = this.#flights
+  push(item: T): void {
+    const heap = this.#items
     let i = heap.length
-    heap.push(flight)
-    while (i > 0 && before(flight, heap[(i - 1) >> 1]!)) {
+    heap.push(item)
+    while (i > 0 && before(item, heap[(i - 1) >> 1]!)) {
       heap[i] = heap[(i - 1) >> 1]!
       i = (i - 1) >> 1
     }
-    heap[i] = flight
+    heap[i] = item
   }
 
-  #pop(): Flight {
-    const heap = this.#flights
-    const first = heap[0]!
-    const last = heap.pop()!
-    if (heap.length === 0) return first
+  pop(): T | undefined {
+    const heap = this.#items
+    const first = heap[0]
+    const last = heap.pop()
+    if (last === undefined || heap.length === 0) return first
     let i = 0
     for (;;) {
       let child = 2 * i + 1
@@ -237,10 +273,10 @@ export class TestMesh {
 }
 
 function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve))
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
-function before(a: Flight, b: Flight): boolean {
+function before(a: { atMs: Milliseconds; order: number }, b: { atMs: Milliseconds; order: number }): boolean {
   return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order)
 }
 

@@ -1,0 +1,97 @@
+/** `holomesh relay`: a member of a room that nobody sits at, with an uplink that others need. */
+import { type Command, InvalidArgumentError, Option } from "commander"
+import { CliError } from "../cli/failure.ts"
+
+interface RelayFlags {
+  name: string
+  open?: boolean
+  uplinkLimit?: number
+  maxSubscribers?: number
+  bind?: string
+  udpPort?: number
+  portMapping?: boolean
+  identity?: string
+  insecurePermissions?: boolean
+  json?: boolean
+  jsonErrors?: boolean
+  logLevel: string
+}
+
+const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug"]
+/** Other users of the machine see the arguments of a program, but not its environment. */
+const ROOM_VARIABLE = "HOLOMESH_ROOM_URL"
+const MIN_PORT = 1_024
+const MAX_PORT = 65_535
+
+const AFTER_HELP = `
+The room URL is the link that people join with, in quotes because of the #:
+  holomesh relay "wss://meet.example/garden#k=…"
+
+A relay is a member of the room: it holds the room's keys, publishes nothing and shows nothing. It takes streams
+only while somebody takes them from it. Stop it with Ctrl+C: those who take streams from it are moved first.
+
+It needs WebRTC, which Node does not have: npm install node-datachannel
+
+Exit status: 0 stopped by a signal, 2 wrong arguments or link, 3 something is missing here, 5 refused by the room
+or the server, 6 the server cannot be reached, 7 nobody answered in time. Once in the room it stays there by itself.`
+
+/** Adds the command to the program. */
+export function addRelayCommand(program: Command): void {
+  program
+    .command("relay")
+    .description("join a room and hand on the streams of others; needs the package node-datachannel")
+    .argument("[room-url]", `link to the room, with its invitation after the #; default: the environment's ${ROOM_VARIABLE}`)
+    .option("--name <name>", "how it is called in the room", "Relay")
+    .option("--open", "the room is one without an invitation")
+    .option("--uplink-limit <mbit>", "most that it sends in all, Mbit/s", positive)
+    .option("--max-subscribers <count>", "most streams that it hands out at once", count)
+    .option("--bind <address>", "local address to send from; default: every interface except loopback")
+    .option("--udp-port <port>", "one UDP port for everything, for a firewall; default: a free one for each connection", port)
+    .option(
+      "--port-mapping",
+      "ask the gateway of this network to let peers from outside reach --udp-port (needs @achingbrain/nat-port-mapper)",
+    )
+    .option("--identity <file>", "keep its key in this file, made when it is missing; without it every start is somebody new")
+    .option("--insecure-permissions", "accept an identity file that others can read")
+    .option("--json", "write what happens as JSON, one object per line, instead of a status line")
+    .option("--json-errors", "write the error that ends it as JSON")
+    .addOption(new Option("--log-level <level>", "how much of it, with --json").choices(LOG_LEVELS).default("info"))
+    .addHelpText("after", AFTER_HELP)
+    .configureOutput({ outputError: () => undefined })
+    .exitOverride((error) => {
+      // Help was asked for and has been printed.
+      if (error.exitCode === 0) process.exit(0)
+      throw new CliError("usage", error.message.replace(/^error: /, ""))
+    })
+    .action(async (given: string | undefined, flags: RelayFlags) => {
+      const url = given ?? process.env[ROOM_VARIABLE]
+      if (url === undefined) throw new CliError("usage", `the link to a room is needed, here or in ${ROOM_VARIABLE}`)
+      // Not before it is needed: the server does without all of this.
+      const [{ runRelay }, { relayFailure }] = await Promise.all([import("./run.ts"), import("./failures.ts")])
+      try {
+        process.exitCode = await runRelay({ ...flags, url, json: flags.json === true })
+      } catch (error) {
+        throw relayFailure(error)
+      }
+    })
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("a number above 0 is needed.")
+  return value
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("a whole number from 1 is needed.")
+  return value
+}
+
+function port(text: string): number {
+  const value = Number(text)
+  if (!/^\d{4,5}$/.test(text) || value < MIN_PORT || value > MAX_PORT) {
+    throw new InvalidArgumentError(`a port from ${MIN_PORT} to ${MAX_PORT} is needed.`)
+  }
+  return value
+}

@@ -1,3 +1,0 @@
-/** Storage of a room's memory. */
-export * from "./memory.ts"
-export * from "./storage.ts"
