@@ -50,6 +50,13 @@ test("the right to hand streams on comes from the host", async () => {
     expect((await readStats(rob)).send.some(({ subscribers }) => subscribers.includes(ids.eve))).toBe(true)
 
     await ada.evaluate((to) => globalThis.holomesh.room?.host.grant(to, "relay"), ids.rob)
+    const rightsOf = (page: Page) => page.evaluate((of) => globalThis.holomesh.room?.host.rightsOf(of), ids.rob)
+    for (const page of [rob, eve])
+      await eventually(
+        "the right is known",
+        () => rightsOf(page),
+        (rights) => rights?.includes("relay") === true,
+      )
     await onlyFrom(eve, ids.ada, ids.rob)
     await eventually(
       "eve takes ada's streams from rob",
@@ -63,7 +70,6 @@ test("the right to hand streams on comes from the host", async () => {
       () => seenPictures(eve),
       (seen) => seen.some(({ code, frame }) => code === ADA && frame !== undefined && frame !== before?.frame),
     )
-    const rightsOf = (page: Page) => page.evaluate((of) => globalThis.holomesh.room?.host.rightsOf(of), ids.rob)
     expect([await rightsOf(ada), await rightsOf(eve)]).toEqual([["relay"], ["relay"]])
 
     await ada.evaluate((of) => globalThis.holomesh.room?.host.revoke(of, "relay"), ids.rob)
