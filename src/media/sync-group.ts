@@ -5,10 +5,10 @@ const MAX_AUDIO_HOLD_US = 300_000
 /**
  * Picture and sound need not be together to the millisecond: sound that comes up to 60 ms after its picture, or 40 ms before it, is
  * not noticed (EBU R37), and neither has to wait for the other within these bounds. Pictures may use theirs up by our reckoning:
- * it leaves out the way from the canvas or camera to us and from us to the screen, on which a picture loses another 5 to 15 ms
+ * it leaves out what pictures take from camera or canvas to us beyond what sound takes, about 7 ms
  * (`npm run bench:skew` measures from end to end).
  */
-const PICTURE_AHEAD_US = 50_000
+const PICTURE_AHEAD_US = 44_000
 const SOUND_AHEAD_US = 25_000
 /** Without a report for this long, sound is not the master any more. */
 const FRESH_US = 700_000

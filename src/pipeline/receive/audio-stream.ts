@@ -24,8 +24,14 @@ const MIN_BUFFER_MS = 8
 /** Blocks on their way to the worklet at most (one second): a suspended AudioContext takes none. */
 const MAX_UNDER_WAY = 50
 const MAX_IN_DECODER = 25
-/** Decoding, two thread borders and one render quantum. */
-const HANDLING_MS = 8
+/**
+ * Decoding, two thread borders and one render quantum: so much on an even path, where the buffer's target stays under the first
+ * bound, and so much on an uneven one, over the second; ms.
+ */
+const HANDLING_MS = { even: 3, uneven: 8 }
+const TARGET_MS = { even: 20, uneven: 30 }
+/** Before so many packets, two seconds, a path is not known to be even. */
+const KNOWN_AFTER = 100
 /**
  * The delay is corrected when it is off by more than this, every so often, until it is off by less than the small limit. Sound that is
  * later than it need be holds up the picture too, and is brought forward sooner.
@@ -124,7 +130,11 @@ export class AudioReceiver {
     this.#jitter.add(frame.ptsUs, arrivalUs)
     const fastest = this.#jitter.fastestUs
     if (fastest !== undefined) {
-      const delayMs = this.#jitter.targetMs + HANDLING_MS + this.#outputLatencyMs
+      const { targetMs } = this.#jitter
+      // From now on less may do: the delay is brought there at once.
+      if (this.#stats.frames === KNOWN_AFTER) this.#correcting = true
+      const handling = this.#stats.frames < KNOWN_AFTER ? HANDLING_MS.uneven : handlingMs(targetMs)
+      const delayMs = targetMs + handling + this.#outputLatencyMs
       this.#group.wish(this.#key, "audio", fastest + delayMs * 1_000)
     }
     this.#pump()
@@ -324,4 +334,9 @@ export class AudioReceiver {
       this.close()
     }
   }
+}
+
+function handlingMs(targetMs: number): number {
+  const share = (targetMs - TARGET_MS.even) / (TARGET_MS.uneven - TARGET_MS.even)
+  return HANDLING_MS.even + (HANDLING_MS.uneven - HANDLING_MS.even) * Math.min(1, Math.max(0, share))
 }
