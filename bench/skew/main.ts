@@ -112,7 +112,7 @@ function summary(pairs: readonly Pair[], samples: readonly Sample[], received: S
   return {
     name: "skew",
     title: "Sound and picture",
-    note: `One call of ${minutes} min between two browser processes, after ${WARM_UP_MS / 1_000} s of warm-up. The sender's system clock is fast by ${ppm} ppm, its sound card slow by ${soundPpm} ppm. Once a second a flash and a beep leave the sender together. Skew: beep heard minus flash seen at the receiver, with its sound output and 20 ms for the media element, and a refresh of the screen after the picture was composed, less beep minus flash as a page can capture them from the sender's own tracks. Pictures may be 44 ms early on purpose, as the receiver reckons.`,
+    note: `One call of ${minutes} min between two browser processes, after ${WARM_UP_MS / 1_000} s of warm-up. The sender's system clock is fast by ${ppm} ppm, its sound card slow by ${soundPpm} ppm. Once a second a flash and a beep leave the sender together. Skew: beep heard minus flash seen at the receiver, with its sound output and 20 ms for the media element, and a refresh of the screen after the picture was composed, less beep minus flash as a page can capture them from the sender's own tracks. Pictures may be 41 ms early on purpose, as the receiver reckons.`,
     rows: figures.map(([figure, value]): BenchRow => ({ figure, value })),
   }
 }

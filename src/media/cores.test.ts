@@ -143,7 +143,7 @@ describe("SyncGroup", () => {
     group.wish("a", "audio", 100_000)
     group.wish("v", "video", 80_000)
     for (let i = 0; i < 10; i++) group.heard("a", i * 40_000, i * 40_000 + 150_000 + (i % 3) * 7_000)
-    expect(group.videoUs(500_000)).toBe(106_000)
+    expect(group.videoUs(500_000)).toBe(109_000)
     group.wish("v", "video", 110_000)
     expect(group.videoUs(500_000)).toBe(110_000)
     expect(group.soundUs(5_000_000)).toBeUndefined()

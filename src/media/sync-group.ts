@@ -8,7 +8,7 @@ const MAX_AUDIO_HOLD_US = 300_000
  * it leaves out what pictures take from camera or canvas to us beyond what sound takes, about 7 ms
  * (`npm run bench:skew` measures from end to end).
  */
-const PICTURE_AHEAD_US = 44_000
+const PICTURE_AHEAD_US = 41_000
 const SOUND_AHEAD_US = 25_000
 /** Without a report for this long, sound is not the master any more. */
 const FRESH_US = 700_000
