@@ -292,7 +292,7 @@ export class LinkRate {
     this.#digestAt = now
     if (mode !== "steady") this.#comebackUntil = Number.NEGATIVE_INFINITY
     else if (competed) this.#comebackUntil = now + COMEBACK_MS
-    else if (q < FULL_MS) this.#carried = Math.max(this.#carried, this.#taken)
+    else if (q < FULL_MS) this.#carried = Math.max(this.#carried, this.taken)
     const returning = this.#returns(q, now) && !limited
     if ((now >= this.#comebackUntil && !returning) || q >= FREE_MS || limited) return
     const grown = rate * (1 + (COMEBACK_GROWTH * passed) / 1_000)
@@ -300,14 +300,14 @@ export class LinkRate {
   }
 
   /** What the path took in lately, bit/s: what it loses by itself has gone out as well. */
-  get #taken(): number {
+  get taken(): number {
     return this.#controller.delivered / (1 - Math.min(MOST_LOST, this.losses.loss))
   }
 
   /** Whether the way back to what the path carried a moment ago may be tried now. */
   #returns(q: number, now: number): boolean {
     const { mode, rate } = this.#controller
-    if (this.#taken >= COMEBACK_SHARE * this.#carried) this.#carriedAt = now
+    if (this.taken >= COMEBACK_SHARE * this.#carried) this.#carriedAt = now
     if (mode !== "steady" || q >= FREE_MS) {
       if (this.#returning && q >= FREE_MS) this.#returnFrom = now + RETURN_AGAIN_MS
       this.#returning = false

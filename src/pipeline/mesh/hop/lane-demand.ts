@@ -78,8 +78,7 @@ export class LaneDemands {
     const refusals = this.#lanes.all().reduce((sum, lane) => sum + lane.gateRefusals, 0)
     if (refusals > this.#refusals) this.#refusedAt = now
     this.#refusals = refusals
-    const { rate } = this.#sender
-    return now - this.#refusedAt < ROOMY_MS ? 0 : (ROOMY_GROWTH * rate.delivered) / (1 - rate.losses.loss)
+    return now - this.#refusedAt < ROOMY_MS ? 0 : ROOMY_GROWTH * this.#sender.rate.taken
   }
 
   #own(cap: number, open: number): LaneDemand {
