@@ -3,6 +3,7 @@ import { cpSync, rmSync } from "node:fs"
 import { type Browser, type BrowserContext, expect, type Page, test } from "@playwright/test"
 import { buildSite, launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
+import { serveSite } from "./page-site.ts"
 
 test.describe("several tabs of one browser", () => {
   test.describe.configure({ timeout: 120_000 })
@@ -14,10 +15,7 @@ test.describe("several tabs of one browser", () => {
   test.beforeAll(async () => {
     folder = await buildSite("e2e/memory/page.ts")
     cpSync(new URL("../dist/workers", import.meta.url).pathname, `${folder}/workers`, { recursive: true })
-    const { createRendezvousServer } = (await import(
-      new URL("../dist/server/rendezvous.js", import.meta.url).href
-    )) as typeof import("../server/rendezvous.ts")
-    const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+    const server = await serveSite(folder)
     close = () => server.close()
     url = `http://localhost:${server.port}/`
     browser = await launch()

@@ -5,6 +5,7 @@ import { expect, test } from "@playwright/test"
 import type { Seen } from "./memory/page.ts"
 import { buildSite, launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
+import { serveSite } from "./page-site.ts"
 
 interface Keeper {
   id: string
@@ -24,10 +25,7 @@ test.describe("a room that remembers", () => {
 
   test.beforeAll(async () => {
     folder = await buildSite("e2e/memory/page.ts")
-    const { createRendezvousServer } = (await import(
-      new URL("../dist/server/rendezvous.js", import.meta.url).href
-    )) as typeof import("../server/rendezvous.ts")
-    const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+    const server = await serveSite(folder)
     close = () => server.close()
     url = `http://localhost:${server.port}/`
     browser = await launch()

@@ -3,12 +3,11 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { createInterface } from "node:readline"
 import { expect, test } from "@playwright/test"
 import type { Room } from "../src/room/types.ts"
-import type { ParentWish } from "../src/room/upstream.ts"
 import { type Person, type Stage, setStage, toneOf } from "./browsers.ts"
 import { peerHere, peerInPage } from "./contract/peers.ts"
 import { type Cast, finish, prepare, SCENARIOS } from "./contract/scenarios.ts"
 import { eventually, heardTones, seenPictures, watchFrames } from "./observe.ts"
-import { callPath, newSecret, readStats, waitForMembers } from "./room-page.ts"
+import { callPath, newSecret, onlyFrom, readStats, waitForMembers } from "./room-page.ts"
 
 const ADA = 11
 const EVE = 37
@@ -104,7 +103,7 @@ test.describe("a relay process", () => {
       () => seenPictures(eve.page),
       (seen) => seen.some(({ code }) => code === ADA),
     )
-    await onlyFrom(eve, ids.ada!, ids.relay!)
+    await onlyFrom(eve.page, ids.ada!, ids.relay!)
     await eventually(
       "ada serves eve no more",
       () => readStats(ada.page),
@@ -191,20 +190,6 @@ class RelayProcess {
   kill(): void {
     this.#process.kill("SIGKILL")
   }
-}
-
-/** Every stream of `publisher` is taken from `parent` and nobody else. */
-async function onlyFrom(person: Person, publisher: string, parent: string): Promise<void> {
-  await person.page.evaluate(
-    ([of, from]) => {
-      // What plans the tree sets parents from inside; no application does.
-      const inside = globalThis.holomesh.room?.participants.get(of!) as unknown as {
-        tracks: Map<string, { setParents(parents: ParentWish[]): void }>
-      }
-      for (const track of inside.tracks.values()) track.setParents([{ peer: from! }])
-    },
-    [publisher, parent],
-  )
 }
 
 function report(line: string): void {

@@ -47,3 +47,11 @@ export function picturePage(title: string, before = "", script = "/page.js"): st
 <link rel="icon" href="data:," /></head><body><canvas></canvas><video autoplay muted playsinline></video>
 ${before}<script type="module" src="${script}"></script></body></html>`
 }
+
+/** Serves a folder together with the rendezvous of the built package, on a free port of this machine. */
+export async function serveSite(folder: string): Promise<{ port: number; close(): Promise<void> }> {
+  const { createRendezvousServer } = (await import(
+    new URL("../dist/server/rendezvous.js", import.meta.url).href
+  )) as typeof import("../server/rendezvous.ts")
+  return createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+}

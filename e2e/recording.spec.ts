@@ -3,6 +3,7 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { type Browser, expect, type Page, test } from "@playwright/test"
 import { buildSite, launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
+import { serveSite } from "./page-site.ts"
 
 test.describe("recording a call", () => {
   test.describe.configure({ timeout: 120_000 })
@@ -22,10 +23,7 @@ test.describe("recording a call", () => {
       new URL("../node_modules/mediabunny/dist/bundles/mediabunny.min.mjs", import.meta.url).pathname,
       `${folder}/mediabunny.js`,
     )
-    const { createRendezvousServer } = (await import(
-      new URL("../dist/server/rendezvous.js", import.meta.url).href
-    )) as typeof import("../server/rendezvous.ts")
-    const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+    const server = await serveSite(folder)
     close = () => server.close()
     url = `http://localhost:${server.port}/`
     browser = await launch()
