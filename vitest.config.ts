@@ -1,8 +1,9 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
 /** These load a native WebRTC library, which works in one thread of a process only. */
-const NATIVE = ["src/node/**/*.test.ts"]
+const NATIVE = ["src/node/**/*.test.ts", "server/peer/**/*.test.ts"]
 
 /** What takes longest begins first: at the end there would be nothing left for the other processors. */
 const LONG = [/\/sim\//, /\/pipeline\/memory\//, /\/group\/engine-history\./, /\/membership\/large-room\./]
@@ -19,8 +20,8 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     sequence: { sequencer: LongOnesFirst },
-    // Left to itself a machine of two cores would run one file at a time.
-    maxWorkers: "100%",
+    // Left to itself a machine of two cores would run one file at a time; some of the longest wait for timers more than they compute.
+    maxWorkers: Math.max(3, availableParallelism()),
     projects: [
       {
         extends: true,

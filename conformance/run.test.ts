@@ -1,5 +1,7 @@
+import { readdirSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { vectorFiles } from "./files.ts"
+import { loadRunners, TABLES } from "./load.ts"
 import { readVectorFile, readVectorFiles, runVectorFile } from "./run.ts"
 
 describe("vector files", () => {
@@ -47,5 +49,19 @@ describe("vector files", () => {
       { name: "known", passed: 1, failures: [{ index: 1, reason: "RangeError: two" }], skipped: 0 },
       { name: "unknown", passed: 0, failures: [], skipped: 3 },
     ])
+  })
+})
+
+describe("the runners", () => {
+  it("are all in the list, each section once", async () => {
+    const folder = new URL("./runners/", import.meta.url)
+    const files = readdirSync(folder).filter((name) => name.endsWith(".ts"))
+    const modules = await Promise.all(files.map((name) => import(new URL(name, folder).href) as Promise<{ runners?: unknown }>))
+    expect(modules.flatMap(({ runners }) => runners ?? [])).toEqual(expect.arrayContaining([...TABLES]))
+    expect(modules.filter(({ runners }) => runners !== undefined)).toHaveLength(TABLES.length)
+    expect(Object.keys(loadRunners())).toContain("control-plane")
+    const one = { room: { join: () => {} } }
+    expect(() => loadRunners([one, { room: { leave: () => {} } }])).not.toThrow()
+    expect(() => loadRunners([one, one])).toThrow("two runners for room join")
   })
 })

@@ -8,6 +8,7 @@ import type {} from "./attacks/page.ts"
 import { addressesHere, candidate, Listener } from "./listener.ts"
 import { buildSite, launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
+import { serveSite } from "./page-site.ts"
 
 /** Browsers send the first checks within milliseconds. */
 const LISTEN_MS = 3_000
@@ -53,10 +54,7 @@ test.describe("attacks of a member", () => {
 
   test.beforeAll(async () => {
     folder = await buildSite("e2e/attacks/page.ts")
-    const { createRendezvousServer } = (await import(
-      new URL("../dist/server/rendezvous.js", import.meta.url).href
-    )) as typeof import("../server/rendezvous.ts")
-    server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+    server = await serveSite(folder)
     browser = await launch()
     const first = await open("ada")
     ada = first.page

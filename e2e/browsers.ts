@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Browser, chromium, type Page } from "@playwright/test"
 import { type Clip, makeClip } from "./clips.ts"
+import { serveSite } from "./page-site.ts"
 
 const DEBIAN_CHROMIUM = "/usr/bin/chromium"
 
@@ -72,11 +73,8 @@ export async function setStage(): Promise<Stage> {
 }
 
 async function startServer(): Promise<TestServer> {
-  const { createRendezvousServer } = (await import(
-    new URL("../dist/server/rendezvous.js", import.meta.url).href
-  )) as typeof import("../server/rendezvous.ts")
   const site = new URL("../dist/site", import.meta.url).pathname
-  const start = (port: number) => createRendezvousServer({ port, host: "127.0.0.1", staticDir: site, logLevel: "silent" })
+  const start = (port: number) => serveSite(site, port)
   let running: Awaited<ReturnType<typeof start>> | undefined = await start(0)
   const port = running.port
   return {

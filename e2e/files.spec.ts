@@ -1,11 +1,12 @@
 /** A folder goes from one page to another: offered, fetched with progress, interrupted and gone on with, saved; liars are found out. */
 import { createHash } from "node:crypto"
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Download, expect, type Page, test } from "@playwright/test"
+import { RunningProgram } from "../server/testing/program.ts"
 import { type Person, type Stage, setStage } from "./browsers.ts"
-import { callPath, waitForMembers } from "./room-page.ts"
+import { callPath, newSecret, waitForMembers } from "./room-page.ts"
 
 const PICTURES = process.env.HOLOMESH_SCREENSHOTS
 const BIG = 6_000_000
@@ -16,7 +17,8 @@ test.describe("files between two tabs", () => {
   let stage: Stage
   let ada: Person
   let bob: Person
-  const path = callPath("files")
+  const secret = newSecret()
+  const path = callPath("files", "/", secret)
 
   test.beforeAll(async () => {
     stage = await setStage()
@@ -90,6 +92,45 @@ test.describe("files between two tabs", () => {
     await cleo.page.getByRole("button", { name: "Files" }).click()
     await picture(cleo.page, "files-phone")
     await cleo.close()
+  })
+
+  test("a command sends a folder to a page, and fetches what a page shares", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "holomesh-disk-"))
+    const main = new URL("../dist/server/main.js", import.meta.url).pathname
+    const command = (verb: string, ...args: string[]) =>
+      new RunningProgram(main, [
+        "dir",
+        verb,
+        ...args,
+        `ws://127.0.0.1:${stage.server.port}/files#k=${secret}`,
+        "--bind",
+        "127.0.0.1",
+      ])
+    mkdirSync(join(folder, "disk/deep"), { recursive: true })
+    writeFileSync(join(folder, "disk/deep/hello.txt"), "from the disk")
+    const sender = command("send", join(folder, "disk"), "--json")
+    try {
+      const { id } = JSON.parse(await sender.firstLine())
+      const text = await bob.page.evaluate(async (wanted) => {
+        const { room } = globalThis.holomesh
+        if (room === undefined) throw new Error("not in a room")
+        const find = () => room.files.offers.find((offer) => offer.id === wanted)
+        while (find() === undefined) await new Promise((resolve) => setTimeout(resolve, 100))
+        const fetched = await room.files.fetch(find()!)
+        return (await fetched.open("deep/hello.txt")).text()
+      }, id)
+      expect(text).toBe("from the disk")
+      const trip = await ada.page.evaluate(() => globalThis.holomesh.room?.files.shares.find(({ name }) => name === "trip")?.id)
+      const fetching = await command("fetch", String(trip), join(folder, "trip")).ended
+      expect([fetching.status, fetching.error.includes("kind:")]).toEqual([0, false])
+      expect(readFileSync(join(folder, "trip/trip/notes/b.txt"), "utf8")).toBe("b")
+      expect(readFileSync(join(folder, "trip/trip/pictures/big.bin"))).toHaveLength(BIG)
+      expect((await sender.stop("SIGINT")).status).toBe(0)
+    } finally {
+      void sender.stop("SIGKILL")
+      rmSync(folder, { recursive: true, force: true })
+    }
+    for (const person of [ada, bob]) await waitForMembers(person.page, 2)
   })
 
   test("what is not shared any more is not found, and a policy refuses", async () => {

@@ -4,6 +4,7 @@ import { type Browser, expect, type Page, test } from "@playwright/test"
 import { buildSite, launch } from "./mesh/crew.ts"
 import type {} from "./mesh/ring-page.ts"
 import { eventually } from "./observe.ts"
+import { serveSite } from "./page-site.ts"
 
 const SIZE = 5
 /** Links that nothing needs are let go of after 30 s; those made while joining were needed a little longer. */
@@ -13,10 +14,7 @@ test.describe.configure({ mode: "serial", timeout: 240_000 })
 
 test("without the server a member introduces two others when a stream needs their link", async () => {
   const folder = await buildSite("e2e/mesh/ring-page.ts")
-  const { createRendezvousServer } = (await import(
-    new URL("../dist/server/rendezvous.js", import.meta.url).href
-  )) as typeof import("../server/rendezvous.ts")
-  const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+  const server = await serveSite(folder)
   let serving = true
   const browser: Browser = await launch()
   try {

@@ -1,7 +1,6 @@
 /** Sites for tests and benchmarks: pages that are bundled for them, with the built library beside, loaded as its users load it. */
 import { cpSync } from "node:fs"
 import { join } from "node:path"
-import { build } from "vite"
 
 const ROOT = new URL("..", import.meta.url).pathname
 
@@ -12,6 +11,8 @@ const ROOT = new URL("..", import.meta.url).pathname
  * @param library where the page finds the library; a page below another folder than the root needs `./holomesh.js`
  */
 export async function bundlePage(entry: string, folder: string, name = "page.js", library = "/holomesh.js"): Promise<void> {
+  // Most tests serve what is built already.
+  const { build } = await import("vite")
   await build({
     configFile: false,
     root: ROOT,
@@ -48,10 +49,10 @@ export function picturePage(title: string, before = "", script = "/page.js"): st
 ${before}<script type="module" src="${script}"></script></body></html>`
 }
 
-/** Serves a folder together with the rendezvous of the built package, on a free port of this machine. */
-export async function serveSite(folder: string): Promise<{ port: number; close(): Promise<void> }> {
+/** Serves a folder together with the rendezvous of the built package, on this machine only. @param port default: any free one */
+export async function serveSite(folder: string, port = 0): Promise<{ port: number; close(): Promise<void> }> {
   const { createRendezvousServer } = (await import(
     new URL("../dist/server/rendezvous.js", import.meta.url).href
   )) as typeof import("../server/rendezvous.ts")
-  return createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+  return createRendezvousServer({ port, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
 }

@@ -8,16 +8,14 @@ import { addressesHere, candidate, Listener } from "./listener.ts"
 import { buildSite, launch } from "./mesh/crew.ts"
 import type {} from "./mesh/ring-page.ts"
 import { eventually } from "./observe.ts"
+import { serveSite } from "./page-site.ts"
 
 /** Browsers send the first checks within milliseconds, and go on for seconds. */
 const LISTEN_MS = 4_000
 
 test("NAT-R4, NAT-R13: no packet goes to a third party that a stranger names", async () => {
   const folder = await buildSite("e2e/mesh/ring-page.ts")
-  const { createRendezvousServer } = (await import(
-    new URL("../dist/server/rendezvous.js", import.meta.url).href
-  )) as typeof import("../server/rendezvous.ts")
-  const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+  const server = await serveSite(folder)
   const browser: Browser = await launch()
   const listener = await Listener.open()
   const stranger = await openRaw(server.port)

@@ -1,6 +1,6 @@
 // Builds everything into dist/: workers, the ES and script-tag libraries, types, the server and the demo site.
 import { spawnSync } from "node:child_process"
-import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { builtinModules } from "node:module"
 import { join } from "node:path"
 import { build } from "vite"
@@ -8,8 +8,8 @@ import { bin, root } from "./lib.mjs"
 
 const dist = join(root, "dist")
 const WORKERS = ["mesh", "keys", "publish", "receive", "memory", "audio-worklet"]
-/** Built beside them, and in no page's way: only who relays without being a member loads it. */
-const MORE_WORKERS = ["relay", "log"]
+/** Built beside them, and in no page's way: only who needs one loads it. */
+const MORE_WORKERS = ["relay", "log", "av1"]
 const common = {
   configFile: false,
   root,
@@ -158,7 +158,34 @@ function buildTypes() {
   if (result.status !== 0) process.exit(result.status ?? 1)
 }
 
-const steps = { workers: buildWorkers, library: buildLibrary, types: buildTypes, server: buildServer, site: buildSite }
+/** Installed with the package, and not part of its files. */
+const SERVER_ONLY = ["commander", "pino", "sirv", "ws"]
+
+/** What is put into the files of `dist/` keeps its terms beside it. */
+function writeLicenses() {
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
+  const bundled = [...Object.keys(dependencies).filter((name) => !SERVER_ONLY.includes(name)), "ogv"]
+  const texts = bundled.map((name) => {
+    const folder = join(root, "node_modules", name)
+    const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+    // `ogv` has the terms of the codecs that it is made of beside their modules.
+    const places = [folder, ...(name === "ogv" ? [join(folder, "dist")] : [])].filter(existsSync)
+    const files = places.flatMap((place) => readdirSync(place).map((file) => join(place, file)))
+    const terms = files.filter((file) => /[\\/](licen[cs]e|copying)(\.md|\.txt|-dav1d\.txt)?$/i.test(file))
+    if (terms.length === 0) throw new Error(`no license text in ${name}`)
+    return [`${name} ${version} (${license})`, ...new Set(terms.map((file) => readFileSync(file, "utf8").trim()))].join("\n\n")
+  })
+  writeFileSync(join(dist, "THIRD-PARTY-LICENSES.txt"), `${texts.join(`\n\n${"-".repeat(78)}\n\n`)}\n`)
+}
+
+const steps = {
+  workers: buildWorkers,
+  library: buildLibrary,
+  types: buildTypes,
+  server: buildServer,
+  site: buildSite,
+  licenses: writeLicenses,
+}
 const only = process.argv
   .find((argument) => argument.startsWith("--only="))
   ?.slice("--only=".length)

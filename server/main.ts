@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 /** The command line: `holomesh serve`. `npm start` runs it with the demo's files. */
 import { existsSync, readFileSync } from "node:fs"
+import { isIP } from "node:net"
 import { networkInterfaces } from "node:os"
 import { Command, InvalidArgumentError, Option } from "commander"
 import { pino } from "pino"
 import { AvError, isAvError } from "../src/wire/errors.ts"
-import { addOperatorCommands, operatorFailure } from "./cli/index.ts"
+import { addOperatorCommands, operatorFailure, shortForm } from "./cli/index.ts"
 import { warnIfPermissive } from "./cli/io.ts"
 import { freshSigner, loadSigner } from "./identity-file.ts"
 import { addRelayCommand } from "./relay/command.ts"
-import { createRendezvousServer, type RendezvousServer, type RendezvousServerOptions } from "./rendezvous.ts"
+import { createRendezvousServer, type RendezvousServer, type RendezvousServerOptions, type StunListener } from "./rendezvous.ts"
 
 interface ServeFlags {
   port: number
@@ -23,6 +24,7 @@ interface ServeFlags {
   tlsCert?: string
   tlsKey?: string
   portMapping?: boolean
+  stun?: StunListener[]
 }
 
 const DEFAULT_PORT = 8080
@@ -53,6 +55,12 @@ program
     "--port-mapping",
     "ask the gateway of this network to let visitors from outside in (needs @achingbrain/nat-port-mapper)",
   )
+  .addOption(
+    new Option(
+      "--stun <address...>",
+      "answer STUN at these IP addresses (address, address:port or [address]:port; UDP, port 3478), at least two of this machine's",
+    ).argParser(addStun),
+  )
   .addOption(new Option("--log-level <level>", "how much to log").choices(LOG_LEVELS).default("warn"))
   .option("--log-addresses", "write the addresses of visitors into the log")
   .action(async (flags: ServeFlags, command: Command) => {
@@ -79,6 +87,7 @@ async function serve(flags: ServeFlags, mayMove: boolean): Promise<void> {
   const tls = readTls(flags)
   if (tls !== undefined) options.tls = tls
   if (flags.portMapping) options.portMapping = true
+  if (flags.stun !== undefined) options.stun = flags.stun
   const server = await listen(options, flags.port, mayMove)
   print(server, flags)
   let stopping = false
@@ -106,7 +115,7 @@ async function listen(options: RendezvousServerOptions, port: number, mayMove: b
     try {
       return await createRendezvousServer({ ...options, port: candidate })
     } catch (error) {
-      const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE"
+      const taken = error instanceof Error && "code" in error && error.code === "EADDRINUSE" && !isOfStun(error)
       if (!taken || !mayMove || candidate >= port + PORTS_TRIED) throw error
       process.stdout.write(`Port ${candidate} is in use; trying ${candidate + 1}.\n`)
     }
@@ -118,6 +127,7 @@ function print(server: RendezvousServer, flags: ServeFlags): void {
   const hosts = everywhere ? ["localhost", ...lanAddresses()] : [urlHost(flags.host)]
   const scheme = flags.tlsCert === undefined ? "http" : "https"
   for (const host of hosts) process.stdout.write(`holomesh is running: ${scheme}://${host}:${server.port}/\n`)
+  for (const { host, port } of server.stun) process.stdout.write(`STUN is answered at ${urlAddress(host)}:${port}.\n`)
   if (everywhere && scheme === "http")
     process.stdout.write("Browsers give a camera only to https pages and to localhost: put a TLS proxy in front.\n")
   process.stdout.write("Stop it with Ctrl+C.\n")
@@ -126,6 +136,10 @@ function print(server: RendezvousServer, flags: ServeFlags): void {
 /** `localhost` reads better than the address and is a secure context like it. */
 function urlHost(host: string): string {
   if (host === "127.0.0.1" || host === "::1") return "localhost"
+  return urlAddress(host)
+}
+
+function urlAddress(host: string): string {
   return host.includes(":") ? `[${host}]` : host
 }
 
@@ -140,16 +154,30 @@ function parsePort(text: string): number {
   return port
 }
 
+/** `192.0.2.1`, `192.0.2.1:3478`, `2001:db8::1` or `[2001:db8::1]:3478`. */
+function addStun(text: string, before: StunListener[] = []): StunListener[] {
+  const [, six, four, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? []
+  const host = isIP(text) !== 0 ? text : (six ?? four ?? "")
+  if (isIP(host) === 0) throw new InvalidArgumentError("an IP address is needed, with or without a port.")
+  return [...before, { host, ...(port === undefined ? {} : { port: parsePort(port) }) }]
+}
+
+/** UDP ports are bound, TCP ports are listened on. */
+function isOfStun(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && error.syscall === "bind"
+}
+
 function explain(error: unknown): { message: string; status: number } {
   if (isAvError(error)) return { message: error.message, status: EXIT_USAGE }
   const code = error instanceof Error && "code" in error ? error.code : undefined
+  if (isOfStun(error)) return { message: `STUN cannot be offered there: ${(error as Error).message}`, status: EXIT_FAILURE }
   if (code === "EADDRINUSE") return { message: "That port is in use. Choose another one with --port.", status: EXIT_FAILURE }
   if (code === "EACCES") return { message: "This user may not listen on that port. Choose one above 1023.", status: EXIT_FAILURE }
   return { message: error instanceof Error ? error.message : String(error), status: EXIT_FAILURE }
 }
 
 try {
-  await program.parseAsync()
+  await program.parseAsync(shortForm(process.argv))
 } catch (error) {
   const known = operatorFailure(error, process.argv)
   const { message, status } = explain(error)

@@ -12,8 +12,10 @@ import { CONTENT_SECURITY_POLICY, createHttpHandler } from "./http.ts"
 import { freshSigner } from "./identity-file.ts"
 import { openPortMapping, type PortMapping } from "./ports/port-mapping.ts"
 import { acceptSockets } from "./sockets.ts"
+import { openStun, type StunListener, type StunPlace, stunUrls } from "./stun.ts"
 
 export { loadSigner } from "./identity-file.ts"
+export type { StunListener, StunPlace } from "./stun.ts"
 
 export interface RendezvousServerOptions {
   /** Default 0: any free port. */
@@ -34,6 +36,13 @@ export interface RendezvousServerOptions {
   trustedProxies?: readonly string[]
   iceFor?: ServerMachineOptions["iceFor"]
   /**
+   * Addresses at which this server answers STUN over UDP, at most four; members are told about them before the servers of `iceFor`.
+   * Two on different IP addresses let members find out what NAT they are behind, a third confirms that one is open. Default none.
+   */
+  stun?: readonly StunListener[]
+  /** Attests a member's second address in the family of its WebSocket too, for fleets behind several addresses. Default `false`. */
+  allowObservedMismatch?: boolean
+  /**
    * Ask the gateway of this network to let visitors from outside reach the port. Needs the package `@achingbrain/nat-port-mapper`
    * and a `host` that the gateway can send to: `0.0.0.0`, or the IPv4 address of an interface. Default `false`.
    */
@@ -50,6 +59,8 @@ export interface RendezvousServer {
   readonly entityId: Bytes
   /** Where the gateway lets others in, with `portMapping`. */
   readonly mapping: PortMapping | undefined
+  /** Where STUN is answered, in the order of `stun`. */
+  readonly stun: readonly StunPlace[]
   stats(): ServerStats
   /** Sends GOAWAY `draining`, gives the sockets a moment, and stops. Idempotent. */
   close(): Promise<void>
@@ -57,6 +68,10 @@ export interface RendezvousServer {
 
 /** Slow requests are cut after this, so that open sockets without a word cannot pile up. */
 const REQUEST_TIMEOUT_MS = 10_000
+/** Places in the list that members get. */
+const MAX_ICE_SERVERS = 8
+/** STUN servers need no renewal; the list is sent again all the same. */
+const STUN_TTL_MS = 3_600_000
 /** TCP connections beyond the allowed sessions, for plain requests. */
 const SPARE_CONNECTIONS = 512
 /** Hosts that mean all interfaces: the routing table then says which one leads to the gateway. */
@@ -67,6 +82,8 @@ export async function createRendezvousServer(options: RendezvousServerOptions = 
   const limits = { ...SERVER_LIMITS, ...options.limits }
   const logger = options.logger ?? pino({ level: options.logLevel ?? "warn" })
   const signer = options.signer ?? (await freshSigner())
+  const stun = options.stun === undefined || options.stun.length === 0 ? undefined : await openStun(options.stun, logger)
+  const iceFor = withStun(stunUrls(stun?.places ?? []), options.iceFor)
   const sockets = acceptSockets({
     limits,
     logger,
@@ -75,7 +92,9 @@ export async function createRendezvousServer(options: RendezvousServerOptions = 
     path: options.path ?? "/",
     trustedProxies: options.trustedProxies ?? [],
     logAddresses: options.logAddresses === true,
-    ...(options.iceFor && { iceFor: options.iceFor }),
+    stun,
+    allowObservedMismatch: options.allowObservedMismatch === true,
+    ...(iceFor && { iceFor }),
   })
   const handler = createHttpHandler({
     staticDir: options.staticDir,
@@ -99,11 +118,21 @@ export async function createRendezvousServer(options: RendezvousServerOptions = 
     port,
     entityId: signer.entityId,
     mapping,
+    stun: stun?.places ?? [],
     stats: () => sockets.stats(),
     close() {
       closing ??= Promise.all([mapping?.close(), stop()]).then(() => undefined)
       return closing
     },
+  }
+}
+
+/** The own observers come first: REFLEX_REPLY names them by their place in this list. */
+function withStun(own: readonly { urls: string }[], iceFor: ServerMachineOptions["iceFor"]): ServerMachineOptions["iceFor"] {
+  if (own.length === 0) return iceFor
+  return (peer, now) => {
+    const { servers, relayAllow, ttlMs } = iceFor?.(peer, now) ?? { servers: [], relayAllow: [], ttlMs: STUN_TTL_MS }
+    return { servers: [...own, ...servers].slice(0, MAX_ICE_SERVERS), relayAllow, ttlMs }
   }
 }
 

@@ -7,6 +7,7 @@ import { ed25519Verify } from "../src/crypto/ed25519.ts"
 import type { IdentitySigner } from "../src/identity/signer.ts"
 import { attestAddress, visitorKey } from "../src/rendezvous/evidence.ts"
 import type { ServerLimits } from "../src/rendezvous/limits.ts"
+import { StunObservers } from "../src/rendezvous/nat/stun-observers.ts"
 import {
   type ServerAction,
   ServerMachine,
@@ -17,6 +18,7 @@ import { SocketSession } from "../src/rendezvous/socket-session.ts"
 import { MAX_FRAME_LENGTH } from "../src/wire/frame.ts"
 import type { RandomBytes } from "../src/wire/types.ts"
 import { clientAddress, isForwardedByStranger } from "./client-address.ts"
+import { placeBlocks, type StunSockets } from "./stun.ts"
 
 export interface SocketOptions {
   limits: ServerLimits
@@ -27,6 +29,8 @@ export interface SocketOptions {
   trustedProxies: readonly string[]
   logAddresses: boolean
   iceFor?: NonNullable<ServerMachineOptions["iceFor"]>
+  stun?: StunSockets | undefined
+  allowObservedMismatch?: boolean
 }
 
 export interface Sockets {
@@ -47,8 +51,16 @@ const TICK_MS = 250
 const CLOSE_GRACE_MS = 1_000
 
 export function acceptSockets(options: SocketOptions): Sockets {
-  const { limits, logger, signer, random } = options
-  const machine = new ServerMachine({ limits, ...(options.iceFor && { iceFor: options.iceFor }) })
+  const { limits, logger, signer, random, stun, allowObservedMismatch = false } = options
+  const observers =
+    stun && new StunObservers({ places: placeBlocks(stun.places), isAttested: (source, now) => machine.isAttested(source, now) })
+  const machine: ServerMachine = new ServerMachine({
+    limits,
+    allowObservedMismatch,
+    ...(options.iceFor && { iceFor: options.iceFor }),
+    ...(observers && { observers }),
+  })
+  if (observers !== undefined) stun?.serve(observers)
   const acceptor = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -86,9 +98,9 @@ export function acceptSockets(options: SocketOptions): Sockets {
     }
   }
 
-  function attest({ session, namespace, subject }: Extract<ServerAction, { type: "attest" }>): void {
+  function attest({ session, namespace, subject, extra }: Extract<ServerAction, { type: "attest" }>): void {
     const host = connections.get(session)?.host ?? ""
-    attestAddress(signer, subject, host, Date.now(), limits.attestationMs).then(
+    attestAddress(signer, subject, host, Date.now(), limits.attestationMs, extra).then(
       (attestation) => perform(machine.attested(session, namespace, attestation, Date.now())),
       (error) => logger.error({ error }, "cannot sign"),
     )
@@ -167,6 +179,7 @@ export function acceptSockets(options: SocketOptions): Sockets {
     async close() {
       draining = true
       clearInterval(timer)
+      stun?.close()
       const sockets = [...connections.values()].map(({ socket }) => socket)
       perform(machine.drain())
       await Promise.all(sockets.map((socket) => socketClosed(socket)))

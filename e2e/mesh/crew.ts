@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Browser, type BrowserContext, chromium, type Page } from "@playwright/test"
 import { eventually } from "../observe.ts"
-import { bundlePage, copyLibrary, picturePage } from "../page-site.ts"
+import { bundlePage, copyLibrary, picturePage, serveSite } from "../page-site.ts"
 import type { FrameCounts, Place, Sight } from "./page.ts"
 
 const DEBIAN_CHROMIUM = "/usr/bin/chromium"
@@ -72,10 +72,7 @@ export interface CrewOptions {
  */
 export async function openCrew(viewers: number, copies: number, { relays = true, prepare }: CrewOptions = {}): Promise<Crew> {
   const folder = await buildSite()
-  const { createRendezvousServer } = (await import(
-    new URL("../../dist/server/rendezvous.js", import.meta.url).href
-  )) as typeof import("../../server/rendezvous.ts")
-  const server = await createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+  const server = await serveSite(folder)
   const browsers: Browser[] = [await launch(), await launch()]
   const url = `http://localhost:${server.port}/`
   let opened = 0

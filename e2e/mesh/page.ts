@@ -1,5 +1,13 @@
 /** What a page of the mesh test can do: publish a coded picture, or watch one and note when its frames are rendered. */
-import { createInvitation, joinRoom, type Publication, type Room, type RoomStats } from "holomesh"
+import {
+  createInvitation,
+  type JoinOptions,
+  joinRoom,
+  type Publication,
+  type PublishOptions,
+  type Room,
+  type RoomStats,
+} from "holomesh"
 
 /** As in the clips of the other tests, which are made outside the browser. */
 const PICTURE = { width: 320, height: 180, framesPerSecond: 15, square: 32, left: 32, idTop: 24, frameTop: 88 } as const
@@ -22,6 +30,7 @@ let camera: Publication | undefined
 let frames = 0
 let lastAt = 0
 let longest = 0
+const warnings: string[] = []
 
 function query<K extends "canvas" | "video">(name: K): HTMLElementTagNameMap[K] {
   const element = document.querySelector(name)
@@ -106,16 +115,17 @@ export interface FrameCounts {
 const abilities = {
   newRoom: async (): Promise<string> => (await createInvitation(location.href, "mesh")).url,
 
-  async publish(url: string, code: number, copies: number): Promise<string> {
+  async publish(url: string, code: number, copies: number, more: Pick<PublishOptions, "codecs"> = {}): Promise<string> {
     room = await joinRoom(url, { name: "publisher", persistentIdentity: false, relay: { maxSubscribers: copies } })
-    const [published] = await room.publish(paint(code), { source: "camera", mode: "single" })
+    const [published] = await room.publish(paint(code), { source: "camera", mode: "single", ...more })
     camera = published
     await room.publish(tone(), { source: "microphone" })
     return room.local.id
   },
 
-  async watch(url: string, name: string, relays: boolean): Promise<string> {
-    room = await joinRoom(url, { name, persistentIdentity: false, relay: { enabled: relays } })
+  async watch(url: string, name: string, relays: boolean, more: Pick<JoinOptions, "workers"> = {}): Promise<string> {
+    room = await joinRoom(url, { name, persistentIdentity: false, relay: { enabled: relays }, ...more })
+    room.on("warning", ({ error }) => warnings.push(error.code))
     room.on("track", ({ track }) => {
       if (track.kind === "video") video.srcObject = new MediaStream([track])
     })
@@ -179,10 +189,17 @@ const abilities = {
       drops,
     }))
     return JSON.stringify(
-      { links, send: stats?.send, receive: stats?.receive, stages: stats?.stages, relay: stats?.relay },
+      { room: stats?.room, links, send: stats?.send, receive: stats?.receive, stages: stats?.stages, relay: stats?.relay },
       (_, value: unknown) => (typeof value === "bigint" ? Number(value) : value),
     )
   },
+
+  /** What the room would send with a bug report: its last events are in it. */
+  log: (): Promise<string> | undefined => room?.diagnostics(),
+
+  /** Codes of the warnings of a viewer's room. */
+  warnings: (): string[] => warnings,
+  state: (): string | undefined => room?.state,
 
   leave: (): Promise<void> | undefined => room?.leave(),
 }

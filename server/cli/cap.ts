@@ -1,21 +1,14 @@
-/** `holomesh cap`: announcements of a node, signed where no network is (control-plane 9.1). */
+/** `holomesh cap`: announcements of a node, signed where no network is (control-plane 9.1), and who offers what. */
 import type { Command } from "commander"
-import { MAX_ALLOW_LIST, MAX_BUILT_VERSION, MAX_TTL_SECONDS, type SignedAnnouncement } from "../../src/capability/announcement.ts"
-import {
-  decodeAnnouncement,
-  encodeAnnouncement,
-  formatAnnouncementJson,
-  isAnnouncementSigned,
-  parseAnnouncementJson,
-  requireOwnNodeId,
-  signAnnouncement,
-} from "../../src/capability/index.ts"
+import { MAX_ALLOW_LIST, MAX_BUILT_VERSION, MAX_TTL_SECONDS } from "../../src/capability/announcement.ts"
+import { encodeAnnouncement, formatAnnouncementJson, isAnnouncementSigned, signAnnouncement } from "../../src/capability/index.ts"
 import { buildTags } from "../../src/capability/tags.ts"
-import { isAvError } from "../../src/wire/errors.ts"
 import { MEMBERSHIP_CERT_LENGTH } from "../../src/wire/membership-cert.ts"
 import type { Bytes } from "../../src/wire/types.ts"
+import { readAnnouncement } from "./announcement-file.ts"
 import { CliError, EXIT } from "./failure.ts"
-import { input, inputBytes, type KeyFlags, openKey, output, warn } from "./io.ts"
+import { inputBytes, type KeyFlags, openKey, output, warn } from "./io.ts"
+import { addQueryCommand } from "./query.ts"
 import { distinct, distinctBytes, hexOf, nodeIdOf, wholeNumber } from "./values.ts"
 
 interface AnnounceFlags extends KeyFlags {
@@ -72,6 +65,7 @@ export function addCapCommands(parent: Command): void {
         await output(formatAnnouncementJson(signed), undefined)
       })
   }
+  addQueryCommand(cap)
 }
 
 async function announce(flags: AnnounceFlags): Promise<void> {
@@ -144,19 +138,4 @@ async function certOf(path: string): Promise<Bytes> {
   if (bytes.length !== MEMBERSHIP_CERT_LENGTH)
     throw new CliError("bad-certificate", `${path.trim()} is no membership certificate`)
   return bytes
-}
-
-async function readAnnouncement(path: string): Promise<SignedAnnouncement> {
-  const bytes = await input(path, "announcement")
-  try {
-    const signed =
-      bytes[0] === 0x7b
-        ? parseAnnouncementJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes))
-        : decodeAnnouncement(bytes)
-    requireOwnNodeId(signed.announcement)
-    return signed
-  } catch (error) {
-    const why = isAvError(error) ? error.code : "not text"
-    throw new CliError("bad-announcement", `${path.trim()} is no announcement: ${why}`)
-  }
 }

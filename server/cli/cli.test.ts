@@ -1,86 +1,36 @@
 /** CLI-R1 to CLI-R12: the operator's commands as somebody runs them, from the built program. */
-import { spawn } from "node:child_process"
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
-import { builtinModules } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { build } from "vite"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { decodeAnnouncement, isAnnouncementSigned, parseAnnouncementJson } from "../../src/capability/index.ts"
 import { isCertLive, verifyFloorRecord, verifyMembershipCert } from "../../src/identity/index.ts"
 import { openNodeLog } from "../../src/store/log/node.ts"
 import { ChainVerifier, channelHash, SCOPE } from "../../src/token/index.ts"
 import { fromHex, toHex } from "../../src/wire/bytes.ts"
+import { Program, refusal } from "../testing/program.ts"
 
-const ROOT = new URL("../..", import.meta.url).pathname
-/** Below the repository, where the packages are found. */
-const BUILT = join(ROOT, ".tmp", `cli-${process.pid}`)
 const folder = mkdtempSync(join(tmpdir(), "holomesh-cli-"))
 /** RFC 8032 test 1, and the names that follow from it. */
 const SEED = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
 const ENTITY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 const NODE = "652f03ba688dde03"
 const key = join(folder, "key.toml")
-/** A program that does not end is ended: its status is then null. */
-const PATIENCE_MS = 40_000
-
-interface Outcome {
-  status: number | null
-  out: string
-  bytes: Buffer
-  error: string
-}
-
-function run(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(BUILT, "main.js"), ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: PATIENCE_MS,
-    })
-    const out: Buffer[] = []
-    const error: Buffer[] = []
-    child.stdout.on("data", (part: Buffer) => out.push(part))
-    child.stderr.on("data", (part: Buffer) => error.push(part))
-    child.once("error", reject)
-    child.once("close", (status) => {
-      const bytes = Buffer.concat(out)
-      resolve({ status, bytes, out: bytes.toString(), error: Buffer.concat(error).toString() })
-    })
-  })
-}
-
+let program: Program
+const run = (...args: string[]) => program.run(...args)
 const announce = (...args: string[]) => run("cap", "announce", "--key", key, "--tag", "nrpc:echo", ...args)
 const at = (name: string) => join(folder, name)
-const kindOf = ({ error }: Outcome) => /^error: .+ \(kind: ([a-z-]+)\)$/m.exec(error)?.[1]
-/** Status, kind, and that nothing was printed. */
-const refusal = (outcome: Outcome) => [outcome.status, kindOf(outcome), outcome.out]
 
 beforeAll(async () => {
-  const isOutside = (id: string) =>
-    id.startsWith("node:") || builtinModules.includes(id) || (!id.startsWith(".") && !id.startsWith("/"))
-  await build({
-    configFile: false,
-    root: ROOT,
-    logLevel: "error",
-    build: {
-      ssr: true,
-      outDir: BUILT,
-      copyPublicDir: false,
-      target: "node20",
-      rollupOptions: {
-        external: isOutside,
-        input: { main: join(ROOT, "server/main.ts") },
-        output: { entryFileNames: "[name].js", chunkFileNames: "[name]-[hash].js" },
-      },
-    },
-  })
+  program = await Program.build("cli")
   writeFileSync(key, `seed_hex = "${SEED}"\ngeneration = 3\nlast_version = 0\ncreated = "2026-01-01T00:00:00.000Z"\n`, {
     mode: 0o600,
   })
 }, 60_000)
 
 afterAll(() => {
-  for (const path of [BUILT, folder]) rmSync(path, { recursive: true, force: true })
+  program?.close()
+  rmSync(folder, { recursive: true, force: true })
 })
 
 describe("cap announce", () => {

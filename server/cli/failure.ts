@@ -1,7 +1,7 @@
 /** How the operator's commands fail: one line on stderr, and an exit status that scripts can tell apart (control-plane 9.2). */
 import { isAvError } from "../../src/wire/errors.ts"
 
-export const EXIT = { generic: 1, usage: 2, sdk: 3 } as const
+export const EXIT = { generic: 1, usage: 2, sdk: 3, refused: 5, connection: 6, timeout: 7, nothing: 10 } as const
 
 /** An error that ends a command. The kind is stable, the text is for people. */
 export class CliError extends Error {

@@ -1,6 +1,8 @@
-/** The operator's commands of `holomesh`: everything that needs a key and no network. */
+/** The operator's commands of `holomesh`: keys and what they sign, files and questions for the members of a room, vectors. */
 import type { Command } from "commander"
 import { addCapCommands } from "./cap.ts"
+import { addConformanceCommand } from "./conformance.ts"
+import { addDirCommands } from "./dir.ts"
 import { CliError, failureLine, failureOf } from "./failure.ts"
 import { addIdentityCommands } from "./identity.ts"
 import { addLogCommands } from "./log.ts"
@@ -12,7 +14,16 @@ export function addOperatorCommands(program: Command): void {
   addIdentityCommands(program)
   addTokenCommands(program)
   addLogCommands(program)
+  addDirCommands(program)
+  addConformanceCommand(program)
   for (const command of program.commands) if (!before.has(command)) settle(command)
+}
+
+/** `rendezvous serve` and `relay serve` are the long names of `serve` and `relay` (control-plane 9.2). */
+export function shortForm([node = "", script = "", noun, verb, ...rest]: readonly string[]): string[] {
+  if (verb === "serve" && noun === "rendezvous") return [node, script, "serve", ...rest]
+  if (verb === "serve" && noun === "relay") return [node, script, "relay", ...rest]
+  return [node, script, ...[noun, verb].filter((word) => word !== undefined), ...rest]
 }
 
 /** Wrong arguments end like every other error of these commands, not in the parser's own way. */
@@ -35,4 +46,4 @@ export function operatorFailure(error: unknown, argv: readonly string[]): number
   return failure.status
 }
 
-const COMMANDS: readonly string[] = ["cap", "identity", "token", "member", "log"]
+const COMMANDS: readonly string[] = ["cap", "identity", "token", "member", "log", "dir", "conformance"]

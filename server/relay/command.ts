@@ -1,25 +1,17 @@
 /** `holomesh relay`: a member of a room that nobody sits at, with an uplink that others need. */
 import { type Command, InvalidArgumentError, Option } from "commander"
 import { CliError } from "../cli/failure.ts"
+import { addPeerOptions, count, type PeerFlags, positive, ROOM_ARGUMENT, roomUrl } from "../peer/flags.ts"
 
-interface RelayFlags {
-  name: string
-  open?: boolean
+interface RelayFlags extends PeerFlags {
   uplinkLimit?: number
   maxSubscribers?: number
-  bind?: string
   udpPort?: number
   portMapping?: boolean
-  identity?: string
-  insecurePermissions?: boolean
-  json?: boolean
-  jsonErrors?: boolean
   logLevel: string
 }
 
 const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug"]
-/** Other users of the machine see the arguments of a program, but not its environment. */
-const ROOM_VARIABLE = "HOLOMESH_ROOM_URL"
 const MIN_PORT = 1_024
 const MAX_PORT = 65_535
 
@@ -37,25 +29,21 @@ or the server, 6 the server cannot be reached, 7 nobody answered in time. Once i
 
 /** Adds the command to the program. */
 export function addRelayCommand(program: Command): void {
-  program
+  const relay = program
     .command("relay")
     .description("join a room and hand on the streams of others; needs the package node-datachannel")
-    .argument("[room-url]", `link to the room, with its invitation after the #; default: the environment's ${ROOM_VARIABLE}`)
-    .option("--name <name>", "how it is called in the room", "Relay")
-    .option("--open", "the room is one without an invitation")
+    .argument("[room-url]", ROOM_ARGUMENT)
     .option("--uplink-limit <mbit>", "most that it sends in all, Mbit/s", positive)
     .option("--max-subscribers <count>", "most streams that it hands out at once", count)
-    .option("--bind <address>", "local address to send from; default: every interface except loopback")
     .option("--udp-port <port>", "one UDP port for everything, for a firewall; default: a free one for each connection", port)
     .option(
       "--port-mapping",
       "ask the gateway of this network to let peers from outside reach --udp-port (needs @achingbrain/nat-port-mapper)",
     )
-    .option("--identity <file>", "keep its key in this file, made when it is missing; without it every start is somebody new")
-    .option("--insecure-permissions", "accept an identity file that others can read")
     .option("--json", "write what happens as JSON, one object per line, instead of a status line")
     .option("--json-errors", "write the error that ends it as JSON")
     .addOption(new Option("--log-level <level>", "how much of it, with --json").choices(LOG_LEVELS).default("info"))
+  addPeerOptions(relay, "Relay")
     .addHelpText("after", AFTER_HELP)
     .configureOutput({ outputError: () => undefined })
     .exitOverride((error) => {
@@ -64,28 +52,15 @@ export function addRelayCommand(program: Command): void {
       throw new CliError("usage", error.message.replace(/^error: /, ""))
     })
     .action(async (given: string | undefined, flags: RelayFlags) => {
-      const url = given ?? process.env[ROOM_VARIABLE]
-      if (url === undefined) throw new CliError("usage", `the link to a room is needed, here or in ${ROOM_VARIABLE}`)
+      const url = roomUrl(given)
       // Not before it is needed: the server does without all of this.
-      const [{ runRelay }, { relayFailure }] = await Promise.all([import("./run.ts"), import("./failures.ts")])
+      const [{ runRelay }, { roomFailure }] = await Promise.all([import("./run.ts"), import("../peer/failures.ts")])
       try {
         process.exitCode = await runRelay({ ...flags, url, json: flags.json === true })
       } catch (error) {
-        throw relayFailure(error)
+        throw roomFailure(error)
       }
     })
-}
-
-function positive(text: string): number {
-  const value = Number(text)
-  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError("a number above 0 is needed.")
-  return value
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError("a whole number from 1 is needed.")
-  return value
 }
 
 function port(text: string): number {

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process"
 import { describe, expect, test } from "vitest"
 import type { RoomStats } from "../../src/node/index.ts"
 import { AvError } from "../../src/wire/errors.ts"
-import { relayFailure } from "./failures.ts"
+import { roomFailure } from "../peer/failures.ts"
 import { figuresOf, Meter, sentence } from "./figures.ts"
 
 const main = new URL("../main.ts", import.meta.url).pathname
@@ -45,14 +45,14 @@ test("the link may come from the environment, where other users of the machine d
 })
 
 test("each way to end has a status", () => {
-  const statusOf = (error: unknown) => relayFailure(error).status
+  const statusOf = (error: unknown) => roomFailure(error).status
   expect(statusOf(new AvError("InvitationRefused"))).toBe(5)
   expect(statusOf(new AvError("ServerUnreachable"))).toBe(6)
   expect(statusOf(new AvError("JoinTimeout"))).toBe(7)
   expect(statusOf(new AvError("WebRtcMissing", {}, { message: "Install it" }))).toBe(3)
   expect(statusOf(new Error("disk full"))).toBe(1)
-  expect(relayFailure(new AvError("RoomFull")).message).toBe("The room is full.")
-  expect(relayFailure(new AvError("WebRtcMissing", {}, { message: "Install it" })).message).toBe("Install it")
+  expect(roomFailure(new AvError("RoomFull")).message).toBe("The room is full.")
+  expect(roomFailure(new AvError("WebRtcMissing", {}, { message: "Install it" })).message).toBe("Install it")
 })
 
 describe("figures", () => {

@@ -1,23 +1,17 @@
 /** One relay from joining to leaving. */
 import { type Logger, pino } from "pino"
-import { joinRoom, type NodeJoinOptions, nodeWebRtc, type Room } from "../../src/node/index.ts"
+import { type NodeJoinOptions, nodeWebRtc, type Room } from "../../src/node/index.ts"
 import { AvError } from "../../src/wire/errors.ts"
-import { loadMember } from "../identity-file.ts"
+import { interruptible, joinOptions, type StayFlags, stay, untilAborted } from "../peer/stay.ts"
 import { openPortMapping, type PortMapping } from "../ports/port-mapping.ts"
 import { type Figures, figuresOf, Meter, sentence } from "./figures.ts"
 
-export interface RelaySettings {
-  url: string
-  name: string
-  open?: boolean
+export interface RelaySettings extends StayFlags {
   /** Mbit/s. */
   uplinkLimit?: number
   maxSubscribers?: number
-  bind?: string
   udpPort?: number
   portMapping?: boolean
-  identity?: string
-  insecurePermissions?: boolean
   json: boolean
   logLevel: string
 }
@@ -26,78 +20,45 @@ const BITS_PER_MEGABIT = 1_000_000
 const LOOK_EVERY_MS = 1_000
 /** A log that nobody watches gets figures this often, ms. */
 const LOG_EVERY_MS = 10_000
-const FORCED = 130
 /** A gateway that has not answered by then may do so later, ms. */
 const MAPPING_MS = 4_000
 
 /** Resolves with the exit status when the relay was stopped or the room ended. */
 export async function runRelay(settings: RelaySettings): Promise<number> {
   const logger = pino({ level: settings.json ? settings.logLevel : "silent" })
-  const interrupted = new AbortController()
-  const stop = () => {
-    // Whoever asks twice does not want to wait for a clean leave.
-    if (interrupted.signal.aborted) process.exit(FORCED)
-    interrupted.abort()
-  }
-  process.on("SIGINT", stop)
-  process.on("SIGTERM", stop)
-  try {
-    return await relay(settings, logger, interrupted.signal)
-  } finally {
-    process.off("SIGINT", stop)
-    process.off("SIGTERM", stop)
-  }
+  return interruptible((stopped) => relay(settings, logger, stopped))
 }
 
 async function relay(settings: RelaySettings, logger: Logger, stopped: AbortSignal): Promise<number> {
-  const { bind, udpPort } = settings
+  const { url, bind, udpPort, uplinkLimit, maxSubscribers } = settings
   const mapping = await mapPort(settings, logger)
-  const webrtc = await nodeWebRtc({
-    ...(bind === undefined ? {} : { bindAddress: bind }),
-    ...(udpPort === undefined ? {} : { udpPort }),
-    external: () => mapping?.state.external,
-  })
-  // Only joining is cut short: a room that was joined is left in order.
-  const joining = new AbortController()
-  const cut = () => joining.abort()
-  stopped.addEventListener("abort", cut)
-  let room: Room
-  try {
-    room = await joinRoom(settings.url, { ...(await joinOptions(settings)), webrtc, signal: joining.signal })
-  } catch (error) {
-    await mapping?.close()
-    if (stopped.aborted) return 0
-    throw error
-  } finally {
-    stopped.removeEventListener("abort", cut)
-  }
   const screen = settings.json ? undefined : new StatusLine()
-  watch(room, logger, screen)
-  const shown = show(room, logger, screen)
   try {
-    const ended = await endOf(room, stopped)
-    if (ended === undefined) return 0
-    throw ended
+    const webrtc = await nodeWebRtc({
+      ...(bind === undefined ? {} : { bindAddress: bind }),
+      ...(udpPort === undefined ? {} : { udpPort }),
+      external: () => mapping?.state.external,
+    })
+    const options: NodeJoinOptions = {
+      ...(await joinOptions(settings)),
+      ...(uplinkLimit === undefined ? {} : { uplinkBitrate: uplinkLimit * BITS_PER_MEGABIT }),
+      relay: { enabled: true, ...(maxSubscribers === undefined ? {} : { maxSubscribers }) },
+      // Its machine is there for streams.
+      memory: false,
+    }
+    const joined = await stay({ url, options, webrtc, stopped }, async (room) => {
+      watch(room, logger, screen)
+      room.on("left", show(room, logger, screen))
+      await untilAborted(stopped)
+      return true
+    })
+    if (joined) {
+      screen?.end("Left the room.")
+      logger.info("left")
+    }
+    return 0
   } finally {
-    shown()
-    await room.leave()
     await mapping?.close()
-    // Otherwise the process would end while the library still closes connections.
-    await webrtc.idle()
-    screen?.end("Left the room.")
-    logger.info("left")
-  }
-}
-
-async function joinOptions(settings: RelaySettings): Promise<NodeJoinOptions> {
-  const { name, open, uplinkLimit, maxSubscribers, identity, insecurePermissions = false } = settings
-  const bitrate = uplinkLimit === undefined ? undefined : uplinkLimit * BITS_PER_MEGABIT
-  return {
-    name,
-    ...(open === undefined ? {} : { open }),
-    ...(bitrate === undefined ? {} : { uplinkBitrate: bitrate }),
-    relay: { enabled: true, ...(maxSubscribers === undefined ? {} : { maxSubscribers }) },
-    ...(identity === undefined ? {} : { identity: await loadMember(identity, { insecurePermissions }) }),
   }
 }
 
@@ -122,15 +83,6 @@ async function mapPort({ bind, udpPort, portMapping }: RelaySettings, logger: Lo
     })
     opened.catch(reject)
     setTimeout(known, MAPPING_MS).unref()
-  })
-}
-
-/** Undefined after a signal, otherwise why the room ended. */
-function endOf(room: Room, stopped: AbortSignal): Promise<AvError | undefined> {
-  return new Promise((resolve) => {
-    if (stopped.aborted) resolve(undefined)
-    stopped.addEventListener("abort", () => resolve(undefined), { once: true })
-    room.on("left", ({ reason, error }) => resolve(reason === "left" ? undefined : (error ?? new AvError("RoomClosed"))))
   })
 }
 

@@ -189,6 +189,9 @@ export class Receiving {
         case "setRange":
           this.#setRange(peer, action.parent, action.range)
           break
+        case "subscribeAgain":
+          this.#setRange(peer, action.parent, [...peer.up.values()].find(({ parent }) => parent.keyId === action.parent)?.range)
+          break
         case "prepare":
           this.#withLink(peer, this.#room.members.get(action.parent), true, () => {})
           break

@@ -31,6 +31,7 @@ export class CandidateList {
   #held = new Map<PeerKeyId, ParentCandidate>()
   #tree: TreeView | undefined
   #downstream = new Set<PeerKeyId>()
+  #neighbours: readonly PeerKeyId[] = []
   #cache: { at: Milliseconds; ranked: ParentCandidate[] } | undefined
 
   constructor(options: ListOptions) {
@@ -53,6 +54,11 @@ export class CandidateList {
   setDownstream(children: Iterable<PeerKeyId>): void {
     this.#downstream = new Set(children)
     this.#cache = undefined
+  }
+
+  /** Who is linked to this peer, whether it promises anything or not. */
+  setNeighbours(keyIds: readonly PeerKeyId[]): void {
+    this.#neighbours = keyIds
   }
 
   setPolicy(policy: ReceiverLayerPolicy, bitrateMbps: number): void {
@@ -120,12 +126,19 @@ export class CandidateList {
     return ranked
   }
 
-  /** Without the plan's order, when nobody that it allows can be had: only this peer and who is below it are left out. */
+  /**
+   * Without the plan's order, when nobody that it allows can be had: only this peer and who is below it are left out. Last come neighbours
+   * that promise nothing at the moment: to be refused costs a round trip, and some carry more than they promise.
+   */
   rankedWithoutPlan(now: Milliseconds): ParentCandidate[] {
     const { me } = this.#options
     const tree = this.#tree
     const below = (keyId: PeerKeyId) => this.#downstream.has(keyId) || (tree !== undefined && isDescendant(tree, me, keyId))
-    return this.#rank((keyId) => keyId !== me && !below(keyId), now)
+    const allowed = (keyId: PeerKeyId) => keyId !== me && !below(keyId)
+    const ranked = this.#rank(allowed, now)
+    const known = new Set(ranked.map(({ signedCapacity }) => signedCapacity.advertiserKeyId))
+    const others = this.#neighbours.filter((keyId) => allowed(keyId) && !known.has(keyId))
+    return [...ranked, ...others.map((keyId) => this.#candidateOf(keyId))]
   }
 
   /** Who would be good but was never reached: worth a link. The planned parent first. */

@@ -36,6 +36,8 @@ export interface EstimatorOptions {
 export interface LinkSample {
   /** Acknowledged by the other end, Mbit/s. */
   deliveredMbps: number
+  /** What the rate controller of the link lets it have, Mbit/s. */
+  targetMbps?: number
   /** The link's rate controller found the path full. */
   congested: boolean
 }
@@ -83,7 +85,12 @@ export class CapacityEstimator {
     this.#congested = this.#congested.filter(young)
     // One slow child is its own downlink; the uplink is full when the links that carry most of it say so.
     if (congestedMbps > 0 && congestedMbps * 2 >= mbps) {
-      this.#congested.push({ at: now, mbps })
+      // A link that little is sent on shows by its congestion how much it may have, not by what it delivered.
+      const unused = links.reduce(
+        (sum, { congested, deliveredMbps, targetMbps = 0 }) => sum + (congested ? Math.max(0, targetMbps - deliveredMbps) : 0),
+        0,
+      )
+      this.#congested.push({ at: now, mbps: mbps + unused })
       if (this.#congested.length >= MIN_CONGESTED) this.#ceiling = { at: now, mbps: percentile(this.#congested) }
     }
     this.#move(now)

@@ -17,6 +17,8 @@ export type ParentAction =
       /** For the member `via` (D-45): where the stream is known to be, nearest first, the publisher last. */
       via: PeerKeyId[]
     }
+  /** It accepted, and nothing comes: send `av.subscribe` once more. Its answer says nothing new. */
+  | { kind: "subscribeAgain"; parent: PeerKeyId }
   | { kind: "unsubscribe"; parent: PeerKeyId; why: LeaveReason }
   /** Subscribe again at the same parent with another range. */
   | { kind: "setRange"; parent: PeerKeyId; range: SymbolRange | undefined }

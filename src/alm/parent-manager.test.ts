@@ -153,6 +153,34 @@ describe("healing", () => {
     expect(world.actions("unsubscribe")).toEqual([{ kind: "unsubscribe", parent: "c", why: "surplus" }])
   })
 
+  it("asks a parent again that accepted and sends nothing, and goes on with it when that helped", () => {
+    const world = new ParentWorld({ a: { rttMs: 10 }, b: { rttMs: 20 }, publisher: { rttMs: 5, refuses: "CapacityExceeded" } })
+    world.silent.add("a")
+    world.run(1_600)
+    expect(world.actions("subscribeAgain").map(({ parent }) => parent)).toEqual(["a"])
+    world.silent.delete("a")
+    world.run(5_000)
+    expect(world.feeding).toEqual(["a", "b"])
+    expect(world.actions("subscribeAgain")).toHaveLength(1)
+  })
+
+  it("asks the only parent again that fell silent, more and more seldom, and does not remind one that is about to leave", () => {
+    const world = new ParentWorld({ a: { rttMs: 10 } })
+    world.run(3_000)
+    world.silent = new Set(["a", "publisher"])
+    world.run(60_000)
+    const times = world.log.flatMap(({ at, action }) => (action.kind === "subscribeAgain" && action.parent === "a" ? [at] : []))
+    const pauses = times.slice(1).map((at, index) => at - times[index]!)
+    expect(times[0]! - START).toBeLessThanOrEqual(5_000)
+    expect(pauses.slice(0, 3)).toEqual([3_000, 6_000, 8_000])
+    const leaving = new ParentWorld({ a: { rttMs: 10 } })
+    leaving.run(3_000)
+    leaving.silent = new Set(["a", "publisher"])
+    leaving.do(leaving.manager.leaving("a", 20_000, leaving.now))
+    leaving.run(10_000)
+    expect(leaving.actions("subscribeAgain").some(({ parent }) => parent === "a")).toBe(false)
+  })
+
   it("does not take silence for a loss when nobody delivers", () => {
     const world = new ParentWorld(three)
     world.run(3_000)

@@ -7,11 +7,13 @@
 import type { Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import { CandidateBackoff, type FailureKind } from "./candidate-backoff.ts"
 import { CandidateList } from "./candidate-list.ts"
-import { PARENT_MISSED_MS, SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
+import { PARENT_SILENCE_HEAL_MS, SUBSCRIBE_TIMEOUT_MS, SWITCH_DWELL_MS } from "./constants.ts"
 import { DeliveryWatch } from "./delivery-watch.ts"
 import { MultiParentSubscription } from "./heal.ts"
 import type { Delivery, DoomReason, LeaveReason, ParentAction, ParentManagerOptions, ParentReport } from "./parent-actions.ts"
 import { keyOf, ParentChoice } from "./parent-choice.ts"
+import { ParentMoves } from "./parent-moves.ts"
+import { ParentSet } from "./parent-set.ts"
 import { ASKED_BESIDE, isHealthy, isProven, MAX_IN_NEED, MAX_PARENTS, newSlot, type ParentSlot } from "./parent-slot.ts"
 import { sameRange, stripeRanges } from "./stripe.ts"
 import type { ParentCandidate, SymbolRange, TreeView } from "./types.ts"
@@ -25,10 +27,8 @@ const PARDON_MS = 60_000
 /** How long one parent carries everything after the other's symbols were missed. */
 const SUSPECT_MS = 2_000
 
-/** Moments are so far apart, and so many of another parent are missed before a silent one counts as missed: not two keep-alives. */
-const MOMENT_MS = 100
-const MISSED_MOMENTS = 3
-
+/** A parent that was heard is asked again after so much silence. */
+const SILENT_REMIND_MS = PARENT_SILENCE_HEAL_MS
 /** Without any parent for this long, the driver is told. */
 const STARVED_MS = 2_000
 
@@ -55,7 +55,8 @@ export class ParentManager {
   readonly #backoff: CandidateBackoff
   readonly #watch = new DeliveryWatch()
   readonly #choice: ParentChoice
-  readonly #slots = new Map<PeerKeyId, ParentSlot>()
+  readonly #set: ParentSet
+  readonly #moves: ParentMoves
   #policy: ReceiverLayerPolicy
   #wanted: number
   #spare: PeerKeyId | undefined
@@ -65,8 +66,6 @@ export class ParentManager {
   #symbols = { nSource: 1, kRepair: 0, loss: 0 }
   /** A parent was lost, and what it brought is not replaced yet. */
   #urgent = false
-  /** Since when both parents are known to go together. */
-  #togetherSince: Milliseconds | undefined
   #closed = false
 
   constructor(options: ParentManagerOptions, now: Milliseconds) {
@@ -79,6 +78,8 @@ export class ParentManager {
     this.#heal = new MultiParentSubscription(options.streamId, path, { primaryParent: undefined, backupParents: [] }, now)
     this.#backoff = new CandidateBackoff(options.random)
     this.#choice = new ParentChoice(this.#list, this.#backoff, publisher)
+    this.#set = new ParentSet(this.#heal, publisher)
+    this.#moves = new ParentMoves(this.#list, this.#choice, publisher)
   }
 
   get primary(): PeerKeyId | undefined {
@@ -96,7 +97,7 @@ export class ParentManager {
 
   /** Every parent, asked ones included; at most three, while a lost one is replaced five. */
   get parents(): ParentReport[] {
-    return [...this.#slots.values()].map(({ keyId, state, doomed, range }) => {
+    return this.#set.all.map(({ keyId, state, doomed, range }) => {
       const role = state === "asked" ? "asked" : doomed !== undefined ? "going" : keyId === this.primary ? "primary" : "backup"
       return { keyId, role, doomed, range }
     })
@@ -104,14 +105,19 @@ export class ParentManager {
 
   /** True while some parent was heard within the last 1 000 ms: what D-39 asks before telling children "alive". */
   heardWithin(ms: Milliseconds, now: Milliseconds): boolean {
-    return this.#live().some(({ keyId }) => now - (this.#heal.lastHeard(keyId) ?? Number.NEGATIVE_INFINITY) <= ms)
+    return this.#set.live.some(({ keyId }) => now - (this.#heal.lastHeard(keyId) ?? Number.NEGATIVE_INFINITY) <= ms)
   }
 
   // What this peer knows
 
   setCandidates(candidates: readonly ParentCandidate[], now: Milliseconds): readonly ParentAction[] {
-    this.#list.set(candidates, this.#slots.keys())
+    this.#list.set(candidates, this.#set.slots.keys())
     return this.#settle(now)
+  }
+
+  /** Members with a link: asked when nothing arrives and nobody who promises anything can be had. */
+  setNeighbours(keyIds: readonly PeerKeyId[]): void {
+    this.#list.setNeighbours(keyIds)
   }
 
   setTree(tree: TreeView | undefined, now: Milliseconds): readonly ParentAction[] {
@@ -130,7 +136,7 @@ export class ParentManager {
   setPolicy(policy: ReceiverLayerPolicy, bitrateMbps: number, now: Milliseconds): readonly ParentAction[] {
     this.#policy = policy
     this.#list.setPolicy(policy, bitrateMbps)
-    const changes = [...this.#slots.keys()].map((parent): ParentAction => ({ kind: "setPolicy", parent, policy }))
+    const changes = [...this.#set.slots.keys()].map((parent): ParentAction => ({ kind: "setPolicy", parent, policy }))
     return [...changes, ...this.#settle(now)]
   }
 
@@ -148,7 +154,7 @@ export class ParentManager {
   // What parents do
 
   subscribed(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot?.state !== "asked") return NOTHING
     slot.state = "live"
     this.#heal.addParent(parent, now)
@@ -157,7 +163,7 @@ export class ParentManager {
 
   /** `av.refused`; also for a parent that had accepted and found no stream. */
   refused(parent: PeerKeyId, error: string, now: Milliseconds): readonly ParentAction[] {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot === undefined) return NOTHING
     this.counts.refused++
     const full = parent === this.#list.plannedParent(now) ? "planned" : "capacity"
@@ -167,7 +173,7 @@ export class ParentManager {
 
   /** The link to it is gone. */
   lost(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot === undefined) return NOTHING
     if (isHealthy(slot)) this.counts.healed++
     if (slot.provenAt !== undefined) this.#urgent = true
@@ -177,10 +183,11 @@ export class ParentManager {
 
   /** A chunk or keep-alive of this stream that passed the outer seal. Called for every one: cheap. */
   heard(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot === undefined) return NOTHING
     if (slot.state === "live") this.#heal.heard(parent, now)
-    const missesOther = this.#countMoment(slot, now)
+    slot.remindAfter = SILENT_REMIND_MS
+    const missesOther = this.#set.countMoment(slot, now)
     if (slot.provenAt !== undefined && slot.doomed !== "silent") return missesOther ? this.#settle(now) : NOTHING
     if (slot.state === "asked") {
       // Media may overtake the answer.
@@ -195,7 +202,7 @@ export class ParentManager {
 
   /** `av.leaving`: it will be gone in `inMs`; another one is taken first. */
   leaving(parent: PeerKeyId, inMs: Milliseconds, now: Milliseconds): readonly ParentAction[] {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot === undefined) return NOTHING
     slot.goneBy = now + inMs
     this.#doom(slot, "leaving", now)
@@ -204,12 +211,12 @@ export class ParentManager {
 
   /** About once a second per parent. */
   measured(parent: PeerKeyId, delivery: Delivery, now: Milliseconds): void {
-    if (this.#slots.has(parent)) this.#watch.measured(parent, delivery, now)
+    if (this.#set.slots.has(parent)) this.#watch.measured(parent, delivery, now)
   }
 
   /** Its symbols are missing from several frames in a row: until further notice the other parent sends everything. */
   suspect(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot === undefined) return NOTHING
     slot.suspectUntil = now + SUSPECT_MS
     return this.#settle(now)
@@ -220,7 +227,7 @@ export class ParentManager {
   tick(now: Milliseconds): readonly ParentAction[] {
     if (this.#closed) return NOTHING
     const out: ParentAction[] = []
-    for (const slot of [...this.#slots.values()]) {
+    for (const slot of this.#set.all) {
       if (slot.state === "asked" && now >= slot.answerBy) {
         this.counts.timeouts++
         this.#drop(slot, "timeout", "failed", now, out)
@@ -236,6 +243,7 @@ export class ParentManager {
     }
     this.#demote(now)
     this.#improve(now, out)
+    for (const { keyId } of this.#set.unheard(now)) out.push({ kind: "subscribeAgain", parent: keyId })
     out.push(...this.#settle(now))
     if (rebuild && this.#dry && now - this.#drySince >= STARVED_MS) out.push({ kind: "starved" })
     return out
@@ -245,7 +253,7 @@ export class ParentManager {
   close(now: Milliseconds): readonly ParentAction[] {
     if (this.#closed) return NOTHING
     const out: ParentAction[] = []
-    for (const slot of [...this.#slots.values()]) this.#drop(slot, "closed", undefined, now, out)
+    for (const slot of this.#set.all) this.#drop(slot, "closed", undefined, now, out)
     this.#keepSpare(undefined, out)
     this.#closed = true
     return out
@@ -262,14 +270,14 @@ export class ParentManager {
     this.#choosePrimary(now)
     this.#watchDryness(now, out)
     this.#assignRanges(now, out)
-    const spare = this.#choice.spare(this.#slots, this.#spare, now)
+    const spare = this.#choice.spare(this.#set.slots, this.#spare, now)
     if (spare !== this.#spare) this.#keepSpare(spare, out)
     return out
   }
 
   /** A parent that the plan no longer allows may close a circle: it is replaced when the plan stays so. */
   #checkPlan(now: Milliseconds): void {
-    for (const slot of this.#live()) {
+    for (const slot of this.#set.live) {
       if (this.#list.isAllowed(slot.keyId, now)) {
         slot.outsideSince = undefined
         if (slot.doomed === "ineligible") slot.doomed = undefined
@@ -282,8 +290,8 @@ export class ParentManager {
 
   /** Lets go of doomed parents as soon as others deliver. */
   #retire(now: Milliseconds, out: ParentAction[]): void {
-    const proven = [...this.#slots.values()].filter((slot) => isProven(slot) && !this.#isMissed(slot, now))
-    for (const slot of this.#live()) {
+    const proven = this.#set.delivering(now)
+    for (const slot of this.#set.live) {
       if (slot.doomed === undefined) continue
       const gone = slot.goneBy !== undefined && now >= slot.goneBy
       if (gone || proven.length >= this.#enoughWithout(slot, proven)) this.#retireOne(slot, now, out)
@@ -303,11 +311,7 @@ export class ParentManager {
    * keeps those that the plan puts below this peer from feeding it in turn.
    */
   #enoughWithout({ doomed }: ParentSlot, proven: readonly ParentSlot[]): number {
-    return doomed === "silent" || (doomed === "ineligible" && this.#bySource(proven)) ? 1 : this.#wanted
-  }
-
-  #bySource(slots: readonly ParentSlot[]): boolean {
-    return slots.some(({ keyId }) => keyId === this.#options.publisher)
+    return doomed === "silent" || (doomed === "ineligible" && this.#set.bySource(proven)) ? 1 : this.#wanted
   }
 
   #retireOne(slot: ParentSlot, now: Milliseconds, out: ParentAction[]): void {
@@ -326,12 +330,12 @@ export class ParentManager {
   #fill(now: Milliseconds, out: ParentAction[]): void {
     this.#watchNeed(now, out)
     for (;;) {
-      const slots = [...this.#slots.values()]
+      const slots = this.#set.all
       const asked = slots.filter(({ state }) => state === "asked").length
-      const missing = this.#wanted - slots.filter((slot) => isHealthy(slot) && !this.#isMissed(slot, now)).length
+      const missing = this.#wanted - slots.filter((slot) => isHealthy(slot) && !this.#set.isMissed(slot, now)).length
       const extra = asked >= missing
       if (missing <= 0 || (extra && !(this.#urgent && asked < missing + ASKED_BESIDE))) return
-      const candidate = this.#choice.next(this.#slots, now, this.#urgent, extra)
+      const candidate = this.#choice.next(this.#set.slots, now, this.#urgent, extra)
       if (candidate === undefined) return
       const most = this.#urgent ? MAX_IN_NEED : MAX_PARENTS
       if (slots.length >= most && !this.#makePlace(extra, now, out)) return
@@ -341,12 +345,12 @@ export class ParentManager {
 
   /** Whether a lost parent is to be replaced quickly. When all is well again, who was asked beside the ones that came is let go. */
   #watchNeed(now: Milliseconds, out: ParentAction[]): void {
-    const slots = [...this.#slots.values()]
+    const slots = this.#set.all
     const delivers = ({ provenAt, doomed }: ParentSlot) =>
       provenAt !== undefined && (doomed === undefined || doomed === "ineligible")
-    const missed = slots.some((slot) => delivers(slot) && this.#isMissed(slot, now))
-    const delivering = slots.filter((slot) => delivers(slot) && !this.#isMissed(slot, now))
-    const enough = delivering.length >= this.#wanted || this.#bySource(delivering)
+    const missed = slots.some((slot) => delivers(slot) && this.#set.isMissed(slot, now))
+    const delivering = slots.filter((slot) => delivers(slot) && !this.#set.isMissed(slot, now))
+    const enough = delivering.length >= this.#wanted || this.#set.bySource(delivering)
     if (enough && this.#urgent) {
       const planned = this.#list.plannedParent(now)
       for (const slot of slots) {
@@ -358,49 +362,18 @@ export class ParentManager {
     else if (missed || slots.some(({ doomed }) => doomed === "leaving")) this.#urgent = true
   }
 
-  /** Not silent long enough to be given up, but another one goes on delivering meanwhile, more often than one that has nothing to send. */
-  #isMissed(slot: ParentSlot, now: Milliseconds): boolean {
-    const heard = this.#heal.lastHeard(slot.keyId) ?? now
-    return slot.state === "live" && now - heard >= PARENT_MISSED_MS && slot.othersHeard >= MISSED_MOMENTS
-  }
-
-  /** True when another parent is missed from this moment on: who waits for the next tick loses time. */
-  #countMoment(heard: ParentSlot, now: Milliseconds): boolean {
-    heard.othersHeard = 0
-    heard.missed = false
-    let missesOther = false
-    for (const slot of this.#slots.values()) {
-      if (slot === heard || now - slot.othersHeardAt < MOMENT_MS) continue
-      slot.othersHeard++
-      slot.othersHeardAt = now
-      if (slot.missed || !this.#isMissed(slot, now)) continue
-      slot.missed = true
-      missesOther = true
-    }
-    return missesOther
-  }
-
-  /**
-   * Gives up a doomed parent: the one that has been silent longest, though never the last that may come back; else, unless `silentOnly`,
-   * one that delivers, while another delivers too.
-   */
+  /** Gives up a doomed parent for another one. */
   #makePlace(silentOnly: boolean, now: Milliseconds, out: ParentAction[]): boolean {
-    const live = this.#live()
-    const heard = (slot: ParentSlot) => this.#heal.lastHeard(slot.keyId) ?? 0
-    const silent = live.filter(({ doomed }) => doomed === "silent").sort((a, b) => heard(a) - heard(b))
-    const going = live.filter(({ doomed }) => doomed !== undefined && doomed !== "silent").sort((a, b) => a.doomedAt - b.doomedAt)
-    const delivering = live.filter((slot) => slot.provenAt !== undefined && slot.doomed !== "silent")
-    const given = live.length > 1 ? (silent[0] ?? (delivering.length > 1 && !silentOnly ? going[0] : undefined)) : undefined
-    if (given === undefined) return false
-    this.#retireOne(given, now, out)
-    return true
+    const given = this.#set.expendable(silentOnly)
+    if (given !== undefined) this.#retireOne(given, now, out)
+    return given !== undefined
   }
 
   #demote(now: Milliseconds): void {
-    const keyIds = [...this.#slots.values()].filter(isProven).map(({ keyId }) => keyId)
+    const keyIds = this.#set.all.filter(isProven).map(({ keyId }) => keyId)
     const poorest = this.#watch.poorest(keyIds, now)
-    const slot = poorest === undefined ? undefined : this.#slots.get(poorest)
-    if (slot === undefined || this.#slots.size > this.#wanted || this.#choice.next(this.#slots, now) === undefined) return
+    const slot = poorest === undefined ? undefined : this.#set.slots.get(poorest)
+    if (slot === undefined || this.#set.slots.size > this.#wanted || this.#choice.next(this.#set.slots, now) === undefined) return
     this.counts.demoted++
     this.#watch.demoted(now)
     this.#doom(slot, "demoted", now)
@@ -408,56 +381,29 @@ export class ParentManager {
 
   /** D-26.6: moves a healthy set, one parent at a time. */
   #improve(now: Milliseconds, out: ParentAction[]): void {
-    const slots = [...this.#slots.values()]
-    if (slots.length !== this.#wanted || !slots.every((slot) => isProven(slot) && !this.#isMissed(slot, now))) return
-    if (this.#diversify(slots, now, out)) return
-    const [worst, ...kept] = slots.sort((a, b) => this.#rtt(b.keyId) - this.#rtt(a.keyId))
-    if (worst === undefined) return
-    const keptKeys = kept.map(({ keyId }) => keyId)
-    const candidate = this.#choice.challenger(worst.keyId, keptKeys, this.#slots, now)
-    if (candidate === undefined) return
-    // Beside the planned parent one that goes together with it would be the next to be replaced.
-    const isPlanned = keyOf(candidate) === this.#list.plannedParent(now)
-    const leaves = (isPlanned ? slots.find(({ keyId }) => this.#choice.goTogether(candidate, keyId)) : undefined) ?? worst
-    this.#doom(leaves, "improved", now)
-    this.#ask(candidate, leaves.keyId, now, out)
-  }
-
-  /** Parents that go together when one relay goes: the one that the plan does not name makes place for another, damped as every gain. */
-  #diversify(slots: readonly ParentSlot[], now: Milliseconds, out: ParentAction[]): boolean {
-    const planned = this.#list.plannedParent(now)
-    const kept = slots.find(({ keyId }) => keyId === planned)
-    const moves = slots.find((slot) => slot !== kept && slot.keyId !== this.#options.publisher)
-    const candidate =
-      kept === undefined || moves === undefined ? undefined : this.#choice.independent(moves.keyId, kept.keyId, this.#slots, now)
-    if (moves === undefined || candidate === undefined) {
-      this.#togetherSince = undefined
-      return false
-    }
-    this.#togetherSince ??= now
-    if (now - this.#togetherSince < SWITCH_DWELL_MS || this.#choice.isResting(now)) return false
-    this.#togetherSince = undefined
-    this.#choice.switched(now)
-    this.#doom(moves, "improved", now)
-    this.#ask(candidate, moves.keyId, now, out)
-    return true
+    const { slots } = this.#set
+    if (slots.size !== this.#wanted || this.#set.delivering(now).length < slots.size) return
+    const move = this.#moves.next(slots, now)
+    if (move === undefined) return
+    this.#doom(move.leaves, "improved", now)
+    this.#ask(move.candidate, move.leaves.keyId, now, out)
   }
 
   #choosePrimary(now: Milliseconds): void {
-    const primary = this.primary === undefined ? undefined : this.#slots.get(this.primary)
+    const primary = this.primary === undefined ? undefined : this.#set.slots.get(this.primary)
     const planned = this.#list.plannedParent(now)
-    const plannedSlot = planned === undefined ? undefined : this.#slots.get(planned)
+    const plannedSlot = planned === undefined ? undefined : this.#set.slots.get(planned)
     if (plannedSlot !== undefined && isProven(plannedSlot)) {
       if (planned !== this.primary) this.#heal.promoteToPrimary(plannedSlot.keyId)
       return
     }
     if (primary !== undefined && isHealthy(primary)) return
-    const [best] = [...this.#slots.values()].filter(isProven).sort((a, b) => this.#rtt(a.keyId) - this.#rtt(b.keyId))
+    const [best] = this.#set.all.filter(isProven).sort((a, b) => this.#rtt(a.keyId) - this.#rtt(b.keyId))
     if (best !== undefined) this.#heal.promoteToPrimary(best.keyId)
   }
 
   #watchDryness(now: Milliseconds, out: ParentAction[]): void {
-    const delivering = this.#live().filter((slot) => slot.provenAt !== undefined && !this.#heal.isSilent(slot.keyId, now))
+    const delivering = this.#set.live.filter((slot) => slot.provenAt !== undefined && !this.#heal.isSilent(slot.keyId, now))
     const dry = delivering.length === 0
     if (dry === this.#dry) return
     this.#dry = dry
@@ -469,9 +415,9 @@ export class ParentManager {
   /** Striped mode: two parents that both deliver share the symbols; in every other case each sends all. */
   #assignRanges(now: Milliseconds, out: ParentAction[]): void {
     if (this.#options.mode !== "striped") return
-    const live = this.#live()
+    const live = this.#set.live
     const sharing =
-      live.length === 2 && live.every((slot) => isProven(slot) && !this.#isMissed(slot, now) && now >= slot.suspectUntil)
+      live.length === 2 && live.every((slot) => isProven(slot) && !this.#set.isMissed(slot, now) && now >= slot.suspectUntil)
     const { nSource, kRepair, loss } = this.#symbols
     const [front, back] = stripeRanges(nSource, kRepair, loss)
     // Who had the front keeps it.
@@ -491,7 +437,7 @@ export class ParentManager {
     const parent = keyOf(candidate)
     const wait = candidate.linked === false ? NEW_LINK_TIMEOUT_MS : SUBSCRIBE_TIMEOUT_MS
     this.counts.asked++
-    this.#slots.set(parent, newSlot(parent, now + wait, replaces))
+    this.#set.slots.set(parent, newSlot(parent, now + wait, replaces))
     if (this.#spare === parent) this.#spare = undefined
     out.push({ kind: "subscribe", parent, policy: this.#policy, range: undefined, via: this.#choice.via(parent, now) })
   }
@@ -502,12 +448,12 @@ export class ParentManager {
   }
 
   #remove(slot: ParentSlot, failure: FailureKind | undefined, now: Milliseconds): void {
-    this.#slots.delete(slot.keyId)
+    this.#set.slots.delete(slot.keyId)
     this.#heal.removeParent(slot.keyId, now)
     this.#watch.forget(slot.keyId)
     if (failure !== undefined) this.#backoff.failed(slot.keyId, failure, now)
     // The better one did not come: the one that it was to replace stays.
-    const stays = slot.replaces === undefined ? undefined : this.#slots.get(slot.replaces)
+    const stays = slot.replaces === undefined ? undefined : this.#set.slots.get(slot.replaces)
     if (slot.provenAt === undefined && stays?.doomed === "improved") stays.doomed = undefined
   }
 
@@ -518,7 +464,7 @@ export class ParentManager {
   }
 
   #silent(parent: PeerKeyId, now: Milliseconds): void {
-    const slot = this.#slots.get(parent)
+    const slot = this.#set.slots.get(parent)
     if (slot === undefined || slot.doomed === "leaving") return
     this.#doom(slot, "silent", now)
     if (slot.provenAt !== undefined) this.#urgent = true
@@ -527,10 +473,6 @@ export class ParentManager {
   #doom(slot: ParentSlot, reason: DoomReason, now: Milliseconds): void {
     slot.doomed = reason
     slot.doomedAt = now
-  }
-
-  #live(): ParentSlot[] {
-    return [...this.#slots.values()].filter(({ state }) => state === "live")
   }
 
   #rtt(keyId: PeerKeyId): Milliseconds {

@@ -10,6 +10,9 @@ export const ASKED_BESIDE = 2
 /** With those on their way in or out. */
 export const MAX_IN_NEED = MAX_PARENTS + ASKED_BESIDE
 
+/** Of a parent that accepted something is due at once: a chunk or a keep-alive, and the next ones within 500 ms. */
+const UNHEARD_MS = 1_000
+
 export interface ParentSlot {
   readonly keyId: PeerKeyId
   state: "asked" | "live"
@@ -34,6 +37,9 @@ export interface ParentSlot {
   range: SymbolRange | undefined
   /** Its part of the frames was missing: until then the other parent carries everything. */
   suspectUntil: Milliseconds
+  /** When it was asked again because nothing was heard of it, and after how much silence it is the next time. */
+  remindedAt: Milliseconds
+  remindAfter: Milliseconds
 }
 
 export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: PeerKeyId | undefined): ParentSlot {
@@ -52,6 +58,8 @@ export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: Peer
     missed: false,
     range: undefined,
     suspectUntil: 0,
+    remindedAt: Number.NEGATIVE_INFINITY,
+    remindAfter: UNHEARD_MS,
   }
 }
 

@@ -33,7 +33,8 @@ export interface SelfFacts {
   certs: Bytes[]
   /** Left empty by browsers: it would tell everybody the user's address (D08). */
   reflex: AddressBlock[]
-  nat?: NatClass
+  /** Undefined: nothing is said about it. */
+  nat?: NatClass | undefined
 }
 
 export interface SelfIdentity {

@@ -69,9 +69,14 @@ const LONGEST_RUN = 5
 /** Loss from which runs use up what a request can bring in time. */
 const BURST_LOSS = 0.03
 
+/** Losses come in runs, and so many that requests alone do not bring all of it in time. */
+export function comesInRuns({ loss, run, losses }: Omit<RepairInputs, "k" | "keyframe">): boolean {
+  return losses >= 20 && loss >= BURST_LOSS && run >= SHORTEST_RUN
+}
+
 /** One symbol more than LL-13 where short runs of losses take several symbols of one frame at once; else none. */
-export function burstRepair({ loss, run, losses }: Omit<RepairInputs, "k" | "keyframe">): 0 | 1 {
-  return losses >= 20 && loss >= BURST_LOSS && run >= SHORTEST_RUN && run < LONGEST_RUN ? 1 : 0
+export function burstRepair(inputs: Omit<RepairInputs, "k" | "keyframe">): 0 | 1 {
+  return comesInRuns(inputs) && inputs.run < LONGEST_RUN ? 1 : 0
 }
 
 /** What the publisher makes: the most that any child needs, each loss limited to 5 %. None without a child. */

@@ -152,8 +152,14 @@ export class NackSender<T> {
 
   /** Share of the budget for retransmissions that the last second took. @param rate as in {@link NackConditions} */
   spentShare(now: number, rate: number): number {
-    this.#spent = this.#spent.filter((spent) => now - spent.at <= BUDGET_MS)
-    return this.#spent.reduce((sum, each) => sum + each.cost, 0) / ((BUDGET_SHARE * rate) / 8)
+    return this.#spentBytes(now) / ((BUDGET_SHARE * rate) / 8)
+  }
+
+  /** Takes this many bytes out of the budget for something else that goes out again; `false`: it does not hold them. */
+  spend(cost: number, now: number, rate: number): boolean {
+    if (this.#spentBytes(now) + cost > (BUDGET_SHARE * rate) / 8) return false
+    this.#spent.push({ at: now, cost })
+    return true
   }
 
   /** What was sent under this number, if it is still held. */
@@ -180,6 +186,11 @@ export class NackSender<T> {
     return request.laneSeqs.map((laneSeq) => this.#answerOne(request.laneId, laneSeq, conditions))
   }
 
+  #spentBytes(now: number): number {
+    this.#spent = this.#spent.filter((spent) => now - spent.at <= BUDGET_MS)
+    return this.#spent.reduce((sum, each) => sum + each.cost, 0)
+  }
+
   #answerOne(laneId: number, laneSeq: number, conditions: NackConditions): NackOutcome<T> {
     const { now, rate, lanes, playout } = conditions
     const held = this.#held.get(keyOf(laneId, laneSeq))
@@ -189,9 +200,7 @@ export class NackSender<T> {
     const limit = message.usefulMs ?? (playout === undefined ? RETRANSMIT_MS : playout.delayMs - playout.rttMs / 2 - 20)
     if (now - message.frameAt >= limit) return { kind: "too-old" }
     const cost = message.length + MESSAGE_OVERHEAD
-    this.#spent = this.#spent.filter((spent) => now - spent.at <= BUDGET_MS)
-    const spent = this.#spent.reduce((sum, each) => sum + each.cost, 0)
-    if (spent + cost > (BUDGET_SHARE * rate) / 8) return { kind: "budget" }
+    if (this.#spentBytes(now) + cost > (BUDGET_SHARE * rate) / 8) return { kind: "budget" }
     const lane = this.#assigner.choose(lanes, laneId) ?? this.#assigner.choose(lanes)
     if (lane === undefined) return { kind: "gate" }
     this.#spent.push({ at: now, cost })

@@ -32,20 +32,12 @@ import { asAvError, GOAWAY, goawayCodeOf, isHandshakeTimeout } from "./errors.ts
 import { FrameOutbox } from "./frame-outbox.ts"
 import { KEX_TIMEOUT_MS, type KexAction, KexMachine } from "./kex.ts"
 import { checkPeerKeys, type ProvenPeer } from "./peer-keys.ts"
+import { MAX_INBOX, SessionInbox } from "./session-inbox.ts"
 import { PASSED_ON, type SessionCoreOptions } from "./session-options.ts"
+import { SessionPulse } from "./session-pulse.ts"
 import type { AuthenticatedPeer, ClosedInfo, CloseReason, ControlSession, SessionEvents } from "./types.ts"
 
-/** A routed session has no transport that could fail: this long without a PONG or anything else, and it is over, ms. */
-const ROUTED_SILENCE_MS = 10_000
-/** A PING follows this long after the last outgoing frame, ms. */
-const PING_AFTER_MS = 2_000
 const TICK_MS = 500
-/** A tick that comes later than this says that the page was frozen or the machine slept, ms. */
-const STOOD_STILL_MS = 3_000
-/** `heard` at most this often, ms. */
-const HEARD_MS = 250
-/** Frames waiting while a signature is being checked; an honest peer never has that many. */
-const MAX_INBOX = 512
 /** Faulty messages after which the session ends: one bug should not end a call, a flood of garbage should. */
 const MAX_FAULTS = 256
 type Job = () => Promise<void>
@@ -62,9 +54,9 @@ export class SessionCore implements ControlSession {
   /** Of those that the assemblers dropped without a word, how many were counted. */
   #lostMessages = 0
   readonly #rpcAssembler = new FrameAssembler()
-  readonly #inbox: (AssembledFrame | Job)[] = []
+  readonly #inbox: SessionInbox<AssembledFrame | Job>
+  readonly #pulse: SessionPulse
   readonly #timer: ReturnType<typeof setInterval>
-  #pumping = false
   #proof: SessionProof | undefined
   #proven: ProvenPeer | undefined
   #peer: AuthenticatedPeer | undefined
@@ -75,11 +67,6 @@ export class SessionCore implements ControlSession {
   #renewing = false
   #closed = false
   #faults = 0
-  #lastSent: number
-  #tickedAt: number
-  #lastHeard = Number.NEGATIVE_INFINITY
-  #pingSent: { at: number; token: Bytes } | undefined
-  #rttMs: number | undefined
 
   constructor(options: SessionCoreOptions) {
     this.id = options.id
@@ -87,8 +74,12 @@ export class SessionCore implements ControlSession {
     this.#options = options
     this.#control = new FrameOutbox(options.control)
     this.#rpc = options.rpc && new FrameOutbox(options.rpc)
-    this.#lastSent = options.clock()
-    this.#tickedAt = this.#lastSent
+    this.#pulse = new SessionPulse(options.clock())
+    this.#inbox = new SessionInbox({
+      work: (item) => (typeof item === "function" ? item() : this.#dispatch(item)),
+      failed: (error) => this.#fail(asAvError(error)),
+      isOver: () => this.#closed,
+    })
     this.#timer = setInterval(() => this.#tick(), TICK_MS)
   }
 
@@ -110,7 +101,7 @@ export class SessionCore implements ControlSession {
 
   /** Round trip of the last PING, ms. */
   get rttMs(): number | undefined {
-    return this.#rttMs
+    return this.#pulse.rttMs
   }
 
   /** Begins a direct session: HELLO goes out, and frames go to the proof until it names the peer. */
@@ -161,7 +152,7 @@ export class SessionCore implements ControlSession {
 
   sendFrame(type: number, payload: Bytes, order?: bigint): void {
     if (this.#closed) throw new AvError("SessionClosed")
-    this.#lastSent = this.#options.clock()
+    this.#pulse.sent(this.#options.clock())
     try {
       this.#box(type).push(type, payload, order)
     } catch (error) {
@@ -204,39 +195,20 @@ export class SessionCore implements ControlSession {
   }
 
   #enqueue(item: AssembledFrame | Job): void {
-    if (this.#inbox.length >= MAX_INBOX) {
-      this.#end("overflow", { code: GOAWAY.limit, error: new AvError("LimitExceeded", { what: "inbox", max: MAX_INBOX }) })
-      return
-    }
-    this.#inbox.push(item)
-    if (!this.#pumping) void this.#pump()
-  }
-
-  /** One item at a time and in order, although checking a signature takes a while. */
-  async #pump(): Promise<void> {
-    this.#pumping = true
-    for (;;) {
-      const item = this.#inbox.shift()
-      if (item === undefined || this.#closed) break
-      try {
-        const work = typeof item === "function" ? item() : this.#dispatch(item)
-        if (work !== undefined) await work
-      } catch (error) {
-        this.#fail(asAvError(error))
-      }
-    }
-    this.#pumping = false
+    if (this.#inbox.push(item)) return
+    this.#end("overflow", { code: GOAWAY.limit, error: new AvError("LimitExceeded", { what: "inbox", max: MAX_INBOX }) })
   }
 
   #dispatch(frame: AssembledFrame): Promise<void> | undefined {
     if (this.#proof !== undefined && this.#proven === undefined) return this.#advanceProof(this.#proof, frame)
-    this.#heard()
+    const now = this.#options.clock()
+    if (this.#pulse.heard(now)) this.#events.emit("heard", {})
     const { type, payload } = frame
     if (type === FRAME_HELLO || type === FRAME_HELLO_AUTH)
       throw new AvError("SessionProofFailed", { why: "HELLO after the proof" })
     try {
       if (type === FRAME_PING) this.sendFrame(FRAME_PONG, decodePing(payload))
-      else if (type === FRAME_PONG) this.#pong(decodePing(payload))
+      else if (type === FRAME_PONG) this.#pulse.ponged(decodePing(payload), now)
       else if (type === FRAME_GOAWAY) this.#goaway(payload)
       else if (type === FRAME_JSON) return this.#json(decodeControlMessage(payload), payload)
       else if (!this.ready) throw new AvError("FrameInvalid", { type, why: "before the key exchange" })
@@ -329,20 +301,6 @@ export class SessionCore implements ControlSession {
     this.#finish({ reason: "goaway", code, text })
   }
 
-  #pong(token: Bytes): void {
-    const ping = this.#pingSent
-    if (ping === undefined || !token.every((byte, index) => byte === ping.token[index])) return
-    this.#rttMs = this.#options.clock() - ping.at
-    this.#pingSent = undefined
-  }
-
-  #heard(): void {
-    const now = this.#options.clock()
-    if (now - this.#lastHeard < HEARD_MS) return
-    this.#lastHeard = now
-    this.#events.emit("heard", {})
-  }
-
   /** A message that broke its rules is dropped and counted; too many end the session. */
   #fault(error: AvError): void {
     this.#faults++
@@ -360,9 +318,7 @@ export class SessionCore implements ControlSession {
 
   #tick(): void {
     const now = this.#options.clock()
-    // While this page stood still nobody could be heard.
-    if (now - this.#tickedAt > STOOD_STILL_MS) this.#lastHeard = Math.max(this.#lastHeard, now - ROUTED_SILENCE_MS / 2)
-    this.#tickedAt = now
+    this.#pulse.tick(now)
     try {
       if (this.#proven === undefined && this.#proof !== undefined) this.#carryOut(this.#proof.tick(now))
       if (this.#keysDeadline !== undefined && now >= this.#keysDeadline) throw new AvError("KexTimeout", { waiting: "av.keys" })
@@ -386,16 +342,16 @@ export class SessionCore implements ControlSession {
         }
       })
     }
-    if (this.#options.kind === "routed" && this.ready && now - this.#lastHeard >= ROUTED_SILENCE_MS) {
+    if (this.#options.kind === "routed" && this.ready && this.#pulse.isSilent(now)) {
       this.#finish({ reason: "channel-closed" })
       return
     }
-    if (this.ready && now - this.#lastSent >= PING_AFTER_MS) this.#ping(now)
+    if (this.ready && this.#pulse.pingDue(now)) this.#ping(now)
   }
 
   #ping(now: number): void {
     const token = this.#options.random(PING_LENGTH)
-    this.#pingSent = { at: now, token }
+    this.#pulse.pinged(token, now)
     try {
       this.sendFrame(FRAME_PING, token)
     } catch {
@@ -419,7 +375,7 @@ export class SessionCore implements ControlSession {
     this.#closed = true
     clearInterval(this.#timer)
     this.#kex?.close()
-    this.#inbox.length = 0
+    this.#inbox.clear()
     this.#options.onClosed(info)
     this.#events.emit("closed", info)
     this.#events.clear()

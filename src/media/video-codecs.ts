@@ -58,3 +58,8 @@ export async function decodableCodecs(): Promise<VideoCodecName[]> {
   )
   return VIDEO_CODECS.flatMap(({ name }, index) => (answers[index] ? [name] : []))
 }
+
+/** The codecs that we can decode without the browser's help. Whether the module really runs shows when it is loaded. */
+export function softwareCodecs(): VideoCodecName[] {
+  return typeof WebAssembly === "undefined" || typeof VideoFrame === "undefined" ? [] : ["av1"]
+}

@@ -2,6 +2,9 @@
 import { describe, expect, test } from "vitest"
 import type { ControlMessage, KnownControlMessage } from "../wire/control-json.ts"
 import type { Bytes } from "../wire/types.ts"
+import { CatchUp } from "./catch-up.ts"
+import type { RoomCore } from "./core.ts"
+import type { RoomSession } from "./sessions.ts"
 import { TestNetwork, type TestNode } from "./test-network.ts"
 
 /** Two members; `a`'s tab stands still, and the test speaks for it on its session with `b`. */
@@ -160,5 +163,99 @@ describe("missed commits", () => {
     const later = commitsSaid()
     say({ t: "room.commits?", roomId, fromEpoch: start + 20n })
     expect(commitsSaid() - later).toBe(10)
+  })
+})
+
+describe("who is asked for missed commits", () => {
+  const roomId = new Uint8Array(32).fill(1)
+  const tip = (epoch: bigint) => new Uint8Array(32).fill(Number(epoch))
+
+  function scene(links: string[]) {
+    const asked: { session: string; fromEpoch: bigint }[] = []
+    const calls: string[] = []
+    const sessions = new Map(links.map((id) => [id, { id } as RoomSession]))
+    const core = {
+      now: 1_000,
+      view: { epoch: 5n, tip: tip(5n) },
+      room: { roomId },
+      sessions,
+      count: () => {},
+      act: ({ session, message }: { session: string; message: { fromEpoch: bigint } }) =>
+        asked.push({ session, fromEpoch: message.fromEpoch }),
+    }
+    const state = { busy: false }
+    const catchUp = new CatchUp(core as unknown as RoomCore, {
+      otherBranch: (session) => calls.push(`other branch ${session}`),
+      tooOld: () => calls.push("too old"),
+      links: () => [...sessions.values()],
+      busy: () => state.busy,
+    })
+    catchUp.epochChanged()
+    const show = (session: string, epoch: bigint) =>
+      catchUp.alive(session, { t: "room.alive", roomId, epoch, tip: tip(epoch), settingsVersion: 0n })
+    const run = (ms: number) => {
+      for (const end = core.now + ms; core.now < end; ) {
+        core.now += 100
+        catchUp.tick()
+      }
+    }
+    return { core, sessions, state, catchUp, asked, calls, show, run }
+  }
+
+  test("a newcomer that never had them is not the last one asked", () => {
+    const { catchUp, asked, calls, show, run } = scene(["new", "old"])
+    show("new", 7n)
+    show("old", 7n)
+    run(500)
+    expect(asked).toEqual([{ session: "new", fromEpoch: 5n }])
+    catchUp.tooOld("new")
+    run(100)
+    expect(asked[1]).toEqual({ session: "old", fromEpoch: 5n })
+    expect(calls).toEqual([])
+    catchUp.tooOld("old")
+    expect(calls).toEqual(["too old"])
+  })
+
+  test("one that does not answer is followed by the next, and nobody is asked who is behind as well", () => {
+    const { asked, calls, show, run } = scene(["behind", "mute", "other"])
+    show("behind", 5n)
+    show("mute", 6n)
+    show("other", 6n)
+    run(2_000)
+    expect(asked.map(({ session }) => session)).toEqual(["mute", "other"])
+    run(10_000)
+    expect(asked.some(({ session }) => session === "behind")).toBe(false)
+    expect(calls).toHaveLength(1)
+  })
+
+  test("while commits are being taken nobody is asked, and nobody taken for another branch", () => {
+    const { state, asked, calls, show, run } = scene(["a"])
+    state.busy = true
+    show("a", 6n)
+    run(20_000)
+    expect([asked, calls]).toEqual([[], []])
+    state.busy = false
+    run(100)
+    expect(asked).toHaveLength(1)
+  })
+
+  test("what was learned from a link outlives it when others show the same", () => {
+    const { catchUp, sessions, asked, show, run } = scene(["a", "b"])
+    show("a", 6n)
+    show("b", 6n)
+    sessions.delete("a")
+    catchUp.closed("a")
+    run(600)
+    expect(asked).toEqual([{ session: "b", fromEpoch: 5n }])
+  })
+
+  test("a peer where this one was before is only behind; another tip of that epoch is another branch", () => {
+    const { core, catchUp } = scene(["a"])
+    core.view = { epoch: 6n, tip: tip(6n) }
+    catchUp.epochChanged()
+    expect(catchUp.wasAt({ roomId, epoch: 5n, tip: tip(5n) })).toBe(true)
+    expect(catchUp.wasAt({ roomId, epoch: 5n, tip: tip(9n) })).toBe(false)
+    expect(catchUp.wasAt({ roomId, epoch: 4n, tip: tip(4n) })).toBeUndefined()
+    expect(catchUp.wasAt({ roomId, epoch: 7n, tip: tip(7n) })).toBeUndefined()
   })
 })

@@ -98,6 +98,7 @@ export class Life {
       otherBranch: (id) => this.#otherBranch(id),
       tooOld: () => this.comeback.soon(),
       links,
+      busy: () => this.track.busy,
     })
     this.merge = new Merge(core, this.leaves, this.catchUp, {
       iCommit: () => this.iCommit,
@@ -271,6 +272,7 @@ export class Life {
     if (this.#formerRoom !== undefined && !equalBytes(this.#formerRoom, room.roomId)) this.settings.clear()
     core.room = room
     core.setView(view)
+    this.catchUp.epochChanged()
     this.presence.setMembers(view.members, new Set(core.members.keys()), core.now)
     for (const open of core.sessions.all()) this.presence.neighbour(open.peer.keyId)
     this.roll.update(new Map())
@@ -383,6 +385,6 @@ export class Life {
 
   #otherBranch(session: string): void {
     const open = this.core.sessions.get(session)
-    if (open !== undefined) this.merge.probe(open)
+    if (open !== undefined) this.merge.branched(open)
   }
 }

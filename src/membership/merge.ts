@@ -3,7 +3,7 @@
 import { compareUtf8, equalBytes } from "../wire/bytes.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
 import type { RoomMessageOf } from "../wire/room-message.ts"
-import type { Milliseconds, NodeId } from "../wire/types.ts"
+import type { Milliseconds, NodeId, U64 } from "../wire/types.ts"
 import type { CatchUp } from "./catch-up.ts"
 import { chooseHead } from "./choice.ts"
 import { earliest, type RoomCore } from "./core.ts"
@@ -22,6 +22,8 @@ const KNOCK_BACK_MS = 1_500
 const LOOK_AGAIN_MS = 10_000
 /** An answer must come in this time. */
 const PROBE_MS = 3_000
+/** For so long after it was found out. */
+const PARTED_MS = 20_000
 /** Nodes kept an eye on; a ROSTER names at most 256. */
 const MAX_STRAYS = 512
 
@@ -40,6 +42,8 @@ export class Merge {
   readonly #looked = new Map<NodeId, Milliseconds>()
   /** Sessions on which a knock of ours waits for its head, or for the tip that follows it. */
   readonly #probes = new Map<SessionId, { at: Milliseconds; head?: ProvenHead }>()
+  /** No commits were found that lead from our state in this epoch to that of the peer. */
+  readonly #parted = new Map<SessionId, { epoch: U64; at: Milliseconds }>()
   /** Nodes to be knocked at as soon as a session is there. */
   readonly #wanted = new Map<NodeId, Milliseconds>()
 
@@ -48,6 +52,13 @@ export class Merge {
     this.#leaves = leaves
     this.#catchUp = catchUp
     this.#hooks = hooks
+  }
+
+  /** The peer seems to be on another branch of our room. */
+  branched(session: RoomSession): void {
+    const { view, now } = this.#core
+    if (view !== undefined) this.#parted.set(session.id, { epoch: view.epoch, at: now })
+    this.probe(session)
   }
 
   /** Knocks at a peer to learn which group it is in. */
@@ -94,12 +105,14 @@ export class Merge {
 
   closed(session: SessionId): void {
     this.#probes.delete(session)
+    this.#parted.delete(session)
   }
 
   tick(): void {
     const core = this.#core
     if (core.view === undefined) return
     for (const [session, { at }] of this.#probes) if (core.now - at >= PROBE_MS) this.#probes.delete(session)
+    for (const [session, { at }] of this.#parted) if (core.now - at >= PARTED_MS) this.#parted.delete(session)
     for (const [node, at] of this.#looked) if (core.now - at >= LOOK_AGAIN_MS) this.#looked.delete(node)
     for (const [node, at] of this.#wanted) if (core.now - at >= 2 * PROBE_MS) this.#wanted.delete(node)
     this.#knockBack()
@@ -119,6 +132,7 @@ export class Merge {
   reset(): void {
     this.#strays.clear()
     this.#probes.clear()
+    this.#parted.clear()
     this.#wanted.clear()
     this.#looked.clear()
   }
@@ -132,7 +146,8 @@ export class Merge {
     if (equalBytes(mine.id, theirs.id)) {
       const shown = this.#catchUp.shown(session.id)
       if (shown === undefined || !equalBytes(shown.roomId, room.roomId) || equalBytes(shown.tip, view.tip)) return
-      // A neighbour that is only behind or ahead on our branch would have been settled by its commits.
+      // Whoever is only behind or ahead on our branch is settled by commits. A slow page is behind for seconds while others remove and add.
+      if (shown.epoch < view.epoch ? this.#catchUp.wasAt(shown) !== false : !this.#isParted(session.id, shown.epoch)) return
       const member = this.#core.members.has(session.peer.keyId)
       if (member && shown.epoch < view.epoch) return
       if (member && this.#catchUp.alone()) {
@@ -143,6 +158,13 @@ export class Merge {
       theirs.id = shown.tip
     }
     if (!chooseHead([mine, theirs], options.root).own) this.#hooks.move(head)
+  }
+
+  /** That nothing leads to one later state means that nothing leads to the others either. */
+  #isParted(session: SessionId, epoch: U64): boolean {
+    const mine = this.#core.view?.epoch ?? 0n
+    for (const [id, parted] of this.#parted) if (parted.epoch === mine && (id === session || epoch > mine)) return true
+    return false
   }
 
   #want(node: NodeId): void {

@@ -13,6 +13,7 @@ import { RoomMachine } from "./machine.ts"
 import type { RoomRights } from "./rights.ts"
 import { runRoomOp } from "./run-op.ts"
 import { TestGroup } from "./test-group.ts"
+import { type Due, pop, push } from "./test-queue.ts"
 import type { RoomAction, RoomEvent, RoomMachineOptions, RoomNotice, RoomPeer, SessionId, Via } from "./types.ts"
 
 /** Seeded generator (mulberry32). */
@@ -38,42 +39,11 @@ const NAME = "test-room"
 /** Hops of a routed frame (control-plane 1.6). */
 const ROUTED_TTL = 16
 
+/** Operations with a path of keys and hybrid signatures to make or to check. */
+const HEAVY: readonly string[] = ["join", "commit", "stageUpdate", "take", "rollback", "learnLeaves"]
+
 /** A routed session beside a direct one ends after this. */
 const ROUTED_LINGER_MS = 10_000
-
-interface Due {
-  at: number
-  seq: number
-  run: () => void | Promise<void>
-}
-
-const earlier = (a: Due, b: Due) => a.at < b.at || (a.at === b.at && a.seq < b.seq)
-
-/** A binary heap: rooms of hundreds have many thousands of messages under way. */
-function push(heap: Due[], item: Due): void {
-  let at = heap.push(item) - 1
-  while (at > 0) {
-    const parent = (at - 1) >> 1
-    if (!earlier(item, heap[parent]!)) break
-    heap[at] = heap[parent]!
-    at = parent
-  }
-  heap[at] = item
-}
-
-function pop(heap: Due[]): void {
-  const item = heap.pop()
-  if (item === undefined || heap.length === 0) return
-  let at = 0
-  for (;;) {
-    let child = 2 * at + 1
-    if (child + 1 < heap.length && earlier(heap[child + 1]!, heap[child]!)) child++
-    if (child >= heap.length || !earlier(heap[child]!, item)) break
-    heap[at] = heap[child]!
-    at = child
-  }
-  heap[at] = item
-}
 
 interface Session {
   id: SessionId
@@ -125,6 +95,7 @@ export class TestNode {
   registered = false
   joinedAt: number | undefined
   wakeAt: number | undefined
+  busyUntil = 0
 
   constructor(label: string, identity: TestIdentity, group: RoomGroup, options: NodeOptions, random: RandomBytes) {
     this.label = label
@@ -175,6 +146,8 @@ export class TestNetwork {
   readonly random: ReturnType<typeof seededRandom>
   /** One-way delay bounds in ms. */
   delay = { min: 5, spread: 30 }
+  /** How long an operation takes that makes, opens or applies a commit, ms; operations of one node follow each other. */
+  work = { min: 0, spread: 0 }
   /** Probability in percent that a flooded message is lost on the way, as if its link had failed just then. */
   lossPercent = 0
   readonly #queue: Due[] = []
@@ -298,6 +271,11 @@ export class TestNetwork {
     return this.delay.min + this.random.below(this.delay.spread + 1)
   }
 
+  #duration(): number {
+    const { min, spread } = this.work
+    return spread === 0 ? min : min + this.random.below(spread + 1)
+  }
+
   #blocked(a: TestNode, b: TestNode): boolean {
     return this.#cuts.some((cut) => cut(a, b))
   }
@@ -347,8 +325,8 @@ export class TestNetwork {
         return
       }
       case "op":
-        // Operations of one node follow each other; their duration is part of the delay.
-        this.at(this.now, async () => {
+        node.busyUntil = Math.max(this.now, node.busyUntil) + (HEAVY.includes(action.op.op) ? this.#duration() : 0)
+        this.at(node.busyUntil, async () => {
           const { rights } = node.options
           const context = { group: node.group, signer: { signEd25519: node.identity.sign }, ...(rights && { rights }) }
           const result = await runRoomOp(context, action.id, action.op)

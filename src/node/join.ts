@@ -6,7 +6,10 @@ import type { WebSocketLike } from "../rendezvous/types.ts"
 import { enterRoom } from "../room/enter.ts"
 import { readRoomAddress } from "../room/invitation.ts"
 import type { JoinOptions, Room } from "../room/types.ts"
+import { type AddressBlock, addressFromText } from "../wire/address.ts"
 import { AvError } from "../wire/errors.ts"
+import { type NodeMemory, nodeMemory } from "./memory.ts"
+import { nodeNatProbe } from "./nat-probe.ts"
 import { noSound } from "./no-media.ts"
 import { type NodeWebRtcOptions, nodeWebRtc } from "./webrtc/node-webrtc.ts"
 import { startInThread } from "./workers.ts"
@@ -19,6 +22,16 @@ export interface NodeJoinOptions
   identity?: IdentitySigner
   /** What makes peer connections. Default: the package `node-datachannel`, which has to be installed. */
   webrtc?: WebRtc
+  /**
+   * Where this process keeps its part of the room's memory: `{ folder }` for the disk, one process at a time; `false` for no part in it.
+   * Default: in this process, at most 256 MB, as long as the room.
+   */
+  memory?: NodeMemory
+  /**
+   * Your word that everybody reaches `udpPort` there, through no NAT or through a mapping that you made: it is announced as `nat:open`
+   * without any look. An IP address and a UDP port.
+   */
+  reachableAt?: { host: string; port: number }
 }
 
 /**
@@ -29,8 +42,9 @@ export interface NodeJoinOptions
  * @throws AvError like `joinRoom` of a page, and `WebRtcMissing` when there is nothing that makes peer connections
  */
 export async function joinRoom(url: string | URL, options: NodeJoinOptions = {}): Promise<Room> {
-  const { identity, webrtc: given, bindAddress, udpPort, external, load, ...common } = options
+  const { identity, webrtc: given, bindAddress, udpPort, external, load, memory = {}, reachableAt, ...common } = options
   if (common.signal?.aborted) throw new AvError("Aborted")
+  const reachable = reachableAt && readPlace(reachableAt)
   const address = readRoomAddress(String(url), common.open ?? false)
   const sockets = { ...(bindAddress && { bindAddress }), ...(udpPort && { udpPort }), ...(external && { external }) }
   const webrtc = given ?? (await nodeWebRtc({ ...sockets, ...(load && { load }) }))
@@ -44,8 +58,19 @@ export async function joinRoom(url: string | URL, options: NodeJoinOptions = {})
       // One connection carries the control frames: compressing what is sealed gains nothing.
       openSocket: (server) => new WebSocket(server, { perMessageDeflate: false }) as WebSocketLike,
       headless: true,
+      natProbe: nodeNatProbe(bindAddress),
+      ...(reachable && { reachableAt: reachable }),
+      memory: nodeMemory(memory),
       startWorkers: () => startInThread(signer),
       openSound: async () => noSound(),
     },
   )
+}
+
+/** @throws AvError `UsageError` unless it is an IP address with a port */
+function readPlace({ host, port }: { host: string; port: number }): AddressBlock {
+  const block = addressFromText(host, port)
+  const usable = block !== undefined && block.family !== 0 && Number.isInteger(port) && port >= 1 && port <= 65_535
+  if (!usable) throw new AvError("UsageError", { why: "reachableAt needs an IP address and a port" })
+  return block
 }

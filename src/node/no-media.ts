@@ -37,6 +37,8 @@ export function noReceiver(): ReceiveApi {
   return {
     setMeshPort: (port) => port.close(),
     setEventPort: (port) => port.close(),
+    setAv1Port: (port) => port.close(),
+    endAv1: nothing,
     addVideo: refuse,
     addDescription: refuse,
     addReplacement: refuse,

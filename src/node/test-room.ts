@@ -1,5 +1,5 @@
 /** For the tests of this folder: a server on this machine, and Node peers in a room of it. */
-import { createRendezvousServer, type RendezvousServer } from "../../server/rendezvous.ts"
+import { createRendezvousServer, type RendezvousServer, type RendezvousServerOptions } from "../../server/rendezvous.ts"
 import { createInvitation } from "../room/invitation.ts"
 import type { Room } from "../room/types.ts"
 import { joinRoom, type NodeJoinOptions } from "./join.ts"
@@ -13,12 +13,14 @@ export class NodeRoom {
   /** Codes of warnings, by name of the peer. */
   readonly warnings: string[] = []
   readonly #name: string
+  readonly #options: RendezvousServerOptions
   readonly webrtc = nodeWebRtc({ bindAddress: "127.0.0.1" })
   #server: RendezvousServer | undefined
   #url = ""
 
-  constructor(name: string) {
+  constructor(name: string, options: RendezvousServerOptions = {}) {
     this.#name = name
+    this.#options = options
   }
 
   /** Joins the room, after starting its server; waits until everybody sees everybody. */
@@ -35,7 +37,7 @@ export class NodeRoom {
   /** The link to the room. */
   async url(): Promise<string> {
     if (this.#server === undefined) {
-      this.#server = await createRendezvousServer({ port: 0, host: "127.0.0.1", logLevel: "silent" })
+      this.#server = await createRendezvousServer({ port: 0, host: "127.0.0.1", logLevel: "silent", ...this.#options })
       this.#url = createInvitation(`ws://127.0.0.1:${this.#server.port}`, this.#name).url
     }
     return this.#url

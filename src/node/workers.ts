@@ -32,6 +32,7 @@ export function startInThread(signer: IdentitySigner): RoomWorkers {
     publish: publish.remote,
     receive: receive.remote,
     events: { mesh: ports[0], publish: ports[1], receive: ports[2] },
+    startAv1: () => undefined,
     close() {
       for (const part of [mesh, keys, publish, receive]) part.end()
       meshHost.close()

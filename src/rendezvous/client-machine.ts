@@ -8,8 +8,13 @@ import { FRAME_GOAWAY, FRAME_JSON, FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_
 import { decodeControlMessage } from "../wire/control-json.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { decodeGoaway, type GoawayReason } from "../wire/goaway.ts"
-import { decodeRendezvousMessage, encodeRendezvousMessage, type RendezvousMessage } from "../wire/rendezvous-message.ts"
-import type { Bytes, Milliseconds, NodeId, RandomBytes } from "../wire/types.ts"
+import {
+  decodeRendezvousMessage,
+  encodeRendezvousMessage,
+  type ReflexReplyEntry,
+  type RendezvousMessage,
+} from "../wire/rendezvous-message.ts"
+import type { Bytes, Milliseconds, NodeId, RandomBytes, U64 } from "../wire/types.ts"
 import { backoff, drainPause } from "./backoff.ts"
 import { readAttestation } from "./evidence.ts"
 import { clampRetryAfter, clampTtl } from "./limits.ts"
@@ -27,6 +32,8 @@ export type ClientAction =
   | { type: "emit"; event: RendezvousEvent }
   /** An answer of the key package directory. */
   | { type: "directory"; answer: { record: Bytes } | { error: string } }
+  /** The answer to a REFLEX_QUERY. */
+  | { type: "reflex"; queryId: U64; entries: ReflexReplyEntry[] }
 
 export interface ClientMachineOptions {
   namespace: string
@@ -173,6 +180,8 @@ export class ClientMachine {
         return [emit("answer", introductionOf(message))]
       case "candidates":
         return [emit("candidates", { description: message.description })]
+      case "reflex-reply":
+        return [{ type: "reflex", queryId: message.queryId, entries: message.entries }]
       case "reject":
         return this.#reject(rejectionOf(message), now)
       case "ice": {

@@ -1,15 +1,17 @@
 /** The rendezvous client over a real WebSocket, for browsers and Node. */
 import mitt from "mitt"
 import { secureRandom } from "../crypto/random.ts"
+import type { AddressBlock } from "../wire/address.ts"
 import { FRAME_JSON, FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
 import { encodeControlMessage } from "../wire/control-json.ts"
 import { AvError } from "../wire/errors.ts"
 import type { GoawayReason } from "../wire/goaway.ts"
-import { encodeRendezvousMessage, type RendezvousMessage } from "../wire/rendezvous-message.ts"
+import { encodeRendezvousMessage, type ReflexReplyEntry, type RendezvousMessage } from "../wire/rendezvous-message.ts"
 import type { Bytes, NodeId, RandomBytes } from "../wire/types.ts"
 import { serverAddress } from "./address.ts"
 import { DirectoryRequests } from "./client-directory.ts"
-import { type ClientAction, ClientMachine } from "./client-machine.ts"
+import { type ClientAction, ClientMachine, type RendezvousEvent } from "./client-machine.ts"
+import { ReflexQueries } from "./client-reflex.ts"
 import { rejectMessage, wireIntroduction } from "./messages.ts"
 import { SocketSession } from "./socket-session.ts"
 import type {
@@ -51,6 +53,7 @@ class Client implements RendezvousClient {
   readonly #machine: ClientMachine
   readonly #events = mitt<RendezvousEvents>()
   readonly #directory = new DirectoryRequests((payload) => this.#send(FRAME_JSON, payload))
+  readonly #reflex: ReflexQueries
   readonly #timer: ReturnType<typeof setInterval>
   readonly #onAbort = () => this.close()
   #connection: Connection | undefined
@@ -66,6 +69,7 @@ class Client implements RendezvousClient {
     this.#options = options
     this.#random = options.random ?? secureRandom
     this.#machine = new ClientMachine({ namespace, self: signer, expectedEntity, loopback, random: this.#random })
+    this.#reflex = new ReflexQueries((message) => this.#say(message), this.#random)
     this.#timer = setInterval(() => this.#perform(this.#machine.tick(Date.now())), TICK_MS)
     options.signal?.addEventListener("abort", this.#onAbort, { once: true })
     queueMicrotask(() => {
@@ -121,6 +125,10 @@ class Client implements RendezvousClient {
     return this.#directory.get(keyId, encodeControlMessage({ t: "av.kp.get", keyId }), options)
   }
 
+  queryReflex(addresses: readonly AddressBlock[], options?: WaitOptions): Promise<readonly ReflexReplyEntry[]> {
+    return this.#reflex.ask(addresses, options)
+  }
+
   retryNow(): void {
     this.#perform(this.#machine.retryNow(Date.now()))
   }
@@ -138,7 +146,12 @@ class Client implements RendezvousClient {
     clearInterval(this.#timer)
     this.#options.signal?.removeEventListener("abort", this.#onAbort)
     this.#perform(this.#machine.close())
+    this.#failAll()
+  }
+
+  #failAll(): void {
     this.#directory.failAll(new AvError("SessionClosed"))
+    this.#reflex.failAll(new AvError("SessionClosed"))
   }
 
   #outgoing(introduction: Introduction): ReturnType<typeof wireIntroduction> {
@@ -171,15 +184,24 @@ class Client implements RendezvousClient {
         case "directory":
           this.#directory.answer(action.answer)
           break
+        case "reflex":
+          this.#reflex.answered(action.queryId, action.entries)
+          break
         case "emit":
+          this.#refusedQuery(action.event)
           this.#emit(action.event.name, action.event.value)
           break
       }
     }
   }
 
+  /** A refusal without a target whose number is that of a query. */
+  #refusedQuery({ name, value }: RendezvousEvent): void {
+    if (name === "reject" && value.target === undefined) this.#reflex.refused(value.attemptId, value.reason, value.retryAfterMs)
+  }
+
   #emit<K extends keyof RendezvousEvents>(name: K, value: RendezvousEvents[K]): void {
-    if (name === "state" && this.#machine.state !== "registered") this.#directory.failAll(new AvError("SessionClosed"))
+    if (name === "state" && this.#machine.state !== "registered") this.#failAll()
     this.#events.emit(name, value)
     // The machine may end by itself: refused for good.
     if (name === "state" && this.#machine.state === "closed") clearInterval(this.#timer)

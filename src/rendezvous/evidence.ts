@@ -1,7 +1,7 @@
 /** Address attestations and what a coordinator reads of descriptions (control-plane 6.3, 6.4). */
 import { nodeIdOf } from "../crypto/ids.ts"
 import { type Ed25519Signer, signLabelled } from "../crypto/labelled.ts"
-import { addressFromText } from "../wire/address.ts"
+import { type AddressBlock, addressFromText } from "../wire/address.ts"
 import { ATTESTATION_LABEL, decodeAttestation, encodeUnsignedAttestation, joinAttestation } from "../wire/attestation.ts"
 import { toHex } from "../wire/bytes.ts"
 import { decodeDescription } from "../wire/description.ts"
@@ -16,7 +16,7 @@ export interface Observer extends Ed25519Signer {
 
 /**
  * Attests the address a socket was seen at, valid for any port. `host` is the text of the socket's peer address. Loopback and
- * private addresses are attested too: the receiver's filter decides what they are worth (D45).
+ * private addresses are attested too: the receiver's filter decides what they are worth (D45). `extra`: what STUN saw it at, port 0.
  * Undefined when the host is no IP address, such as a pipe.
  */
 export async function attestAddress(
@@ -25,12 +25,14 @@ export async function attestAddress(
   host: string,
   now: Milliseconds,
   lifeMs: Milliseconds,
+  extra: readonly AddressBlock[] = [],
 ): Promise<Bytes | undefined> {
   const address = addressFromText(host.split("%", 1)[0] ?? "", 0)
   if (address === undefined || address.family === 0) return undefined
   const issuedMs = BigInt(Math.floor(now))
   const expiresMs = issuedMs + BigInt(Math.min(300_000, lifeMs))
-  const unsigned = encodeUnsignedAttestation({ observer: observer.entityId, subject, issuedMs, expiresMs, addresses: [address] })
+  const addresses = [address, ...extra]
+  const unsigned = encodeUnsignedAttestation({ observer: observer.entityId, subject, issuedMs, expiresMs, addresses })
   return joinAttestation(unsigned, await signLabelled(ATTESTATION_LABEL, unsigned, observer))
 }
 
@@ -59,8 +61,12 @@ export function attestationFits(attestation: Bytes, subject: NodeId): boolean {
 /** Who counts as one visitor: an IPv4 address, or the /64 of an IPv6 one (control-plane 6.4). */
 export function visitorKey(host: string): string {
   const block = addressFromText(host.split("%", 1)[0] ?? "", 0)
-  if (block === undefined) return host
-  return `${block.family}:${toHex(block.address.subarray(0, block.family === 4 ? 4 : 8))}`
+  return block === undefined ? host : networkKey(block)
+}
+
+/** What counts as one network of a visitor: one IPv4 address, or the /64 of an IPv6 one. */
+export function networkKey({ family, address }: AddressBlock): string {
+  return `${family}:${toHex(address.subarray(0, family === 4 ? 4 : 8))}`
 }
 
 function orUndefined<T>(read: () => T): T | undefined {

@@ -1,6 +1,12 @@
 /** Between the wire's RENDEZVOUS messages and the shapes of this folder. */
-import type { RendezvousMessage, Introduction as WireIntroduction } from "../wire/rendezvous-message.ts"
+import {
+  encodeRendezvousMessage,
+  type RendezvousMessage,
+  type Introduction as WireIntroduction,
+} from "../wire/rendezvous-message.ts"
+import type { Bytes, NodeId } from "../wire/types.ts"
 import type { Forward } from "./coordinator.ts"
+import { ROSTER_LIMIT } from "./limits.ts"
 import type { Introduction, Rejection } from "./types.ts"
 
 /** The introduction inside a CONNECT, INTRODUCE or ANSWER, and nothing else of the message. */
@@ -41,4 +47,14 @@ export function rejectMessage({ target, attemptId, reason, retryAfterMs }: Rejec
 export function rejectionOf(message: Extract<RendezvousMessage, { kind: "reject" }>): Rejection {
   const { targetNode, attemptId, reason, retryAfterMs } = message
   return { target: targetNode ?? undefined, attemptId, reason, retryAfterMs }
+}
+
+/** A change of a room as payloads of ROSTER_DELTA, as many as it takes. */
+export function deltaPages(namespace: string, joined: NodeId[], left: NodeId[]): Bytes[] {
+  const pages: Bytes[] = []
+  for (let i = 0; i < Math.max(joined.length, left.length); i += ROSTER_LIMIT) {
+    const page = { joined: joined.slice(i, i + ROSTER_LIMIT), left: left.slice(i, i + ROSTER_LIMIT) }
+    pages.push(encodeRendezvousMessage({ kind: "roster-delta", namespace, ...page }))
+  }
+  return pages
 }

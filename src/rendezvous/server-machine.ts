@@ -5,51 +5,24 @@
 import type { AddressBlock } from "../wire/address.ts"
 import { FRAME_GOAWAY, FRAME_JSON, FRAME_RENDEZVOUS, FRAME_ROUTED, FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
 import { isAvError } from "../wire/errors.ts"
-import { decodeGoaway, type GoawayReason } from "../wire/goaway.ts"
+import { decodeGoaway } from "../wire/goaway.ts"
 import { decodeRendezvousMessage, encodeRendezvousMessage, type RendezvousMessage } from "../wire/rendezvous-message.ts"
 import type { Bytes, Milliseconds, NodeId } from "../wire/types.ts"
 import { Coordinator, type Forward } from "./coordinator.ts"
 import { attestationFits, readDescription } from "./evidence.ts"
-import { ROSTER_LIMIT, type ServerLimits } from "./limits.ts"
-import { forwardToMessage, introductionOf, rejectMessage } from "./messages.ts"
+import { deltaPages, forwardToMessage, introductionOf, rejectMessage } from "./messages.ts"
+import type { StunObservers } from "./nat/stun-observers.ts"
 import { type Delta, Registry, type SessionId } from "./registry.ts"
-import { type DeskAction, DirectoryDesk, type ShelfTicket } from "./server-directory.ts"
+import { DirectoryDesk, type ShelfTicket } from "./server-directory.ts"
+import { IceDesk } from "./server-ice.ts"
+import { ReflexDesk } from "./server-reflex.ts"
 import { Routing } from "./server-routing.ts"
 import { type ProvenPeer, type Session, Sessions } from "./server-sessions.ts"
-import type { IceServer, RejectReason, RendezvousDrops } from "./types.ts"
+import type { ServerAction, ServerMachineOptions, ServerStats } from "./server-types.ts"
+import type { RejectReason, RendezvousDrops } from "./types.ts"
 import { FixedWindows } from "./windows.ts"
 
-export type ServerAction =
-  /** Send GOAWAY and end the socket. */
-  | { type: "close"; session: SessionId; reason: GoawayReason; text: string }
-  /** Sign what the socket's address is and hand it to {@link ServerMachine.attested}. */
-  | { type: "attest"; session: SessionId; namespace: string; subject: Bytes }
-  | DeskAction
-
-/** ICE servers for one session, with credentials made for it (D50). */
-export interface IceConfiguration {
-  servers: IceServer[]
-  /** Address blocks of the TURN servers, port 0. */
-  relayAllow: AddressBlock[]
-  ttlMs: Milliseconds
-}
-
-export interface ServerMachineOptions {
-  limits: ServerLimits
-  /** Undefined: no ICE message is sent. */
-  iceFor?: (peer: ProvenPeer, now: Milliseconds) => IceConfiguration | undefined
-}
-
-export interface ServerStats {
-  sessions: number
-  registered: number
-  rooms: number
-  attempts: number
-  directoryOwners: number
-  directoryBytes: number
-  routedBytes: number
-  drops: RendezvousDrops
-}
+export type * from "./server-types.ts"
 
 /** A session whose frames are wrong this often is not confused, it is probing. */
 const MAX_FAULTS = 32
@@ -59,7 +32,6 @@ const MAX_FAULTS = 32
  * says, and every map in it is bounded by its limits.
  */
 export class ServerMachine {
-  readonly #options: ServerMachineOptions
   readonly #sessions: Sessions
   readonly #registry: Registry
   readonly #coordinator: Coordinator
@@ -68,14 +40,19 @@ export class ServerMachine {
   readonly #registers: FixedWindows
   /** The socket on which a node is registered; it may be in several rooms. */
   readonly #byNode = new Map<NodeId, SessionId>()
-  readonly #iceAt = new Map<SessionId, Milliseconds>()
+  readonly #ice: IceDesk
+  readonly #reflex: ReflexDesk
+  readonly #observers: StunObservers | undefined
   readonly #drops: RendezvousDrops = {}
   #routedBytes = 0
 
   constructor(options: ServerMachineOptions) {
-    const { limits } = options
-    this.#options = options
+    const { limits, observers, allowObservedMismatch = false } = options
+    this.#observers = observers
+    this.#ice = new IceDesk(options.iceFor)
     this.#sessions = new Sessions(limits)
+    const drop = (why: string) => this.#drop(why)
+    this.#reflex = new ReflexDesk({ observers, sessions: this.#sessions, allowObservedMismatch, drop })
     this.#registry = new Registry(limits)
     this.#desk = new DirectoryDesk(limits, (why) => this.#drop(why))
     this.#registers = new FixedWindows(limits.register)
@@ -136,11 +113,12 @@ export class ServerMachine {
       this.#registry.unregister(namespace, peer.nodeId, now)
       return [this.#reject(id, undefined, 0n, "unspecified", 0)]
     }
+    this.#sessions.attested(id)
     const { nodes, registered } = this.#registry.roster(namespace, peer.nodeId)
     return [
       this.#send(id, { kind: "attest", attestation }),
       this.#send(id, { kind: "roster", namespace, nodes, registered }),
-      ...this.#ice(id, peer, now),
+      ...this.#iceServers(id, peer, now),
     ]
   }
 
@@ -152,7 +130,7 @@ export class ServerMachine {
   closed(id: SessionId, now: Milliseconds): void {
     const session = this.#sessions.remove(id)
     if (session === undefined) return
-    this.#iceAt.delete(id)
+    this.#ice.forget(id)
     this.#routing.forget(session)
     const node = session.peer?.nodeId
     if (node === undefined) return
@@ -164,9 +142,9 @@ export class ServerMachine {
   tick(now: Milliseconds): ServerAction[] {
     const actions: ServerAction[] = []
     for (const delta of this.#registry.due(now)) actions.push(...this.#tell(delta))
-    for (const [id, at] of [...this.#iceAt]) {
+    for (const id of this.#ice.due(now)) {
       const peer = this.#sessions.get(id)?.peer
-      if (now >= at && peer !== undefined) actions.push(...this.#ice(id, peer, now))
+      if (peer !== undefined) actions.push(...this.#iceServers(id, peer, now))
     }
     return actions
   }
@@ -174,6 +152,11 @@ export class ServerMachine {
   /** GOAWAY `draining` for everybody; the driver closes the sockets. */
   drain(): ServerAction[] {
     return this.#sessions.ids().map((session) => ({ type: "close", session, reason: "draining", text: "restarting" }))
+  }
+
+  /** Somebody is connected who is attested at this address. */
+  isAttested(address: AddressBlock, now: Milliseconds): boolean {
+    return this.#sessions.isAttested(address, now)
   }
 
   stats(): ServerStats {
@@ -184,7 +167,9 @@ export class ServerMachine {
       attempts: this.#coordinator.openAttempts,
       ...this.#desk.stats(),
       routedBytes: this.#routedBytes,
-      drops: { ...this.#drops },
+      stunAnswers: this.#observers?.counts.answered ?? 0,
+      dialBacks: this.#observers?.counts.dialBacks ?? 0,
+      drops: { ...this.#drops, ...this.#observers?.drops },
     }
   }
 
@@ -203,8 +188,7 @@ export class ServerMachine {
         if (this.#byNode.get(peer.nodeId) === session.id) this.#registry.unregister(message.namespace, peer.nodeId, now)
         return []
       case "reflex-query":
-        // Without a STUN responder nothing but the socket's own address is ever attested.
-        return [this.#send(session.id, { kind: "reflex-reply", queryId: message.queryId, entries: [] })]
+        return this.#reflexQuery(session, peer, message, now)
       case "connect":
         if (this.#byNode.get(peer.nodeId) !== session.id) {
           const attemptId = readDescription(message.description)?.attemptId ?? 0n
@@ -237,8 +221,27 @@ export class ServerMachine {
     if (older !== undefined && older !== session.id) {
       actions.push({ type: "close", session: older, reason: "identity", text: "registered again elsewhere" })
     }
-    actions.push({ type: "attest", session: session.id, namespace, subject: peer.entityId })
+    session.namespace = namespace
+    actions.push(this.#attest(session, namespace, peer, now))
     return actions
+  }
+
+  #reflexQuery(
+    session: Session,
+    peer: ProvenPeer,
+    message: Extract<RendezvousMessage, { kind: "reflex-query" }>,
+    now: Milliseconds,
+  ): ServerAction[] {
+    const { answer, attest } = this.#reflex.query(session, peer, message, now)
+    const actions = [this.#send(session.id, answer)]
+    const { namespace } = session
+    const registered = this.#byNode.get(peer.nodeId) === session.id
+    if (attest && registered && namespace !== undefined) actions.push(this.#attest(session, namespace, peer, now))
+    return actions
+  }
+
+  #attest(session: Session, namespace: string, { entityId: subject }: ProvenPeer, now: Milliseconds): ServerAction {
+    return { type: "attest", session: session.id, namespace, subject, extra: this.#reflex.extraOf(session, now) }
   }
 
   #forward(forward: Forward): ServerAction[] {
@@ -279,16 +282,9 @@ export class ServerMachine {
     return [{ type: "close", session: session.id, reason: "leaving", text: "" }]
   }
 
-  #ice(id: SessionId, peer: ProvenPeer, now: Milliseconds): ServerAction[] {
-    const configuration = this.#options.iceFor?.(peer, now)
-    if (configuration === undefined) {
-      this.#iceAt.delete(id)
-      return []
-    }
-    this.#iceAt.set(id, now + configuration.ttlMs / 2)
-    const servers = configuration.servers.map(({ urls, ...credentials }) => ({ url: urls, ...credentials }))
-    const ttlS = Math.floor(configuration.ttlMs / 1000)
-    return [this.#send(id, { kind: "ice", servers, relayAddresses: configuration.relayAllow, ttlS })]
+  #iceServers(id: SessionId, peer: ProvenPeer, now: Milliseconds): ServerAction[] {
+    const message = this.#ice.message(id, peer, now)
+    return message === undefined ? [] : [this.#send(id, message)]
   }
 
   /**
@@ -329,13 +325,4 @@ export class ServerMachine {
   #drop(why: string): void {
     this.#drops[why] = (this.#drops[why] ?? 0) + 1
   }
-}
-
-function deltaPages(namespace: string, joined: NodeId[], left: NodeId[]): Bytes[] {
-  const pages: Bytes[] = []
-  for (let i = 0; i < Math.max(joined.length, left.length); i += ROSTER_LIMIT) {
-    const page = { joined: joined.slice(i, i + ROSTER_LIMIT), left: left.slice(i, i + ROSTER_LIMIT) }
-    pages.push(encodeRendezvousMessage({ kind: "roster-delta", namespace, ...page }))
-  }
-  return pages
 }

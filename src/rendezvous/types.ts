@@ -2,7 +2,7 @@
 import type { IdentitySigner } from "../identity/signer.ts"
 import type { AddressBlock } from "../wire/address.ts"
 import type { AvError } from "../wire/errors.ts"
-import type { RejectReason } from "../wire/rendezvous-message.ts"
+import type { ReflexReplyEntry, RejectReason } from "../wire/rendezvous-message.ts"
 import type { Bytes, Milliseconds, NodeId, RandomBytes, U64 } from "../wire/types.ts"
 
 /** Why a coordinator or target refused (control-plane 6.7); numbers that are not listed read as `unspecified`. */
@@ -132,6 +132,11 @@ export interface RendezvousClient {
   putKeyPackages(records: Bytes[], options?: WaitOptions): Promise<void>
   /** One record of that key id, used up by this call unless it is the last resort. `KeyPackageUnavailable` when there is none. */
   getKeyPackage(keyId: string, options?: WaitOptions): Promise<Bytes>
+  /**
+   * Asks where the server's STUN observers saw these addresses, at most eight (REFLEX_QUERY). Rejects with `TraversalError` when the
+   * server refuses or is silent (default 3 s), `ServerUnreachable` without a registration.
+   */
+  queryReflex(addresses: readonly AddressBlock[], options?: WaitOptions): Promise<readonly ReflexReplyEntry[]>
   /** Tries again now, after a network change or a wake-up. */
   retryNow(): void
   /** Cuts the socket as a broken network would; the client goes on by itself. */

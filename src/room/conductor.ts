@@ -23,6 +23,9 @@ import { mediaEvents } from "./media-events.ts"
 import { MediaPlane } from "./media-plane.ts"
 import { createMemory } from "./memory/create-memory.ts"
 import type { PageMemory } from "./memory/room-memory.ts"
+import type { DirectAttempts } from "./nat/direct-attempts.ts"
+import type { NatWatch } from "./nat/nat-watch.ts"
+import { roomAttempts, roomNat } from "./nat/room-nat.ts"
 import { createDirector } from "./parents/create-director.ts"
 import type { ParentDirector } from "./parents/director.ts"
 import { RoomParticipant } from "./participant.ts"
@@ -32,12 +35,13 @@ import type { Surroundings } from "./platform.ts"
 import { QualityWatch } from "./quality-watch.ts"
 import { handOver, relayOptions } from "./relaying.ts"
 import { createRoomHub } from "./room-hub.ts"
+import { roomServer } from "./room-server.ts"
 import type { ControlPlane } from "./rpc/control-plane.ts"
 import { roomControl } from "./rpc/room-control.ts"
 import type { ControlStorage } from "./rpc/storage.ts"
 import { SavingWatch } from "./saving.ts"
 import { describeError } from "./sentences.ts"
-import { ServerConnection } from "./server-connection.ts"
+import type { ServerConnection } from "./server-connection.ts"
 import { type Simulation, simulate } from "./simulate.ts"
 import { collectStats } from "./stats.ts"
 import type { JoinOptions, JoinStep, LeaveReason, RoomEvents, RoomState, RoomStats } from "./types.ts"
@@ -72,6 +76,8 @@ export class Conductor implements ActionHost {
   readonly driver: MachineDriver
   readonly server: ServerConnection
   readonly control: ControlPlane
+  readonly nat: NatWatch
+  readonly direct: DirectAttempts
   readonly memory: PageMemory
   readonly hostTools: HostTools
   readonly files: FileSharing
@@ -116,22 +122,10 @@ export class Conductor implements ActionHost {
     const rights = new RoomRights(address.name, (issuer) => this.control.gossip.floors.get(issuer))
     const around = { wallClock: this.clock.now, sessions: () => this.hub.sessions.map(({ id }) => id) }
     this.driver = new MachineDriver(machine, { group, signer, rights }, around, (action) => performAction(action, this))
-    this.server = new ServerConnection(
-      { url: address.server, namespace: address.name, signer, ...socketOf(parts.around) },
-      {
-        feed: (event) => this.driver.feed(event),
-        connected: (connected, reason) => {
-          this.events.emit("server", { connected, reason })
-          this.connections.serverChanged(connected)
-        },
-        clock: (skewMs) => {
-          if (this.clock.heardServer(skewMs)) this.warn(new AvError("ClockOff", { seconds: Math.round(-skewMs / 1000) }))
-        },
-        // While joining, a server that cannot be used at all ends the attempt; later the call goes on without it.
-        trouble: (error, final) => (final && this.state === "joining" ? this.#end("failed", error) : this.warn(error)),
-      },
-    )
+    this.server = roomServer(this, parts, (error) => this.#end("failed", error))
     this.control = roomControl(this, parts)
+    this.nat = roomNat(this, options, parts.around)
+    this.direct = roomAttempts(this, options)
     this.memory = createMemory(this, parts)
     this.hub = createRoomHub(this, parts)
     this.connections = new Connections(this, budget)
@@ -209,6 +203,8 @@ export class Conductor implements ActionHost {
       quality: this.#quality.board,
       parents: this.parents,
       control: this.control.stats(),
+      nat: this.nat.stats,
+      direct: this.direct.stats,
     })
   }
 
@@ -380,6 +376,7 @@ export class Conductor implements ActionHost {
     this.#finish()
     this.driver.stop()
     this.connections.close()
+    this.nat.close()
     this.#quality.close()
     this.saving.close()
     this.hostTools.close()
@@ -405,8 +402,4 @@ export class Conductor implements ActionHost {
     if (this.#roomId === undefined) throw new AvError("RoomClosed", { why: "not in the room yet" })
     return this.#roomId
   }
-}
-
-function socketOf({ openSocket }: Surroundings): Pick<Surroundings, "openSocket"> {
-  return openSocket === undefined ? {} : { openSocket }
 }

@@ -24,6 +24,8 @@ export interface ConnectionsHost {
   /** Made after this. */
   media: { subscriptions: { upstreams: Pick<MediaPlane["subscriptions"]["upstreams"], "all"> } } | undefined
   server: { connected: boolean; client: { retryNow(): void } }
+  nat: { networkChanged(): void }
+  direct: { networkChanged(): void }
   people: Pick<People, "connection"> & { remote: ReadonlyMap<PeerKeyId, unknown> }
   /** {@link Connections.state} may have changed. */
   stateChanged(reason: string): void
@@ -134,6 +136,8 @@ export class Connections {
   /** This machine is in another network: the server is asked again, and every link gets new addresses. */
   networkChanged(): void {
     this.#host.server.client.retryNow()
+    this.#host.nat.networkChanged()
+    this.#host.direct.networkChanged()
     this.#do(this.#care.networkChanged(monotonicNow()))
     this.#host.stateChanged("network-changed")
   }
@@ -201,7 +205,8 @@ export class Connections {
           link.check()
           break
         case "restart":
-          if (!this.#host.hub.restart(link)) this.#care.noWay(action.link)
+          if (this.#host.hub.restart(link)) this.#host.nat.networkChanged()
+          else this.#care.noWay(action.link)
           break
         case "giveUp":
           link.abandon(action.why === "ice-failed" ? "ice-failed" : "silence")

@@ -11,6 +11,8 @@ const NO_PARENTS = { asked: 0, refused: 0, timeouts: 0, healed: 0, switched: 0, 
 const ID = `mk1${"ab12".repeat(16)}`
 const stats: RoomStats = {
   at: 0,
+  nat: { class: "cone", reflex: "192.0.2.7:4000", servers: 2, sweeps: 1, conclusive: 1, observations: 2 },
+  direct: { attempted: 0, succeeded: 0, failed: {}, relayFallbacks: 0 },
   room: {
     name: "secret-room",
     roomId: "cd".repeat(16),
@@ -54,7 +56,8 @@ describe("diagnostics", () => {
       participants: [ada],
       log: log.entries,
     })
-    for (const secret of ["Ada", "secret-room", "ABCD", "private", ID, "cd".repeat(16)]) expect(text).not.toContain(secret)
+    for (const secret of ["Ada", "secret-room", "ABCD", "private", "192.0.2.7", ID, "cd".repeat(16)])
+      expect(text).not.toContain(secret)
     const report = JSON.parse(text) as { log: string[]; people: { quality: unknown }[]; stages: unknown; room: { epoch: number } }
     expect(report.log).toEqual([
       "1970-01-01T00:00:01.000Z mk1ab12ab12 joined",

@@ -68,11 +68,15 @@ export interface DiagnosticsFacts {
 /** Indented JSON. */
 export function diagnosticsText(stats: RoomStats, { browser, page, participants, log }: DiagnosticsFacts): string {
   const { epoch, members, serverConnected, committer } = stats.room
+  // The address says where the person is.
+  const { reflex: _, ...nat } = stats.nat
   const report = {
     at: new Date(stats.at).toISOString(),
     browser,
     page,
     room: { epoch, members, serverConnected, committer },
+    nat,
+    direct: stats.direct,
     people: participants.map(({ id, isLocal, connection, quality, subscriptions }) => ({
       id,
       isLocal,

@@ -3,7 +3,6 @@ import {
   type AddressJudge,
   AttemptLog,
   answerLink,
-  type ControlSession,
   checkDescription,
   type DescriptionHead,
   type LinkDescription,
@@ -17,14 +16,13 @@ import { type IncomingIntroduction, ResponderBudget } from "../rendezvous/index.
 import { AvError, isAvError } from "../wire/errors.ts"
 import type { Bytes, NodeId, U64 } from "../wire/types.ts"
 import { monotonicNow } from "./clock.ts"
-import type { PeerHubOptions } from "./hub-types.ts"
+import { EarlyCandidates } from "./early-candidates.ts"
+import type { LinkHost, PeerHubOptions } from "./hub-types.ts"
 import { LinkRepair } from "./link-repair.ts"
 import type { Signal } from "./signalling.ts"
 
 /** Direct links at once, those being made included: a browser has only so many peer connections. */
 const MAX_LINKS = 64
-/** Descriptions with candidates kept for a link that is still being answered. */
-const MAX_EARLY_CANDIDATES = 4
 /** An answer to our offer is due within this time, ms. */
 const ANSWER_MS = 10_000
 /** Offers whose signatures are being checked; more at once are a flood. */
@@ -46,17 +44,6 @@ interface Attempt extends Preparing {
   timer: ReturnType<typeof setTimeout> | undefined
 }
 
-/** What the hub around them does for links. */
-export interface LinkHost {
-  /** The ways to a node that are open now, best first; not those over its own link. */
-  ways(node: NodeId): Signal[]
-  directSession(node: NodeId): ControlSession | undefined
-  /** Who stands behind a way. */
-  introducerOf(signal: Signal): "server" | NodeId
-  /** The session of a link that is ready. */
-  adopt(session: ControlSession): void
-}
-
 export class HubLinks {
   readonly #options: PeerHubOptions
   readonly #host: LinkHost
@@ -66,8 +53,7 @@ export class HubLinks {
   /** Links being made, by node. */
   readonly #attempts = new Map<NodeId, Attempt | Preparing>()
   readonly #links = new Map<string, PeerLink>()
-  /** Candidates that came while the answer was still being prepared, by node. */
-  readonly #early = new Map<NodeId, Bytes[]>()
+  readonly #early = new EarlyCandidates()
   readonly #stop = new AbortController()
   #counter = 0
   #checking = 0
@@ -87,7 +73,7 @@ export class HubLinks {
   /** Makes a direct link unless there is one or one is being made. `signal`: the way to the node, where there is one. */
   connect(node: NodeId, signal: Signal | undefined): void {
     if (this.#attempts.has(node) || this.#host.directSession(node) !== undefined) return
-    if (signal === undefined || this.#links.size >= MAX_LINKS) {
+    if (signal === undefined || this.#links.size >= MAX_LINKS || this.#options.attempts?.isWorthIt(node) === false) {
       queueMicrotask(() => this.#options.events.connectFailed(node))
       return
     }
@@ -173,7 +159,10 @@ export class HubLinks {
     if (attempt === undefined || !isAttempt(attempt)) return
     if (attempt.link.attemptId !== head?.attemptId || attempt.role !== "offerer") return
     attempt.link.acceptAnswer(answer).then(
-      () => clearTimeout(attempt.timer),
+      () => {
+        clearTimeout(attempt.timer)
+        this.#options.attempts?.answered(attempt.link.id, attempt.link.peerNode)
+      },
       (error: unknown) => this.#options.events.dropped(asDropped(error)),
     )
   }
@@ -187,8 +176,7 @@ export class HubLinks {
     if (link !== undefined) {
       link.addCandidates({ description }).catch((error: unknown) => this.#options.events.dropped(asDropped(error)))
     } else if (this.#attempts.has(head.fromNode)) {
-      const early = this.#early.get(head.fromNode) ?? []
-      if (early.length < MAX_EARLY_CANDIDATES) this.#early.set(head.fromNode, [...early, description])
+      this.#early.add(head.fromNode, description)
     }
   }
 
@@ -239,6 +227,7 @@ export class HubLinks {
         }
         this.#attempts.set(from, { role: "answerer", link, signal, timer: undefined })
         this.#track(link, signal)
+        this.#options.attempts?.answered(link.id, from)
         if (!signal.answer(from, answer)) link.close()
       },
       (error: unknown) => {
@@ -264,12 +253,11 @@ export class HubLinks {
 
   #track(link: PeerLink, signal: Signal): void {
     this.#links.set(link.id, link)
-    const early = this.#early.get(link.peerNode) ?? []
-    this.#early.delete(link.peerNode)
-    for (const description of early) this.candidates(description)
+    for (const description of this.#early.take(link.peerNode)) this.candidates(description)
     link.on("candidates", (more) => (this.#repair.way(link) ?? signal).candidates(link.peerNode, more.description))
     link.on("ice", ({ state }) => link.session !== undefined && this.#options.events.linkIce(link, state))
     link.on("ready", ({ session, sessionKey }) => {
+      this.#options.attempts?.succeeded(link.id)
       this.#settle(link)
       this.#options.events.linkKey(link, session, sessionKey)
       this.#host.adopt(session)
@@ -279,6 +267,7 @@ export class HubLinks {
       if (link.session !== undefined) this.#options.events.linkKey(link, link.session, sessionKey)
     })
     link.on("closed", ({ reason }) => {
+      this.#options.attempts?.closed(link.id, reason)
       this.#links.delete(link.id)
       this.#repair.closed(link)
       this.#options.events.linkClosed(link, reason)
@@ -296,7 +285,7 @@ export class HubLinks {
   }
 
   #giveUp(node: NodeId): void {
-    this.#early.delete(node)
+    this.#early.take(node)
     const attempt = this.#attempts.get(node)
     if (attempt === undefined) return
     if (isAttempt(attempt)) {

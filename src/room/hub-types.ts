@@ -6,6 +6,8 @@ import type { AddressEvidence, RendezvousClient } from "../rendezvous/index.ts"
 import type { AvError } from "../wire/errors.ts"
 import type { ControlMessage } from "../wire/index.ts"
 import type { Bytes, NodeId } from "../wire/types.ts"
+import type { DirectAttempts } from "./nat/direct-attempts.ts"
+import type { Signal } from "./signalling.ts"
 
 /** What the hub tells the room. */
 export interface PeerHubEvents {
@@ -43,6 +45,8 @@ export interface PeerHubOptions {
   /** Default: the browser's. */
   webrtc?: WebRtc
   iceServers(): RTCIceServer[]
+  /** Counts attempts, and says which are not worth making. Default: all are. */
+  attempts?: Pick<DirectAttempts, "isWorthIt" | "answered" | "succeeded" | "closed">
   /** Unix milliseconds as the others count them: descriptions are compared with their clocks. */
   wallClock(): number
   /** Whether a peer may send a frame of that kind now (room.md RM-6). */
@@ -52,4 +56,15 @@ export interface PeerHubOptions {
   /** Over which session a routed frame for `node` goes on that came from the neighbour `from`; undefined: no way is known. */
   routeTo(node: NodeId, from: NodeId): string | undefined
   events: PeerHubEvents
+}
+
+/** What the hub around them does for links. */
+export interface LinkHost {
+  /** The ways to a node that are open now, best first; not those over its own link. */
+  ways(node: NodeId): Signal[]
+  directSession(node: NodeId): ControlSession | undefined
+  /** Who stands behind a way. */
+  introducerOf(signal: Signal): "server" | NodeId
+  /** The session of a link that is ready. */
+  adopt(session: ControlSession): void
 }

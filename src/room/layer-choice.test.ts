@@ -30,6 +30,16 @@ describe("LayerChoice", () => {
     expect(choice.choose(rungs, { maxSpatial: 0, size: { width: 1280, height: 720 } }, 0).reason).toBe("policy")
   })
 
+  it("says whether the path or the decoder was too slow", () => {
+    const choice = new LayerChoice()
+    choice.refused(2, 0, "cpu")
+    expect(choice.choose(rungs, uncapped, 1)).toEqual({ spatial: 1, reason: "cpu" })
+    choice.refused(1, 1)
+    expect(choice.choose(rungs, uncapped, 2)).toEqual({ spatial: 0, reason: "network" })
+    choice.refused(0, 2, "cpu")
+    expect(choice.choose(rungs, uncapped, 3).spatial).toBe(0)
+  })
+
   it("goes one down from a rung that does not fit, and tries it again later and later", () => {
     const choice = new LayerChoice()
     choice.refused(2, 1_000)

@@ -1,4 +1,4 @@
-/** Which rung of a track a receiver takes (D-37): what the application wants, what the tile needs, what the path has room for. */
+/** Which rung of a track a receiver takes (D-37): what the application wants, what the tile needs, what path and decoder manage. */
 import type { LayerReason } from "./types.ts"
 
 /** A rung that did not fit is tried again after this time, doubled each time it does not fit again soon after; ms. */
@@ -32,16 +32,16 @@ export interface LayerDecision {
 }
 
 export class LayerChoice {
-  /** Rungs that the publisher said do not fit, by number. */
-  readonly #held = new Map<number, { until: number; holdMs: number }>()
+  /** Rungs that do not fit, by number. */
+  readonly #held = new Map<number, { until: number; holdMs: number; why: "network" | "cpu" }>()
 
-  /** The publisher says that the path does not carry this rung. */
-  refused(spatial: number, now: number): void {
+  /** The path does not carry this rung (`network`), or it cannot be decoded as fast as it comes (`cpu`). */
+  refused(spatial: number, now: number, why: "network" | "cpu" = "network"): void {
     const before = this.#held.get(spatial)
     if (before !== undefined && now < before.until) return
     const again = before !== undefined && now - before.until < REGRET_MS
     const holdMs = again ? Math.min(MAX_HOLD_MS, 2 * before.holdMs) : HOLD_MS
-    this.#held.set(spatial, { until: now + holdMs, holdMs })
+    this.#held.set(spatial, { until: now + holdMs, holdMs, why })
   }
 
   /** Another path or another publisher's stream: nothing that was learned holds. */
@@ -64,9 +64,9 @@ export class LayerChoice {
       if (enough.spatial < best.spatial) [best, reason] = [enough, "size"]
     }
     const lowest = sorted[0]!
-    for (const [spatial, { until }] of this.#held) {
+    for (const [spatial, { until, why }] of this.#held) {
       if (now >= until || best.spatial < spatial || best === lowest) continue
-      ;[best, reason] = [highest(sorted, spatial - 1), "network"]
+      ;[best, reason] = [highest(sorted, spatial - 1), why]
     }
     return { spatial: best.spatial, reason }
   }

@@ -154,9 +154,9 @@ describe("link care", () => {
     bench.care.opened("a", true, 0)
     bench.run(60_000, ["a"])
     expect(bench.said.filter(([, what]) => what.includes("sick"))).toEqual([])
-    expect(bench.times("a restart")[0]).toBe(5_000)
+    expect(bench.times("a restart")[0]).toBe(9_500)
     expect(bench.times("a restart").length).toBeGreaterThan(10)
-    expect(bench.times("a giveUp")).toEqual([35_000])
+    expect(bench.times("a giveUp")).toEqual([35_500])
   })
 
   test("unanswered media is trouble only when nothing else is heard; a way that opens is used at once", () => {

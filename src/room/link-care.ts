@@ -54,8 +54,12 @@ const MEDIA_RECENT_MS = 4_000
 const QUICK_MS = 900
 /** The one that did not open the link lets the other restart it first, ms. */
 const FOLLOW_MS = 800
-/** Control frames are missing while media flows (LL-16): restart from, and end the link after; ms. */
-const CONTROL_SILENT_MS = 5_000
+/**
+ * Control frames are missing while media flows (LL-16): asked for one after so long, restart so long after the question, and the end of
+ * the link; ms. Members tell of themselves every five seconds, and where much is lost a frame needs some seconds.
+ */
+const CONTROL_SILENT_MS = 5_500
+const CONTROL_ANSWER_MS = 4_000
 const CONTROL_DEAD_MS = 30_000
 /** Requests for the same link from several sources count once, ms. */
 const ONCE_MS = 1_000
@@ -218,9 +222,13 @@ export class LinkCare {
 
   /** Media goes on for a while without lane 0 (LL-16). */
   #controlSilent(link: string, patient: Patient, now: Milliseconds): CareAction[] {
-    patient.controlTrouble ??= now
-    if (now - patient.controlTrouble >= CONTROL_DEAD_MS) return [{ type: "giveUp", link, why: "control-silent" }]
-    return now >= patient.nextTry ? this.#try(link, patient, now) : []
+    if (patient.controlTrouble === undefined) {
+      patient.controlTrouble = now
+      return [{ type: "check", link }]
+    }
+    const silent = now - patient.controlTrouble
+    if (silent >= CONTROL_DEAD_MS) return [{ type: "giveUp", link, why: "control-silent" }]
+    return silent >= CONTROL_ANSWER_MS && now >= patient.nextTry ? this.#try(link, patient, now) : []
   }
 
   #check(link: string, patient: Patient, now: Milliseconds): CareAction[] {

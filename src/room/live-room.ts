@@ -17,6 +17,7 @@ import { publishDefaults } from "./saving.ts"
 import type { Simulation } from "./simulate.ts"
 import type {
   ChatMessage,
+  NatStats,
   Participant,
   Publication,
   PublishOptions,
@@ -184,6 +185,10 @@ export class LiveRoom implements Room {
     return this.#conductor.stats()
   }
 
+  reclassifyNat(): Promise<NatStats> {
+    return this.#conductor.nat.reclassify()
+  }
+
   diagnostics(): Promise<string> {
     return this.#conductor.diagnostics()
   }
@@ -198,7 +203,7 @@ export class LiveRoom implements Room {
   }
 
   leave(): Promise<void> {
-    this.#leaving ??= this.#conductor.leave()
+    this.#leaving ??= this.#conductor.leave().then(() => this.#conductor.memory.closed())
     return this.#leaving
   }
 

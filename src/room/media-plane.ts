@@ -2,13 +2,20 @@
 import * as Comlink from "comlink"
 import type { AudioEngine } from "../media/index.ts"
 import { captureVideo, createVideoOutput } from "../media/index.ts"
-import { codecsNamed, decodableCodecs, familyOf, type VideoCodecName } from "../media/video-codecs.ts"
+import {
+  codecNameOf,
+  codecsNamed,
+  decodableCodecs,
+  familyOf,
+  softwareCodecs,
+  type VideoCodecName,
+} from "../media/video-codecs.ts"
 import { type MeshEvent, streamKeyOf } from "../pipeline/index.ts"
 import type { PublishEvent } from "../pipeline/publish/types.ts"
 import type { ReceiveEvent } from "../pipeline/receive/types.ts"
 import { type SignedRelayCapacity, withCommitments } from "../wire/capacity.ts"
 import { AvError, type ErrorCode, isAvError } from "../wire/errors.ts"
-import { type KnownControlMessage, type ParticipantState, toHex } from "../wire/index.ts"
+import type { KnownControlMessage, ParticipantState } from "../wire/index.ts"
 import type { Bytes, PeerKeyId, RandomBytes, U64 } from "../wire/types.ts"
 import type { RemoteStream } from "./descriptors.ts"
 import type { RoomParticipant } from "./participant.ts"
@@ -16,6 +23,7 @@ import type { LocalPublication } from "./publication.ts"
 import { Publications } from "./publications.ts"
 import type { RemoteOutput, RemoteSubscription, SubscriptionHost } from "./remote-subscription.ts"
 import { readRemoteTrack } from "./remote-track.ts"
+import { SubscriberDesk, type SubscriberDeskHost } from "./subscriber-desk.ts"
 import { Subscriptions } from "./subscriptions.ts"
 import type { LayerInfo } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
@@ -61,12 +69,9 @@ export interface MediaPlaneOptions {
   headless?: boolean | undefined
   /** Answers on the session that asked. */
   reply(session: string, message: KnownControlMessage): void
-  /** Whether this page may hand this stream to others. */
-  mayServe(streamId: Bytes): boolean
-  /** Somebody was refused for want of room: whether there is a place now. */
-  makePlace(streamId: Bytes, asker: PeerKeyId): Promise<boolean>
-  /** Whether what room there is is kept for somebody else than this asker. */
-  isKept(streamId: Bytes, asker: PeerKeyId): boolean
+  mayServe: SubscriberDeskHost["mayServe"]
+  makePlace: SubscriberDeskHost["makePlace"]
+  isKept: SubscriberDeskHost["isKept"]
   /** An advertisement came from a neighbour. */
   capacity(from: PeerKeyId, signed: SignedRelayCapacity): void
   events: MediaPlaneEvents
@@ -75,9 +80,12 @@ export interface MediaPlaneOptions {
 export class MediaPlane {
   readonly publications: Publications
   readonly subscriptions: Subscriptions
+  readonly #desk: SubscriberDesk
   readonly #options: MediaPlaneOptions
   /** Video codecs this page shows, once it has found out. */
   #decodes: readonly VideoCodecName[] | undefined
+  /** Codecs that the browser does not show and we do, at the cost of the processor: only for streams that come in nothing else. */
+  #ownDecoders: readonly VideoCodecName[] = []
   /** What the other members show. */
   readonly #audience = new Map<PeerKeyId, readonly VideoCodecName[] | undefined>()
 
@@ -113,10 +121,12 @@ export class MediaPlane {
       meshDeliver: (streamId, deliver) => void mesh.deliverStream(streamId, deliver),
       now: () => performance.now(),
       decodes: () => this.#decodes,
+      ownDecoders: () => this.#ownDecoders,
       openOutput: (keyId, stream) => this.#openOutput(keyId, stream),
       addToOutput: (keyId, stream, ofStreamKey, how) => {
         const { streamKey, codec, temporalLayers } = stream
         const add = how === "beside" ? receive.addDescription : receive.addReplacement
+        this.#prepareDecoder(codec)
         return add(streamKey, { group: keyId, codec, temporalLayers }, ofStreamKey)
       },
       removeFromOutput: (streamKey) => void receive.removeStream(streamKey),
@@ -128,6 +138,8 @@ export class MediaPlane {
       layerChanged: events.layerChanged,
       warn: events.warning,
     })
+    const { mayServe, makePlace, isKept } = options
+    this.#desk = new SubscriberDesk({ mesh, send, mayServe, makePlace, isKept, child: events.child })
     this.#findDecoders()
     workers.events.mesh.onmessage = (event: MessageEvent<MeshEvent>) => this.#meshEvent(event.data)
     workers.events.publish.onmessage = (event: MessageEvent<PublishEvent>) => this.#publishEvent(event.data)
@@ -164,7 +176,9 @@ export class MediaPlane {
   #findDecoders(): void {
     const { videoCodecs, events } = this.#options
     decodableCodecs().then((names) => {
-      this.#decodes = names.filter((name) => videoCodecs?.includes(name) ?? true)
+      const wanted = (name: VideoCodecName) => videoCodecs?.includes(name) ?? true
+      this.#decodes = names.filter(wanted)
+      this.#ownDecoders = softwareCodecs().filter((name) => wanted(name) && !names.includes(name))
       this.subscriptions.decodesChanged()
       events.tracksChanged(false)
     })
@@ -172,46 +186,13 @@ export class MediaPlane {
 
   /** A message of the subscription family from a member that may send it; `link` brought it. */
   async deliver(link: string, keyId: PeerKeyId, message: KnownControlMessage): Promise<void> {
-    const { mesh } = this.#options.workers
+    if (await this.#desk.take(link, keyId, message)) return
     switch (message.t) {
-      case "av.subscribe": {
-        const { streamId, subNonce, policy, symbolRange, via } = message
-        if (!this.#options.mayServe(streamId)) {
-          this.#options.send(keyId, { t: "av.refused", streamId, subNonce, error: "NotAllowed" })
-          return
-        }
-        if (this.#options.isKept(streamId, keyId)) {
-          this.#options.send(keyId, { t: "av.refused", streamId, subNonce, error: "CapacityExceeded" })
-          return
-        }
-        const more = { ...(symbolRange === undefined ? {} : { symbolRange }), ...(via === undefined ? {} : { via }) }
-        const subscriber = { streamId, peer: keyId, subNonce, policy, link, ...more }
-        let answer = await mesh.addSubscriber(subscriber)
-        const full = !answer.ok && answer.error === "CapacityExceeded"
-        if (full && (await this.#options.makePlace(streamId, keyId))) answer = await mesh.addSubscriber(subscriber)
-        const about = { streamId, subNonce }
-        if (answer.ok) this.#options.events.child(keyId, streamKeyOf(streamId), toHex(subNonce), true)
-        this.#options.send(
-          keyId,
-          answer.ok ? { t: "av.subscribed", ...about } : { t: "av.refused", ...about, error: answer.error },
-        )
-        return
-      }
-      case "av.unsubscribe":
-        this.#options.events.child(keyId, streamKeyOf(message.streamId), toHex(message.subNonce), false)
-        await mesh.removeSubscriber(message.streamId, keyId, message.subNonce)
-        return
-      case "av.policy":
-        await mesh.setSubscriberPolicy(message.streamId, keyId, message.policy, message.subNonce)
-        return
-      case "av.keyframe":
-        await mesh.requestKeyframe(message.streamId, keyId)
-        return
       case "av.subscribed":
-        this.subscriptions.answered(keyId, streamKeyOf(message.streamId), message.subNonce, undefined)
+        this.subscriptions.granted(keyId, message.streamId, message.subNonce)
         return
       case "av.refused":
-        this.subscriptions.answered(keyId, streamKeyOf(message.streamId), message.subNonce, message.error)
+        this.subscriptions.refused(keyId, streamKeyOf(message.streamId), message.subNonce, message.error)
         return
       case "av.leaving":
         this.subscriptions.upstreams.parentLeaving(keyId, message.inMs)
@@ -246,6 +227,7 @@ export class MediaPlane {
     const { receive } = this.#options.workers
     const { streamKey, codec, temporalLayers, channels } = stream
     if (stream.kind === "video") {
+      this.#prepareDecoder(codec)
       const { track, sink } = createVideoOutput()
       await receive.addVideo(streamKey, { group, codec, temporalLayers }, Comlink.transfer(sink, [sink]))
       return { ...closable(track, () => void receive.removeStream(streamKey)), setVolume: () => undefined }
@@ -257,6 +239,12 @@ export class MediaPlane {
       output.close()
     }
     return { ...closable(output.track, close), setVolume: output.setVolume }
+  }
+
+  /** Where the browser decodes no AV1, a worker of ours does: it has to run before the stream is added. */
+  #prepareDecoder(codec: string): void {
+    const name = codecNameOf(codec)
+    if (name !== undefined && this.#ownDecoders.includes(name)) this.#options.workers.startAv1()
   }
 
   #meshEvent(event: MeshEvent): void {

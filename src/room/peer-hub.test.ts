@@ -66,7 +66,12 @@ afterEach(() => {
 })
 
 /** A hub and what it told. */
-function hubOf(person: Person, skewMs = 0, evidence: Partial<PeerHubOptions["evidence"]> = {}) {
+function hubOf(
+  person: Person,
+  skewMs = 0,
+  evidence: Partial<PeerHubOptions["evidence"]> = {},
+  attempts?: PeerHubOptions["attempts"],
+) {
   const told: string[] = []
   const hub = new PeerHub({
     signer: person,
@@ -77,6 +82,7 @@ function hubOf(person: Person, skewMs = 0, evidence: Partial<PeerHubOptions["evi
     videoLanes: 1,
     forwardMedia: true,
     iceServers: () => [],
+    ...(attempts && { attempts }),
     wallClock: () => Date.now() + skewMs,
     accepts: () => true,
     isMember: () => true,
@@ -110,6 +116,25 @@ describe("introductions", () => {
     b.hub.connect(small.nodeId, "server")
     await Promise.all([opened(a.told), opened(b.told)])
     expect([a.hub.readyLinks.length, b.hub.readyLinks.length]).toEqual([1, 1])
+  })
+
+  test("are counted, and not made where they are not worth it", async () => {
+    const heard: string[] = []
+    let worth = false
+    const counts = (who: string): NonNullable<PeerHubOptions["attempts"]> => ({
+      isWorthIt: () => worth,
+      answered: (_, node) => heard.push(`${who} answered ${node}`),
+      succeeded: () => heard.push(`${who} up`),
+      closed: (_, reason) => heard.push(`${who} ${reason}`),
+    })
+    const [a, b] = [hubOf(small, 0, {}, counts("a")), hubOf(large, 0, {}, counts("b"))]
+    a.hub.connect(large.nodeId, "server")
+    await vi.waitFor(() => expect(a.told).toEqual([`failed ${large.nodeId}`]))
+    expect([server.connects, heard]).toEqual([[], []])
+    worth = true
+    a.hub.connect(large.nodeId, "server")
+    await Promise.all([opened(a.told), opened(b.told)])
+    expect(heard.sort()).toEqual([`a answered ${large.nodeId}`, "a up", `b answered ${small.nodeId}`, "b up"])
   })
 
   test("work between two clocks that are hours wrong and go by the server's", async () => {

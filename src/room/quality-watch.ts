@@ -1,5 +1,6 @@
 /** Asks the workers about once a second how the streams do, and tells people when the quality of somebody changes. */
 import { watchPage } from "../media/index.ts"
+import { DecodeWatch } from "./decode-watch.ts"
 import type { MediaPlane } from "./media-plane.ts"
 import type { People } from "./people.ts"
 import { type Look, QualityBoard } from "./quality-board.ts"
@@ -18,6 +19,7 @@ export interface QualityWatchOptions {
 
 export class QualityWatch {
   readonly board = new QualityBoard()
+  readonly #decoders = new DecodeWatch()
   readonly #options: QualityWatchOptions
   readonly #timer: ReturnType<typeof setInterval>
   readonly #stopWatching: () => void
@@ -50,6 +52,9 @@ export class QualityWatch {
     try {
       const [mesh, publish, receive] = await Promise.all([workers.mesh.stats(), workers.publish.stats(), workers.receive.stats()])
       if (this.#closed) return
+      const { subscriptions } = this.#options.media
+      const slow = this.#decoders.look(receive, this.#hidden, performance.now())
+      for (const streamKey of slow) subscriptions.byStreamKey(streamKey)?.tooSlow(streamKey)
       this.board.look({ mesh, publish, receive, hidden: this.#hidden, ...this.#facts() }, performance.now())
       this.#hidden = isHidden()
       this.#tell()

@@ -30,6 +30,8 @@ export interface SubscriptionHost extends RequestHost {
   now(): number
   /** Video codecs that this page shows; undefined: not known yet. */
   decodes(): readonly VideoCodecName[] | undefined
+  /** Codecs that a decoder of ours shows. */
+  ownDecoders(): readonly VideoCodecName[]
   /** Makes decoder and track. Throws `MediaUnsupported` when this browser cannot decode it. */
   openOutput(keyId: PeerKeyId, stream: RemoteStream): Promise<RemoteOutput>
   /** Another decoder for the track of `ofStreamKey`: beside what writes to it, or in its place from its first picture on. */
@@ -184,6 +186,14 @@ export class RemoteSubscription implements Subscription {
     this.settle()
   }
 
+  /** Its decoder does not keep up. The lowest rung stays: a picture that comes late is better than none. */
+  tooSlow(streamKey: string): void {
+    const leg = this.#legs.get(streamKey)
+    if (leg === undefined || !leg.showing) return
+    this.#choice.refused(leg.stream.spatial, this.#host.now(), "cpu")
+    this.settle()
+  }
+
   /** The first picture of a stream is on the track. */
   pictureCame(streamKey: string): void {
     const leg = this.#legs.get(streamKey)
@@ -221,7 +231,9 @@ export class RemoteSubscription implements Subscription {
 
   async #step(): Promise<void> {
     const now = this.#host.now()
-    const offered = choosable(this.#track, this.#host.decodes()).filter(({ streamKey }) => !this.#failed.has(streamKey))
+    const offered = choosable(this.#track, this.#host.decodes(), this.#host.ownDecoders()).filter(
+      ({ streamKey }) => !this.#failed.has(streamKey),
+    )
     this.#sayUnshowable(offered.length === 0, now)
     const { wanted, reason } = this.#choose(offered, now)
     for (const stream of wanted) {

@@ -42,14 +42,16 @@ export function readRemoteTrack(
  * show none.
  *
  * @param decodes codecs this page can show; undefined: not known yet, everything is tried
+ * @param ownDecoders codecs that only a decoder of ours shows: taken where there is nothing else
  */
 export function choosable(
   track: Pick<RemoteTrack, "kind" | "streams">,
   decodes: readonly VideoCodecName[] | undefined,
+  ownDecoders: readonly VideoCodecName[] = [],
 ): RemoteStream[] {
   if (track.kind === "audio") return track.streams.slice(0, 1)
-  for (const { name } of VIDEO_CODECS) {
-    if (decodes !== undefined && !decodes.includes(name)) continue
+  const ladder = VIDEO_CODECS.map(({ name }) => name)
+  for (const name of [...ladder.filter((each) => decodes?.includes(each) ?? true), ...ownDecoders]) {
     const inCodec = track.streams.filter((stream) => codecNameOf(stream.codec) === name)
     const descriptions = inCodec.filter((stream) => stream.description !== undefined)
     const found = descriptions.length > 0 ? descriptions : inCodec

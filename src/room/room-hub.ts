@@ -8,6 +8,7 @@ import type { Connections } from "./connections.ts"
 import type { MachineDriver } from "./machine-driver.ts"
 import type { MediaPlane } from "./media-plane.ts"
 import type { PageMemory } from "./memory/room-memory.ts"
+import type { DirectAttempts } from "./nat/direct-attempts.ts"
 import { PeerHub } from "./peer-hub.ts"
 import type { Surroundings } from "./platform.ts"
 import type { ControlPlane } from "./rpc/control-plane.ts"
@@ -31,6 +32,7 @@ export interface RoomHubHost {
   clock: WallClock
   driver: MachineDriver
   control: ControlPlane
+  direct: DirectAttempts
   memory: Pick<PageMemory, "sessionClosed" | "frame" | "binary">
   connections: Connections
   media: MediaPlane
@@ -53,6 +55,7 @@ export function createRoomHub(host: RoomHubHost, { signer, options, workers, aro
     forwardMedia: options.forwardMedia ?? false,
     ...(webrtc && { webrtc }),
     iceServers: () => [...server.iceServers, ...(options.iceServers ?? [])],
+    attempts: host.direct,
     wallClock: clock.now,
     accepts: (session, frame) => driver.machine.accepts(session, frame),
     // Only a member may ask for commits.

@@ -43,6 +43,8 @@ export interface StatsSources {
   quality: Pick<QualityBoard, "quality" | "freezes">
   parents: Pick<ParentDirector, "parentsOf" | "counts" | "desk">
   control: RoomStats["control"]
+  nat: RoomStats["nat"]
+  direct: RoomStats["direct"]
 }
 
 export async function collectStats(sources: StatsSources): Promise<RoomStats> {
@@ -123,6 +125,8 @@ export async function collectStats(sources: StatsSources): Promise<RoomStats> {
     },
     edges: edges(local.id, send, received, relay),
     control,
+    nat: sources.nat,
+    direct: sources.direct,
     relay,
   }
 }

@@ -12,6 +12,8 @@ const RETRY_MAX_MS = 8_000
 /** A silent stream is asked for again after this time, doubled each time up to the maximum. */
 const PATIENCE_MS = 5_000
 const PATIENCE_MAX_MS = 40_000
+/** Requests without an answer that are taken back at the end; a parent has forgotten older ones. */
+const MAX_EARLIER = 4
 
 /** What requests need from the room around them. */
 export interface RequestHost {
@@ -46,6 +48,8 @@ export class StreamRequest {
   /** Set while a request is under way or accepted. */
   #subNonce: Bytes | undefined
   #accepted = false
+  /** Earlier ones that the parent may still serve, whatever became of the present one: it was accepted, or never answered. */
+  #earlier: Bytes[] = []
   #retryMs = RETRY_MS
   #patienceMs = PATIENCE_MS
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -78,10 +82,11 @@ export class StreamRequest {
     if (!this.#wanted) return
     this.#wanted = false
     clearTimeout(this.#timer)
+    this.#takeBackEarlier()
+    const { streamId } = this.stream
     const subNonce = this.#subNonce
     this.#subNonce = undefined
     this.#accepted = false
-    const { streamId } = this.stream
     this.#host.meshUnsubscribe(streamId, this.#from)
     if (tell && subNonce !== undefined) this.#host.send(this.#from, { t: "av.unsubscribe", streamId, subNonce })
   }
@@ -98,6 +103,7 @@ export class StreamRequest {
     clearTimeout(this.#timer)
     this.#accepted = false
     this.#subNonce = undefined
+    this.#earlier = []
     this.#host.meshUnsubscribe(this.stream.streamId, this.#from)
   }
 
@@ -126,7 +132,13 @@ export class StreamRequest {
     if (refused === undefined) {
       clearTimeout(this.#timer)
       this.#accepted = true
+      this.#takeBackEarlier()
       this.#retryMs = RETRY_MS
+      return false
+    }
+    // It knows nothing of what it had accepted (any more).
+    if (this.#accepted && refused === "SubscriberNotFound") {
+      this.#ask()
       return false
     }
     // What was accepted goes on until we leave it: a publisher only says that a smaller rung would do better.
@@ -134,10 +146,21 @@ export class StreamRequest {
     return true
   }
 
+  /** Whether this is the nonce of the present request. */
+  is(subNonce: Bytes): boolean {
+    return this.#subNonce !== undefined && sameBytes(this.#subNonce, subNonce)
+  }
+
   policyChanged(): void {
     const subNonce = this.#subNonce
     if (subNonce === undefined) return
     this.#host.send(this.#from, { t: "av.policy", streamId: this.stream.streamId, subNonce, policy: this.#terms.policy() })
+  }
+
+  /** What was asked before the present request must not take its place, should it come late. */
+  #takeBackEarlier(): void {
+    const { streamId } = this.stream
+    for (const subNonce of this.#earlier.splice(0)) this.#host.send(this.#from, { t: "av.unsubscribe", streamId, subNonce })
   }
 
   #ask(): void {
@@ -149,6 +172,7 @@ export class StreamRequest {
       return
     }
     const subNonce = this.#host.random(16)
+    if (this.#subNonce !== undefined) this.#earlier = [...this.#earlier, this.#subNonce].slice(-MAX_EARLIER)
     this.#subNonce = subNonce
     const { streamId, sealProfile, kind, codecId, fountain } = this.stream
     const { via, symbolRange } = this.#terms

@@ -55,6 +55,7 @@ describe("subscriptions", () => {
   let warnings: string[]
   let unshowable: string[]
   let decodes: VideoCodecName[] | undefined
+  let ownDecoders: VideoCodecName[]
   let nonce = 0
   let subscriptions: Subscriptions
 
@@ -69,6 +70,7 @@ describe("subscriptions", () => {
     warnings = []
     unshowable = []
     decodes = undefined
+    ownDecoders = []
     bob.tracks.clear()
     const take =
       (how: string) =>
@@ -81,6 +83,7 @@ describe("subscriptions", () => {
       random: (length) => new Uint8Array(length).fill(++nonce),
       now: () => Date.now(),
       decodes: () => decodes,
+      ownDecoders: () => ownDecoders,
       send: (_, message) => sent.push(message) > 0,
       linkTo: () => (link === undefined ? undefined : { id: link, send: (message) => sent.push(message) > 0 }),
       meshSubscribe: async (request) => {
@@ -115,7 +118,8 @@ describe("subscriptions", () => {
   const only = () => subscriptions.all[0]!
   const answer = (of: RemoteStream, refused?: string) => {
     const request = asked.findLast(({ streamId }) => streamId === of.streamId)!
-    subscriptions.answered("bob", of.streamKey, request.subNonce, refused)
+    if (refused === undefined) subscriptions.granted("bob", of.streamId, request.subNonce)
+    else subscriptions.refused("bob", of.streamKey, request.subNonce, refused)
     return settle()
   }
   const picture = (of: RemoteStream) => {
@@ -138,7 +142,7 @@ describe("subscriptions", () => {
       expect(asked).toHaveLength(2)
       expect(asked[1]!.subNonce).not.toEqual(asked[0]!.subNonce)
       // The answer to a request that was given up says nothing about the new one.
-      subscriptions.answered("bob", cam.streamKey, asked[0]!.subNonce, undefined)
+      subscriptions.granted("bob", cam.streamId, asked[0]!.subNonce)
       await vi.advanceTimersByTimeAsync(1_900)
       expect(asked).toHaveLength(2)
       await answer(cam, "StreamNotFound")
@@ -234,6 +238,19 @@ describe("subscriptions", () => {
       expect(left()).toEqual([1])
       expect(outputs.at(-1)).toBe("remove 1")
       expect(layers).toHaveLength(1)
+    })
+
+    it("goes down where its decoder does not keep up, once the picture is there", async () => {
+      only().tooSlow(large.streamKey)
+      expect(only().layer).toMatchObject({ spatial: 2, reason: "best" })
+      await answer(large)
+      await picture(large)
+      only().tooSlow(large.streamKey)
+      await settle()
+      expect(received()).toEqual([3, 2])
+      await picture(middle)
+      expect(only().layer).toMatchObject({ spatial: 1, reason: "cpu" })
+      expect(left()).toEqual([3])
     })
 
     it("goes down where the publisher says that it does not fit, and tries again later", async () => {
@@ -360,6 +377,22 @@ describe("subscriptions", () => {
       expect(warnings).toEqual(["MediaUnsupported"])
       await publish(cam, vp8)
       expect(received()).toEqual([9])
+    })
+
+    it("uses a decoder of its own where nothing else comes, and leaves it for what the browser shows", async () => {
+      decodes = ["vp8"]
+      ownDecoders = ["av1"]
+      await publish(cam, vp8)
+      expect(received()).toEqual([9])
+      await publish(cam)
+      await picture(cam)
+      expect(left()).toEqual([9])
+      const taken = received().at(-1)!
+      expect(taken).not.toBe(9)
+      await publish(cam, vp8)
+      await picture(vp8)
+      expect(left()).toEqual([9, taken])
+      expect(warnings).toEqual([])
     })
   })
 

@@ -1,4 +1,5 @@
 /** The remote side of media: what others publish becomes subscriptions, by member and track. */
+import { streamKeyOf } from "../pipeline/index.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import type { RoomParticipant } from "./participant.ts"
 import { RemoteSubscription, type SubscriptionHost } from "./remote-subscription.ts"
@@ -83,8 +84,15 @@ export class Subscriptions {
     for (const subscription of this.all) this.#close(subscription, false)
   }
 
-  /** `av.subscribed` or `av.refused` from a member. */
-  answered(keyId: PeerKeyId, streamKey: string, subNonce: Bytes, refused: string | undefined): void {
+  /** `av.subscribed` from a member. */
+  granted(keyId: PeerKeyId, streamId: Bytes, subNonce: Bytes): void {
+    const upstream = this.upstreams.get(streamKeyOf(streamId))
+    if (upstream !== undefined) upstream.granted(keyId, subNonce)
+    else this.#host.send(keyId, { t: "av.unsubscribe", streamId, subNonce })
+  }
+
+  /** `av.refused` from a member. */
+  refused(keyId: PeerKeyId, streamKey: string, subNonce: Bytes, refused: string): void {
     const publisherRefuses = this.upstreams.get(streamKey)?.answered(keyId, subNonce, refused) === true
     if (publisherRefuses && refused === "CapacityExceeded") this.byStreamKey(streamKey)?.tooLarge(streamKey)
   }

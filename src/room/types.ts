@@ -2,6 +2,8 @@
 import type { RoomFiles } from "./files/types.ts"
 import type { RoomHost } from "./host/types.ts"
 import type { RoomMemory } from "./memory/types.ts"
+import type { DirectStats } from "./nat/direct-attempts.ts"
+import type { NatStats } from "./nat/types.ts"
 import type { Recording, RecordOptions } from "./record/types.ts"
 import type { ChannelOptions, RoomCapabilities, RoomChannel, RoomRpc, RoomTokens } from "./rpc/types.ts"
 import type { Simulation } from "./simulate.ts"
@@ -17,7 +19,7 @@ export type * from "./types/events.ts"
 export type * from "./types/media.ts"
 export type * from "./types/options.ts"
 export type * from "./types/stats.ts"
-export type { Simulation }
+export type { DirectStats, NatStats, Simulation }
 
 /** A live room. Made by `joinRoom`. */
 export interface Room extends AsyncDisposable {
@@ -72,6 +74,12 @@ export interface Room extends AsyncDisposable {
   /** The same as `room.host.remove`: removes a participant. Rejects with `NotAllowed` for anybody but a host. */
   remove(participant: Participant | string): Promise<void>
   stats(): Promise<RoomStats>
+  /**
+   * Looks now at what NAT this page is behind; otherwise it is looked at when the room is entered, after every change of network, and
+   * every five minutes (in Node every minute). Looks are at least ten seconds apart, and one that sees too little changes nothing.
+   * Needs two STUN servers on different hosts, from the rendezvous server or `JoinOptions.iceServers`; else resolves at once.
+   */
+  reclassifyNat(): Promise<NatStats>
   /**
    * Everything a bug report needs, as text to copy: figures, states and what happened lately. No names, no room name, no keys, no
    * content; ids are shortened.

@@ -4,7 +4,7 @@ import type { Bytes, PeerKeyId, ReceiverLayerPolicy } from "../wire/types.ts"
 import type { RemoteStream } from "./descriptors.ts"
 import { type RequestHost, StreamRequest } from "./stream-request.ts"
 
-/** Parents that were replaced go when another one delivers, or after this time; ms. */
+/** Parents that were replaced go when another one delivers, or this time after it accepted at the latest; ms. */
 const OVERLAP_MS = 5_000
 
 /** A relay that brings nothing for this time, not even a keep-alive, is given up for the publisher; ms. */
@@ -72,6 +72,11 @@ export class Upstream {
 
   get driver(): UpstreamDriver | undefined {
     return this.#driver
+  }
+
+  /** It is asked for, and nobody has accepted. */
+  get isRefused(): boolean {
+    return this.used && [...this.#requests.values(), ...this.#leaving.values()].every(({ accepted }) => !accepted)
   }
 
   /** Those that are asked for it now; with each of them a direct link is needed. */
@@ -249,6 +254,14 @@ export class Upstream {
     return false
   }
 
+  /** `av.subscribed` of a parent. */
+  granted(peer: PeerKeyId, subNonce: Bytes): void {
+    const { streamId } = this.stream
+    // Taken back or replaced while it was being granted, which the parent may have heard before: it would serve nobody, and count a child.
+    if (this.#request(peer)?.is(subNonce) !== true) this.#host.send(peer, { t: "av.unsubscribe", streamId, subNonce })
+    else this.answered(peer, subNonce, undefined)
+  }
+
   policyChanged(): void {
     for (const request of this.#requests.values()) request.policyChanged()
     this.#driver?.policyChanged(this.#policy())
@@ -282,7 +295,13 @@ export class Upstream {
     for (const parent of wanted.values()) this.#ask(parent)
     if (this.#leaving.size === 0) return
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => this.#dropLeaving(), OVERLAP_MS)
+    this.#timer = setTimeout(() => this.#dropReplaced(), OVERLAP_MS)
+  }
+
+  /** Whoever took their place has had its time, if anybody has: as long as nobody accepts they go on. */
+  #dropReplaced(): void {
+    if ([...this.#requests.values()].some(({ accepted }) => accepted)) this.#dropLeaving()
+    else if (this.#leaving.size > 0) this.#timer = setTimeout(() => this.#dropReplaced(), OVERLAP_MS)
   }
 
   #ask({ peer, symbolRange }: ParentWish, via: readonly PeerKeyId[] = peer === this.publisher ? [] : [this.publisher]): void {

@@ -31,6 +31,12 @@ export class Upstreams {
     return [...this.#upstreams.values()]
   }
 
+  /** Announced bitrate of the smallest picture that somebody offers, Mbit/s; undefined: none is. */
+  get leastMbps(): number | undefined {
+    const rates = [...this.#offers.values()].flatMap(({ stream: { kind, mbps } }) => (kind === "video" ? (mbps ?? []) : []))
+    return rates.length === 0 ? undefined : Math.min(...rates)
+  }
+
   /** A stream that somebody offers now. */
   offer(streamKey: string): Readonly<Offer> | undefined {
     return this.#offers.get(streamKey)

@@ -3,7 +3,7 @@ import { AvError } from "../wire/errors.ts"
 import type { WorkerUrls } from "./types.ts"
 
 /** Worker entry files of the library. */
-export type WorkerName = "mesh" | "keys" | "publish" | "receive" | "memory"
+export type WorkerName = "mesh" | "keys" | "publish" | "receive" | "memory" | "av1"
 
 /** Starts a worker. `urls` overrides the built-in place. Each URL is a literal so that bundlers see it. */
 export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
@@ -21,6 +21,8 @@ export function startWorker(name: WorkerName, urls: WorkerUrls = {}): Worker {
       return new Worker(new URL("./workers/receive.js", import.meta.url), { type: "module" })
     case "memory":
       return new Worker(new URL("./workers/memory.js", import.meta.url), { type: "module" })
+    case "av1":
+      return new Worker(new URL("./workers/av1.js", import.meta.url), { type: "module" })
   }
 }
 

@@ -17,6 +17,8 @@ export interface RoomWorkers {
   receive: Comlink.Remote<ReceiveApi>
   /** Events of a worker, as its `types.ts` lists them. */
   events: Record<"mesh" | "publish" | "receive", MessagePort>
+  /** Starts the worker that decodes AV1 where the browser does not, unless it runs. @throws AvError `WorkerFailed` */
+  startAv1(): void
   /** Posts to the mesh worker synchronously: a data channel can be transferred only in the task that made it. */
   close(): void
 }
@@ -54,16 +56,27 @@ export function startWorkers(urls: WorkerUrls, onFailure: (error: AvError) => vo
     publish: eventPort((port) => publish.setEventPort(port)),
     receive: eventPort((port) => receive.setEventPort(port)),
   }
+  let av1: Worker | undefined
   return {
     mesh,
     keys,
     publish,
     receive,
     events,
+    startAv1() {
+      if (av1 !== undefined || failed) return
+      av1 = startWorker("av1", urls)
+      const { port1, port2 } = new MessageChannel()
+      // A room goes on without it: the streams that need it fail, and say so.
+      av1.onerror = () => void receive.endAv1()
+      av1.postMessage(undefined, [port1])
+      receive.setAv1Port(Comlink.transfer(port2, [port2]))
+    },
     close() {
       failed = true
       for (const port of Object.values(events)) port.close()
       for (const worker of running) worker.end()
+      av1?.terminate()
     },
   }
 }

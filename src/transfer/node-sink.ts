@@ -1,7 +1,7 @@
 /** Builds a fetched tree on the disk of a Node program, and installs it by renaming. Not for browsers. */
 
 import { constants } from "node:fs"
-import { chmod, type FileHandle, lstat, mkdir, open, readdir, rename, rm, symlink } from "node:fs/promises"
+import { chmod, type FileHandle, lstat, mkdir, open, readdir, rename, rm, rmdir, symlink } from "node:fs/promises"
 import { basename, dirname, join, relative, resolve, sep } from "node:path"
 import { secureRandom } from "../crypto/index.ts"
 import type { TreeEntry } from "../store/tree/manifest.ts"
@@ -17,6 +17,8 @@ const PERMISSIONS = 0o777
 export interface NodeSinkOptions {
   /** Keeps what a failed attempt has written, and goes on from it. Default: a failed attempt leaves nothing behind. */
   resume?: boolean
+  /** False: what is at the destination is left alone, and the fetch fails unless that is nothing or an empty folder. Default true. */
+  replace?: boolean
   platform?: "posix" | "windows"
 }
 
@@ -26,13 +28,15 @@ export class NodeTreeSink implements TreeSink {
   linksFailed = 0
   readonly #destination: string
   readonly #resume: boolean
+  readonly #replace: boolean
   #place = ""
   #made = false
 
-  /** @param destination where the tree shall be; what is there is replaced as a whole. Its parent must exist. */
-  constructor(destination: string, { resume = false, platform }: NodeSinkOptions = {}) {
+  /** @param destination where the tree shall be; what is there is replaced as a whole, unless told otherwise. Its parent must exist. */
+  constructor(destination: string, { resume = false, replace = true, platform }: NodeSinkOptions = {}) {
     this.#destination = resolve(destination)
     this.#resume = resume
+    this.#replace = replace
     this.platform = platform ?? (process.platform === "win32" ? "windows" : "posix")
   }
 
@@ -83,7 +87,9 @@ export class NodeTreeSink implements TreeSink {
     const deepest = entries.filter(({ kind, mode }) => kind !== "symlink" && mode !== 0).toReversed()
     for (const { path, mode } of deepest) await chmod(this.#at(path), mode & PERMISSIONS)
     const replaced = this.#sibling("replaced", toHex(secureRandom(8)))
-    const replaces = await exists(this.#destination)
+    const found = await exists(this.#destination)
+    if (found && !this.#replace) await removeEmpty(this.#destination)
+    const replaces = found && this.#replace
     try {
       if (replaces) await rename(this.#destination, replaced)
       await rename(this.#place, this.#destination)
@@ -96,9 +102,14 @@ export class NodeTreeSink implements TreeSink {
   }
 
   async abort(): Promise<void> {
-    if (!this.#made || this.#resume) return
+    if (!this.#resume) await this.discard().catch(() => undefined)
+  }
+
+  /** Removes what an attempt has left with `resume`. Nothing happens when there is nothing, or when the tree was installed. */
+  async discard(): Promise<void> {
+    if (!this.#made) return
     this.#made = false
-    await rm(this.#place, { recursive: true, force: true }).catch(() => undefined)
+    await rm(this.#place, { recursive: true, force: true })
   }
 
   #at(path: string): string {
@@ -162,6 +173,15 @@ async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (isCode(error, "ENOENT")) return false
     throw storeError("look", error)
+  }
+}
+
+/** Nobody's files are in an empty folder; the system itself refuses any other. */
+async function removeEmpty(path: string): Promise<void> {
+  try {
+    await rmdir(path)
+  } catch (cause) {
+    throw storeError("destination exists", cause)
   }
 }
 

@@ -16,5 +16,13 @@ export function relayCounts(stats: RoomStats, own: Report): [title: string, valu
     ["Goes out", bitrate(out.reduce((sum, bits) => sum + bits, 0))],
     ["Chunks handed over", number(chunks)],
     ["Refused", counts(relay.refused) || "nothing"],
+    ["Reached from outside", NAT_WORDS[stats.nat.class]],
   ]
+}
+
+const NAT_WORDS: Record<RoomStats["nat"]["class"], string> = {
+  open: "by everybody",
+  cone: "after an introduction (cone NAT)",
+  symmetric: "with difficulty (symmetric NAT)",
+  unknown: "not known",
 }

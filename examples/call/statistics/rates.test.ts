@@ -14,6 +14,8 @@ function lane(sentBytes: number, receivedBytes: number): LaneStats {
 function stats(at: number, sent: number, received: number): RoomStats {
   return {
     at,
+    nat: { class: "unknown", servers: 0, sweeps: 0, conclusive: 0, observations: 0 },
+    direct: { attempted: 0, succeeded: 0, failed: {}, relayFallbacks: 0 },
     room: { name: "garden", roomId: "", epoch: 3n, members: 2, code: "ABCD-EFGH", serverConnected: true, committer: PEER },
     links: [{ peer: PEER, kind: "direct", lanes: [lane(sent, received), lane(sent, received)], drops: {} }],
     send: [],

@@ -2,7 +2,7 @@
 import type { IdentitySigner } from "../../identity/index.ts"
 import type { HoloStorage } from "../../store/holo/storage.ts"
 import { isAvError } from "../../wire/errors.ts"
-import type { Milliseconds, PeerKeyId, RandomBytes } from "../../wire/types.ts"
+import type { Milliseconds, PeerKeyId, RandomBytes, U64 } from "../../wire/types.ts"
 import type { VerifyHybrid } from "../trust/verified.ts"
 import type { WitnessLedger } from "../witness/ledger.ts"
 import type { ClaimBook } from "./claim-book.ts"
@@ -57,3 +57,8 @@ export function some<T>(random: RandomBytes, list: readonly T[], count: number):
 
 /** A deadline as the caller's timer sees it. */
 export const NEVER: Milliseconds = Number.POSITIVE_INFINITY
+
+/** The same time as it is written into claims: whole Unix milliseconds. */
+export function unixMs(nowMs: Milliseconds): U64 {
+  return BigInt(Math.floor(nowMs))
+}

@@ -4,73 +4,41 @@
  */
 
 import { hybridVerify, sha256Sync } from "../../crypto/index.ts"
-import type { IdentitySigner } from "../../identity/index.ts"
-import type { HoloStorage } from "../../store/holo/storage.ts"
 import { utf8Encode } from "../../wire/bytes.ts"
 import { AvError } from "../../wire/errors.ts"
-import type { Bytes, Milliseconds, PeerKeyId, RandomBytes, U64 } from "../../wire/types.ts"
+import type { Milliseconds, PeerKeyId, U64 } from "../../wire/types.ts"
 import type { MadeFold } from "../aggregation/make-fold.ts"
-import { consentBytes, type TrustGrantBody, type TrustRevokeBody, trustGrantBytes, trustRevokeBytes } from "../claims/bodies.ts"
+import type { TrustGrantBody, TrustRevokeBody } from "../claims/bodies.ts"
 import type { ContentSymbol } from "../content/admission.ts"
-import { CONSENT_GRANTS, CONSENT_REVOKES } from "../content/consent.ts"
-import { decayStoreOf } from "../content/decay-port.ts"
 import { type ContentRef, manifestHash, type SignedManifest } from "../content/manifest.ts"
-import { relievePressure } from "../content/pressure.ts"
-import { ConsentDecayScheduler } from "../retention/decay-scheduler.ts"
-import { isWorse } from "../retention/headroom.ts"
 import type { RetentionPlan } from "../retention/plan.ts"
 import { DEFAULT_TARGET_HOLDERS } from "../retention/policy.ts"
-import type { RankTable } from "../retention/ranks.ts"
-import type { ConsentState } from "../retention/rarity.ts"
-import type { PeerKeys, SignedClaim, VerifyHybrid } from "../trust/verified.ts"
+import type { PeerKeys, SignedClaim } from "../trust/verified.ts"
 import type { EquivocationProof } from "../witness/equivocation.ts"
 import { WitnessLedger } from "../witness/ledger.ts"
-import { Admission, type TrustOptions } from "./admission.ts"
-import { AutoFold, type FoldingOptions, mayFold } from "./auto-fold.ts"
-import { type OwnChain, signClaim } from "./bootstrap-exchange.ts"
+import { Admission } from "./admission.ts"
+import { AutoFold, mayFold } from "./auto-fold.ts"
+import type { OwnChain } from "./bootstrap-exchange.ts"
+import { Chores } from "./chores.ts"
 import { ClaimBook } from "./claim-book.ts"
 import { ClaimGossip } from "./claim-gossip.ts"
 import { ContentCare } from "./content-care.ts"
 import { ContentDesk } from "./content-desk.ts"
 import { ContentServer } from "./content-server.ts"
-import { guarded, NEVER, type NodeContext, some } from "./context.ts"
-import type { HoloEvent, HoloOutgoing } from "./events.ts"
+import { guarded, NEVER, type NodeContext, some, unixMs } from "./context.ts"
+import type { HoloOutgoing } from "./events.ts"
 import { FetchBoard, type FetchedContent, type ReadOptions } from "./fetch-board.ts"
 import { FoldGossip } from "./fold-gossip.ts"
 import { Inbox } from "./inbox.ts"
-import { LoopClock, type LoopName } from "./loops.ts"
+import { LoopClock } from "./loops.ts"
 import { isMeshId } from "./messages.ts"
+import type { HeldContent, HoloNodeOptions } from "./node-options.ts"
+import { OwnWord } from "./own-word.ts"
 import { type Peer, PeerTable } from "./peers.ts"
 import { Router } from "./router.ts"
 import { ContentShelf, type ShelfItem } from "./shelf.ts"
 
-export interface HoloNodeOptions {
-  storage: HoloStorage
-  signer: IdentitySigner
-  /** `[A-Za-z0-9._-]{1,64}`. */
-  meshId: string
-  random: RandomBytes
-  /** May wait: what is sent in answer to one request goes out in the pace of this. */
-  send(to: PeerKeyId, out: HoloOutgoing): void | Promise<void>
-  emit?(event: HoloEvent): void
-  /** Absent: only who is connected with `admit` is let in. */
-  trust?: TrustOptions
-  /** Peers that hold a content, or copies of symbols where there are fewer; may depend on how many there are. Default 30. */
-  targetHolders?: number | ((livePeers: number) => number)
-  /** What may be folded, and whether this peer does it by itself. Default: folds of others are taken, none is made. */
-  folding?: FoldingOptions
-  /** Checks signatures; for simulations, where many peers check the same bytes. */
-  verify?: VerifyHybrid
-  /** Ranks of plans; for simulations, where many peers compute the same ones. */
-  ranks?: RankTable
-}
-
-export interface HeldContent {
-  ref: ContentRef
-  manifest: SignedManifest
-  consent: ConsentState
-  own: boolean
-}
+export type { HeldContent, HoloNodeOptions } from "./node-options.ts"
 
 /** Until its first peer has told what was revoked, a node that comes back serves nothing, but not for longer than this. */
 const CATCH_UP_MS = 15_000
@@ -85,9 +53,10 @@ export class HoloNode {
   readonly #desk: ContentDesk
   readonly #folds: FoldGossip
   readonly #autoFold: AutoFold | undefined
+  readonly #own: OwnWord
+  readonly #chores: Chores
   readonly #inbox = new Inbox()
   readonly #clock: LoopClock
-  #paused = false
   /** What begins in a tick goes on after it, in the time of the ticks that follow. */
   #lastTickMs: Milliseconds = 0
   #closed = false
@@ -123,6 +92,8 @@ export class HoloNode {
       },
       revocationsKnown: () => this.#caughtUp(),
     })
+    this.#own = new OwnWord(context, this.#claims)
+    this.#chores = new Chores(context, { care: this.#care, claims: this.#claims, autoFold: this.#autoFold })
     const events = {
       admitted: (peer: Peer, nowMs: Milliseconds) => this.#greet(peer, nowMs),
       mayAsk: (peer: Peer, nowMs: Milliseconds) => this.#ask(peer, nowMs),
@@ -134,7 +105,7 @@ export class HoloNode {
       care: this.#care,
       desk: this.#desk,
       fetches: this.#fetches,
-      server: new ContentServer(context, () => this.#paused),
+      server: new ContentServer(context, () => this.#chores.paused),
       serving: () => this.#catchingUp === undefined,
     })
     this.#clock = new LoopClock(spreadOf(context.self))
@@ -226,7 +197,7 @@ export class HoloNode {
       if (this.#context.peers.expire(nowMs)) this.#care.touchAll(nowMs)
       if (this.#silentBefore) this.#care.announceAll(nowMs)
       this.#silentBefore = false
-      for (const loop of this.#clock.due(nowMs)) await this.#loop(loop, nowMs)
+      for (const loop of this.#clock.due(nowMs)) await this.#chores.run(loop, nowMs)
       await this.#claims.tick(nowMs)
       await this.#desk.tick(nowMs)
       await this.#fetches.tick(nowMs)
@@ -255,27 +226,27 @@ export class HoloNode {
     nowMs: Milliseconds,
     { expiresAtUnixMs = 0n }: { expiresAtUnixMs?: U64 } = {},
   ): Promise<void> {
-    await this.#context.shelf.put(manifest, symbols, { own: true, nowUnixMs: at(nowMs) })
+    await this.#context.shelf.put(manifest, symbols, { own: true, nowUnixMs: unixMs(nowMs) })
     await this.#published(manifest, expiresAtUnixMs, nowMs)
   }
 
   /** Consents to the keeping of a content, until a time or (0) without end. */
   async grant(ref: ContentRef, expiresAtUnixMs: U64, nowMs: Milliseconds): Promise<void> {
-    await this.#say("consent_state", this.#consent(ref, CONSENT_GRANTS, expiresAtUnixMs, nowMs), nowMs)
+    await this.#own.grant(ref, expiresAtUnixMs, nowMs)
   }
 
   /** Takes consent back, for good: deleted here at once, and everywhere it is heard. Without a say in it this deletes nothing. */
   async revoke(ref: ContentRef, nowMs: Milliseconds): Promise<void> {
-    await this.#say("consent_state", this.#consent(ref, CONSENT_REVOKES, 0n, nowMs), nowMs)
+    await this.#own.revoke(ref, nowMs)
   }
 
   /** Trusts somebody. The claim is theirs to show. */
   grantTrust(grant: Omit<TrustGrantBody, "granter">, nowMs: Milliseconds): Promise<SignedClaim> {
-    return this.#say("trust_grant", trustGrantBytes({ ...grant, granter: this.#context.self }), nowMs)
+    return this.#own.grantTrust(grant, nowMs)
   }
 
   revokeTrust(revoke: Omit<TrustRevokeBody, "granter">, nowMs: Milliseconds): Promise<SignedClaim> {
-    return this.#say("trust_revoke", trustRevokeBytes({ ...revoke, granter: this.#context.self }), nowMs)
+    return this.#own.revokeTrust(revoke, nowMs)
   }
 
   /** What is shown to others from now on. */
@@ -293,7 +264,7 @@ export class HoloNode {
     const hash = await this.#folds.put(fold, sources, nowMs)
     this.#context.book.refresh()
     await this.#published(fold.manifest, 0n, nowMs)
-    await this.#say("aggregation", hash, nowMs)
+    await this.#own.say("aggregation", hash, nowMs)
   }
 
   /**
@@ -357,45 +328,6 @@ export class HoloNode {
     if (this.#context.shelf.items().length > 0) this.#catchingUp = { untilMs: NEVER }
   }
 
-  async #loop(name: LoopName, nowMs: Milliseconds): Promise<void> {
-    switch (name) {
-      case "publisher":
-        return this.#care.announceAll(nowMs)
-      case "converger":
-        for (const ref of await this.#context.shelf.store.retryDeletions(at(nowMs))) {
-          this.#context.emit({ type: "hard-delete-overdue", ref })
-        }
-        return this.#care.convergeAll(nowMs)
-      case "witness":
-        return this.#claims.cut(nowMs)
-      case "decay": {
-        const scheduler = new ConsentDecayScheduler(decayStoreOf(this.#context.shelf.store), {
-          changed: (ref, tier) => {
-            this.#context.emit({ type: "tier-changed", ref, tier })
-            this.#care.announce(ref, nowMs)
-          },
-          overdue: (error) => this.#context.emit({ type: "overdue-backlog", error }),
-        })
-        await scheduler.tick(at(nowMs))
-        await this.#autoFold?.tick(nowMs)
-        return
-      }
-      case "headroom":
-        return this.#relieve(nowMs)
-    }
-  }
-
-  async #relieve(nowMs: Milliseconds): Promise<void> {
-    const { shelf } = this.#context
-    const dropped = await relievePressure(shelf.store, (ref) => {
-      const plan = this.#care.lastPlan(ref)
-      return { consentUnknown: plan?.evict === "unknown", hasRare: (plan?.rare.length ?? 0) > 0 }
-    })
-    // Content of others is not served from `stop` on: what is left of the device is for its owner.
-    this.#paused = isWorse(await shelf.store.headroom(), "crit")
-    if (dropped > 0) this.#care.announceAll(nowMs)
-  }
-
   /** Serving begins: the peer learns what is here. */
   async #greet(peer: Peer, nowMs: Milliseconds): Promise<void> {
     await this.#claims.greet(peer)
@@ -425,20 +357,9 @@ export class HoloNode {
     this.#context.emit({ type: "manifest", ref })
     // Consent first: nobody keeps what nobody has consented to.
     await this.grant(ref, expiresAtUnixMs, nowMs)
-    await this.#say("content_manifest", manifestHash(manifest), nowMs)
+    await this.#own.say("content_manifest", manifestHash(manifest), nowMs)
     this.#care.announce(ref, nowMs)
     this.#care.touch(ref, nowMs)
-  }
-
-  async #say(kind: string, bytes: Bytes, nowMs: Milliseconds): Promise<SignedClaim> {
-    const { signer } = this.#context
-    const claim = await signClaim(signer, kind, bytes, nowMs)
-    await this.#claims.learn(claim, { ed25519: signer.entityId, mlDsa65: signer.mlDsaPublicKey }, undefined, nowMs)
-    return claim
-  }
-
-  #consent({ contentId, corpusKind }: ContentRef, state: number, expiresAtUnixMs: U64, nowMs: Milliseconds): Bytes {
-    return consentBytes({ contentId, corpusKind, state, atUnixMs: at(nowMs), expiresAtUnixMs })
   }
 }
 
@@ -446,8 +367,4 @@ export class HoloNode {
 function spreadOf(peer: PeerKeyId): number {
   const digest = sha256Sync(utf8Encode(peer))
   return new DataView(digest.buffer, digest.byteOffset).getUint32(0) / 2 ** 32
-}
-
-function at(nowMs: Milliseconds): U64 {
-  return BigInt(Math.floor(nowMs))
 }

@@ -168,8 +168,10 @@ export class VirtualMesh {
     // Whatever was asked of nodes meanwhile may have changed what they wait for.
     for (const peer of this.online()) this.#wake(peer, peer.node.nextTickMs(this.nowMs))
     let still = 0
-    for (let last = this.nowMs; ; last = this.nowMs) {
+    let last = this.nowMs
+    for (;;) {
       still = this.nowMs === last ? still + 1 : 0
+      last = this.nowMs
       if (still > STILL_STEPS) throw new Error("the time stands still")
       const flightMs = this.#flights.first?.atMs ?? Number.POSITIVE_INFINITY
       const wakeMs = this.#nextWake()?.atMs ?? Number.POSITIVE_INFINITY

@@ -18,6 +18,8 @@ export class NodeDataChannel {
   onmessage: ((event: ChannelEvent) => void) | null = null
   readonly #native: NativeChannel
   readonly #over: () => void
+  /** The library has closed it. */
+  isOver = false
   #state: RTCDataChannelState
   #lowThreshold = 0
 
@@ -34,7 +36,7 @@ export class NodeDataChannel {
       this.#state = "open"
       this.onopen?.()
     })
-    native.onClosed(() => this.#ended())
+    native.onClosed(() => this.end())
     native.onBufferedAmountLow(() => this.onbufferedamountlow?.())
     native.onMessage((message) => {
       // What arrives before anybody listens would be lost in a browser as well.
@@ -75,7 +77,9 @@ export class NodeDataChannel {
     this.#native.close()
   }
 
-  #ended(): void {
+  /** It is closed for good: the library has said so, or its connection is no more. */
+  end(): void {
+    this.isOver = true
     this.#over()
     if (this.#state === "closed") return
     this.#state = "closed"

@@ -3,7 +3,7 @@ import { AvError } from "../../wire/errors.ts"
 import type { Alive } from "./alive.ts"
 import type { PemCertificate } from "./certificate.ts"
 import { NodeDataChannel } from "./data-channel.ts"
-import type { NativeConfig, NativeConnection, NodeDataChannel as NodeDataChannelLibrary } from "./library.ts"
+import type { NativeChannel, NativeConfig, NativeConnection, NodeDataChannel as NodeDataChannelLibrary } from "./library.ts"
 
 /** A certificate as links hand it around. */
 export class NodeCertificate {
@@ -33,6 +33,8 @@ interface CandidateEvent {
 }
 
 const MID = "0"
+/** After the end of a connection its channels have said that they are closed, or never will: what closed before somebody listened says nothing, ms. */
+const CHANNELS_END_MS = 500
 
 export class NodePeerConnection {
   onicecandidate: ((event: CandidateEvent) => void) | null = null
@@ -47,6 +49,7 @@ export class NodePeerConnection {
   localDescription: RTCSessionDescriptionInit | null = null
   readonly #native: NativeConnection
   readonly #alive: Alive
+  readonly #channels = new Set<NodeDataChannel>()
   #closed = false
   #described = false
 
@@ -86,13 +89,16 @@ export class NodePeerConnection {
       })
     })
     native.onStateChange((state) => {
-      if (state === "closed") over()
+      if (state === "closed") {
+        over()
+        this.#endChannels()
+      }
       this.#tell(() => {
         this.connectionState = state as RTCPeerConnectionState
         this.onconnectionstatechange?.()
       })
     })
-    native.onDataChannel((channel) => this.#tell(() => this.ondatachannel?.({ channel: new NodeDataChannel(channel, alive) })))
+    native.onDataChannel((channel) => this.#tell(() => this.ondatachannel?.({ channel: this.#held(channel) })))
   }
 
   get signalingState(): RTCSignalingState {
@@ -107,7 +113,7 @@ export class NodePeerConnection {
       ...(negotiated === undefined ? {} : { negotiated }),
       ...(id === undefined ? {} : { id }),
     })
-    return new NodeDataChannel(native, this.#alive, init)
+    return this.#held(native, init)
   }
 
   /** The description itself is made when it is set. */
@@ -156,6 +162,21 @@ export class NodePeerConnection {
     this.#closed = true
     this.connectionState = "closed"
     this.#native.close()
+  }
+
+  #held(native: NativeChannel, init?: RTCDataChannelInit): NodeDataChannel {
+    const channel = new NodeDataChannel(native, this.#alive, init)
+    this.#channels.add(channel)
+    return channel
+  }
+
+  #endChannels(): void {
+    const open = [...this.#channels].filter(({ isOver }) => !isOver)
+    this.#channels.clear()
+    if (open.length === 0) return
+    setTimeout(() => {
+      for (const channel of open) channel.end()
+    }, CHANNELS_END_MS)
   }
 
   /** What the library says after the end concerns nobody. */

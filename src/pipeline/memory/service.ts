@@ -185,6 +185,10 @@ export class MemoryService implements MemoryApi {
       await opened.storage.close()
       throw error
     })
+    if (this.#state === "closed") {
+      await keeper.close()
+      throw new AvError("HandleClosedError")
+    }
     this.#keeper = keeper
     for (const [peer, { keys }] of this.#links) await keeper.connected(peer, keys)
     return {

@@ -299,6 +299,19 @@ describe("epochs", () => {
     }
   })
 
+  test("a frame whose key came late counts as come when its chunks did: the path was not slower", async () => {
+    const c = await call()
+    const { net, alice, bob, stream } = c
+    const rootSecret = net.epoch(2n, [alice], true)
+    await play(c, 3)
+    const before = 1_700_000_000_000_000 + net.now * 1_000
+    await net.advance(500)
+    bob.core.keys({ type: "epoch", epoch: 2n, rootSecret: rootSecret.slice(), members: 2, sealNow: true })
+    await settle()
+    expect(bob.frames(stream).map(({ frameId }) => frameId)).toEqual([0, 1, 2])
+    for (const { arrivalUs } of bob.frames(stream)) expect(arrivalUs).toBeLessThanOrEqual(before)
+  })
+
   test("after a removal nothing is sealed with the old key, and the removed member opens nothing", async () => {
     const c = await call()
     const { net, alice, bob, stream } = c

@@ -32,6 +32,8 @@ export class ReceivedStream {
   readonly #tails = new TailWatch()
   readonly #joiner: FrameJoiner
   #closed = false
+  /** When the part came that is being taken. */
+  #cameAt = 0
   #keyframeAt = Number.NEGATIVE_INFINITY
   #temporal: number | undefined
   #chunks = 0
@@ -70,16 +72,18 @@ export class ReceivedStream {
 
   /**
    * Takes an authentic plaintext.
+   * @param cameAt when its chunk came; earlier than now when it had to wait for its key, ms
    * @returns how long its frame had been waiting for it, ms: 0 for the first part, and when the frame was complete without it
    * @throws AvError `PayloadVersion`, `PayloadInvalid`, `DecodeFailed`: a member sent something that is no media of this stream.
    */
-  deliver(temporalId: number, plaintext: Bytes): number {
+  deliver(temporalId: number, plaintext: Bytes, cameAt: number): number {
     if (this.#closed) return 0
     this.#chunks += 1
     this.#receivedBytes += plaintext.length
     const payload = decodeMediaPayload(plaintext)
     if (payload.ptsUs > MAX_PTS) throw new AvError("PayloadInvalid", { why: "time" })
     const own = contentKindOf(this.#facts)
+    this.#cameAt = cameAt
     const awaited = this.#joiner.wants(payload.frameId) ? this.#ages.part(payload.frameId, this.#io.now()) : 0
     if (payload.kind === PAYLOAD_KIND_FOUNTAIN) this.#symbol(payload, own, temporalId)
     else if (payload.kind === own) this.#part(payload, payload.body, temporalId, false)
@@ -170,7 +174,7 @@ export class ReceivedStream {
     const frame: EncodedFrame = { ptsUs: Number(joined.ptsUs), keyframe, temporalId, data }
     if (audio) frame.durationMs = aux === 0 ? 2.5 : aux
     if (joined.discontinuity) frame.discontinuity = true
-    const arrivalUs = Math.round((this.#io.timeOrigin + this.#io.now()) * 1_000)
+    const arrivalUs = Math.round((this.#io.timeOrigin + this.#cameAt) * 1_000)
     this.#io.toReceiver(this.#port, { type: "frame", streamKey: this.#key, frameId, frame, arrivalUs, repaired })
   }
 

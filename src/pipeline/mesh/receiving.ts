@@ -55,7 +55,7 @@ export class Receiving {
     if (stream === undefined) return "unread"
     const result = await stream.open(innerChunk)
     if (result.kind === "opened") {
-      const awaitedMs = this.#deliver(stream, result.header.layer.temporal, result.plaintext)
+      const awaitedMs = this.#deliver(stream, result.header.layer.temporal, result.plaintext, this.#io.now())
       inflow.link.partCame(awaitedMs)
       return "opened"
     }
@@ -76,9 +76,9 @@ export class Receiving {
   /** The key of `epoch` came: open what waited for it. */
   epochInstalled(epoch: U64): void {
     this.#unknownToldAt.delete(epoch)
-    for (const { streamKey, innerChunk } of this.#hold.release(epoch)) {
+    for (const { streamKey, innerChunk, heldAt } of this.#hold.release(epoch)) {
       const stream = this.#streams.get(streamKey)
-      if (stream !== undefined) void this.#openHeld(stream, innerChunk)
+      if (stream !== undefined) void this.#openHeld(stream, innerChunk, heldAt)
     }
   }
 
@@ -113,16 +113,17 @@ export class Receiving {
     }
   }
 
-  async #openHeld(stream: ReceivedStream, innerChunk: Bytes): Promise<void> {
+  /** Its key came late, not the chunk: how long it waited here says nothing about the path. */
+  async #openHeld(stream: ReceivedStream, innerChunk: Bytes, cameAt: number): Promise<void> {
     const result = await stream.open(innerChunk)
-    if (result.kind === "opened") this.#deliver(stream, result.header.layer.temporal, result.plaintext)
+    if (result.kind === "opened") this.#deliver(stream, result.header.layer.temporal, result.plaintext, cameAt)
     else if (result.kind === "duplicate") stream.countDuplicate()
     else this.#innerDrops.add(result.kind === "dropped" ? result.error : "UnknownEpoch")
   }
 
-  #deliver(stream: ReceivedStream, temporalId: number, plaintext: Bytes): number {
+  #deliver(stream: ReceivedStream, temporalId: number, plaintext: Bytes, cameAt: number): number {
     try {
-      return stream.deliver(temporalId, plaintext)
+      return stream.deliver(temporalId, plaintext, cameAt)
     } catch (error) {
       if (!isAvError(error)) throw error
       const fountain = error instanceof AvError && error.code === "DecodeFailed"

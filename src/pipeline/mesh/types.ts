@@ -287,9 +287,10 @@ export interface MeshFeed {
   started: boolean
   /** Since the last sign of life, ms. */
   silentMs: number
-  /** Since the subscription began: chunks that opened, those of them that every parent sends alike, and bytes of chunks. */
+  /** Since the subscription began: chunks that opened, those of them that every parent sends alike, those of upper temporal layers, and bytes. */
   chunks: number
   base: number
+  upper: number
   bytes: number
 }
 

@@ -3,8 +3,11 @@ import type { Opus } from "../../media/opus/opus.ts"
 import { picturesTo } from "../../media/picture-port.ts"
 import { SyncGroup } from "../../media/sync-group.ts"
 import { AUDIO_SAMPLE_RATE, type MeshToReceive, type ReceiveToMesh } from "../../media/types.ts"
+import { codecNameOf } from "../../media/video-codecs.ts"
 import { AvError } from "../../wire/errors.ts"
+import { Av1Client, type Av1Port } from "../av1/index.ts"
 import { AudioReceiver } from "./audio-stream.ts"
+import { browserDecoder, type MakePictureDecoder } from "./picture-decoder.ts"
 import { PictureOutput } from "./picture-output.ts"
 import type { AudioReceiveOptions, ReceiveApi, ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
 import { type ReceiveSink, VideoReceiver } from "./video-stream.ts"
@@ -26,6 +29,7 @@ export class ReceiveWorker implements ReceiveApi {
   readonly #outputs = new Map<string, PictureOutput>()
   #mesh: MessagePort | undefined
   #events: MessagePort | undefined
+  #av1: Av1Client | undefined
   readonly #loadOpus: (() => Promise<Opus>) | undefined
   #opus: Promise<Opus | undefined> | undefined
   #latencyMs = 20
@@ -49,14 +53,25 @@ export class ReceiveWorker implements ReceiveApi {
     this.#events = port
   }
 
+  setAv1Port(port: Av1Port): void {
+    this.#check()
+    this.#av1?.close()
+    this.#av1 = new Av1Client(port)
+  }
+
+  endAv1(): void {
+    this.#av1?.close()
+    this.#av1 = undefined
+  }
+
   async addVideo(streamKey: string, options: VideoReceiveOptions, sink: WritableStream<VideoFrame> | MessagePort): Promise<void> {
     this.#checkNew(streamKey)
-    await requireVideoDecoder(options.codec)
+    const newDecoder = await this.#videoDecoder(options.codec)
     this.#checkNew(streamKey)
     const clock = this.#join(options.group, streamKey)
     const output = new PictureOutput(sink instanceof MessagePort ? picturesTo(sink) : sink)
     this.#outputs.set(streamKey, output)
-    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, this.#sink))
+    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, this.#sink, newDecoder))
   }
 
   addDescription(streamKey: string, options: VideoReceiveOptions, ofStreamKey: string): Promise<void> {
@@ -76,13 +91,13 @@ export class ReceiveWorker implements ReceiveApi {
     more: Partial<ReceiveSink> = {},
   ): Promise<void> {
     this.#checkNew(streamKey)
-    await requireVideoDecoder(options.codec)
+    const newDecoder = await this.#videoDecoder(options.codec)
     this.#checkNew(streamKey)
     const output = this.#outputs.get(ofStreamKey)
     if (output === undefined) throw new AvError("TrackUnknown", { streamKey: ofStreamKey })
     const clock = this.#join(options.group, streamKey)
     this.#outputs.set(streamKey, output)
-    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, { ...this.#sink, ...more }))
+    this.#add(streamKey, new VideoReceiver(streamKey, options, output, clock, { ...this.#sink, ...more }, newDecoder))
   }
 
   /** This stream begins to show: what the track showed before must not come between. */
@@ -151,6 +166,7 @@ export class ReceiveWorker implements ReceiveApi {
     this.#early.clear()
     this.#mesh?.close()
     this.#events?.close()
+    this.#av1?.close()
     this.#closed = true
   }
 
@@ -188,6 +204,15 @@ export class ReceiveWorker implements ReceiveApi {
     for (const message of early) this.#fromMesh(message)
   }
 
+  /** The browser's decoder where it has one, else ours. */
+  async #videoDecoder(codec: string): Promise<MakePictureDecoder> {
+    if (await decodes(codec)) return browserDecoder
+    const av1 = codecNameOf(codec) === "av1" ? this.#av1 : undefined
+    if (av1 === undefined) throw unsupported(`VideoDecoder for ${codec}`, "show this video")
+    await av1.check()
+    return (_, sink) => av1.decoder(sink)
+  }
+
   /** Loaded with the first audio stream; a policy that forbids WebAssembly is no reason to be silent. */
   #loadedOpus(): Promise<Opus | undefined> {
     this.#opus ??= this.#loadOpus === undefined ? Promise.resolve(undefined) : this.#loadOpus().catch(() => undefined)
@@ -215,10 +240,10 @@ export class ReceiveWorker implements ReceiveApi {
   }
 }
 
-async function requireVideoDecoder(codec: string): Promise<void> {
-  const support =
-    typeof VideoDecoder === "undefined" ? undefined : await VideoDecoder.isConfigSupported({ codec }).catch(() => undefined)
-  if (support?.supported !== true) throw unsupported(`VideoDecoder for ${codec}`, "show this video")
+async function decodes(codec: string): Promise<boolean> {
+  if (typeof VideoDecoder === "undefined") return false
+  const support = await VideoDecoder.isConfigSupported({ codec }).catch(() => undefined)
+  return support?.supported === true
 }
 
 async function requireAudioDecoder({ codec, channels }: AudioReceiveOptions): Promise<void> {

@@ -78,6 +78,10 @@ export interface ReceiveApi {
   setMeshPort(port: MessagePort): void
   /** {@link ReceiveEvent} messages come out of this port. */
   setEventPort(port: MessagePort): void
+  /** Where AV1 is decoded if this browser does not do it: the other end goes to the AV1 worker. Before the first such stream. */
+  setAv1Port(port: MessagePort): void
+  /** The AV1 worker could not be loaded: streams that wait for it are refused with `MediaUnsupported`. */
+  endAv1(): void
   /**
    * @param sink of `createVideoOutput`, transferred
    * @throws AvError `MediaUnsupported` when the browser has no decoder for the codec, `LimitExceeded` above 64 streams.

@@ -7,6 +7,7 @@ import type { SyncGroup } from "../../media/sync-group.ts"
 import type { EncodedFrame, MeshToReceive } from "../../media/types.ts"
 import { DecodeQueue } from "./decode-queue.ts"
 import { KeyframeWish } from "./keyframe-wish.ts"
+import { browserDecoder, type MakePictureDecoder, type PictureDecoder } from "./picture-decoder.ts"
 import type { PictureOutput } from "./picture-output.ts"
 import type { ReceiveEvent, ReceiveStats, VideoReceiveOptions } from "./types.ts"
 
@@ -58,7 +59,8 @@ export class VideoReceiver {
   readonly #decodeStarted = new Map<number, number>()
   /** Capture times of frames after a pause on purpose. */
   readonly #afterPause = new Set<number>()
-  #decoder: VideoDecoder
+  readonly #newDecoder: MakePictureDecoder
+  #decoder: PictureDecoder
   #decodeMs = 0
   #errorsInARow = 0
   #timer: ReturnType<typeof setTimeout> | undefined
@@ -81,8 +83,17 @@ export class VideoReceiver {
   }
   #size: { width: number; height: number } | undefined
 
-  constructor(key: string, options: VideoReceiveOptions, target: PictureOutput, group: SyncGroup, sink: ReceiveSink) {
+  /** @param newDecoder makes what decodes; without it the browser's is used */
+  constructor(
+    key: string,
+    options: VideoReceiveOptions,
+    target: PictureOutput,
+    group: SyncGroup,
+    sink: ReceiveSink,
+    newDecoder: MakePictureDecoder = browserDecoder,
+  ) {
     this.#key = key
+    this.#newDecoder = newDecoder
     this.#codec = options.codec
     this.#group = group
     this.#sink = sink
@@ -154,7 +165,7 @@ export class VideoReceiver {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#timer)
-    if (this.#decoder.state !== "closed") this.#decoder.close()
+    this.#decoder.close()
     for (const picture of this.#decoded) picture.close()
     this.#decoded = []
     this.#group.remove(this.#key)
@@ -187,15 +198,14 @@ export class VideoReceiver {
   }
 
   #decode(nowMs: number): void {
-    while (this.#decoded.length < MAX_DECODED && this.#decoder.decodeQueueSize < MAX_IN_DECODER) {
+    while (this.#decoded.length < MAX_DECODED && this.#decoder.queueSize < MAX_IN_DECODER) {
       const frame = this.#queue.shift()
       if (frame === undefined) return
       if (frame.discontinuity) this.#afterPause.add(frame.ptsUs)
       if (this.#decodeStarted.size > 64) this.#decodeStarted.clear()
       this.#decodeStarted.set(frame.ptsUs, nowMs)
       try {
-        const type = frame.keyframe ? "key" : "delta"
-        this.#decoder.decode(new EncodedVideoChunk({ type, timestamp: frame.ptsUs, data: frame.data }))
+        this.#decoder.decode(frame)
       } catch (cause) {
         this.#failed(cause)
         return
@@ -300,21 +310,14 @@ export class VideoReceiver {
     if (soonest !== Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.max(1, Math.ceil(soonest)))
   }
 
-  #makeDecoder(): VideoDecoder {
-    const decoder = new VideoDecoder({
-      output: (picture) => {
-        if (decoder === this.#decoder) this.#output(picture)
-        else picture.close()
-      },
-      error: (error) => {
-        if (decoder === this.#decoder) this.#failed(error)
+  #makeDecoder(): PictureDecoder {
+    return this.#newDecoder(this.#codec, {
+      output: (picture) => this.#output(picture),
+      failed: (cause) => this.#failed(cause),
+      dequeued: () => {
+        if (this.#queue.length > 0) this.#pump()
       },
     })
-    decoder.ondequeue = () => {
-      if (decoder === this.#decoder && this.#queue.length > 0) this.#pump()
-    }
-    decoder.configure({ codec: this.#codec, optimizeForLatency: true })
-    return decoder
   }
 
   /** A decoder that failed is closed: make a new one and go on from the next keyframe. */
@@ -328,7 +331,7 @@ export class VideoReceiver {
     const message = cause instanceof Error ? cause.message : String(cause)
     this.#sink.event({ type: "decoder-error", streamKey: this.#key, error: "MediaDecodeFailed", message, fatal })
     try {
-      if (this.#decoder.state !== "closed") this.#decoder.close()
+      this.#decoder.close()
       if (fatal) this.close()
       else this.#decoder = this.#makeDecoder()
     } catch {

@@ -164,8 +164,9 @@ export class RelayCore {
     if (late !== undefined) return late
     const stream = this.#member.source(key) ?? this.#relayed.open(subscriber)
     const range = subscriber.symbolRange === undefined ? {} : { symbolRange: subscriber.symbolRange }
+    const asksAgain = stream.fanout.get(peer) !== undefined
     stream.subscribe({ peer, link, sealer, subNonce, policy: request.policy, ...range })
-    this.#relayed.subscribed(key, peer)
+    this.#relayed.subscribed(key, peer, asksAgain)
     // First how much, then the keyframe: one of the old size might not get through.
     if (stream.facts.kind === "video") {
       this.#steer(this.#io.now())
@@ -257,8 +258,8 @@ export class RelayCore {
   feeds(): MeshFeeds {
     const now = this.#io.now()
     return {
-      in: this.inbound.all().map(({ streamId, peer, started, heardAt, chunks, base, bytes }) => {
-        return { streamId, from: peer, started, silentMs: now - heardAt, chunks, base, bytes }
+      in: this.inbound.all().map(({ streamId, peer, started, heardAt, chunks, base, upper, bytes }) => {
+        return { streamId, from: peer, started, silentMs: now - heardAt, chunks, base, upper, bytes }
       }),
       out: this.#outStreams()
         .filter(({ fanout }) => fanout.size > 0)

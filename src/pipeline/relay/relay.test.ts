@@ -279,7 +279,7 @@ describe("a relay", () => {
     net.startRate = 2_000_000
     const [alice, rob, bea, cid] = [net.node("alice"), net.relay("rob"), net.node("bea"), net.node("cid")]
     net.connect(alice, rob)
-    net.connect(rob, bea, { bottleneck: { rate: 60, buffer: 12_000 } })
+    net.connect(rob, bea, { bottleneck: { rate: 66, buffer: 12_000 } })
     net.connect(rob, cid)
     net.epoch(1n)
     const stream = net.video()

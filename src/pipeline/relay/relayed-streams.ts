@@ -112,11 +112,11 @@ export class RelayedStreams {
     return stream
   }
 
-  /** A child was added to a stream that is handed on. */
-  subscribed(streamKey: string, peer: PeerKeyId): void {
+  /** A child was added to a stream that is handed on. One that asks again does not make a dry stream wait longer for its source. */
+  subscribed(streamKey: string, peer: PeerKeyId, asksAgain: boolean): void {
     const entry = this.#entries.get(streamKey)
     if (entry === undefined) return
-    if (entry.stream.fanout.size === 1) entry.dryAt = this.#io.now()
+    if (entry.stream.fanout.size === 1 && !asksAgain) entry.dryAt = this.#io.now()
     this.#ledger.admit(streamKey, peer, { mbps: this.#mbps(streamKey) })
     this.#tell(entry, this.#io.now())
   }

@@ -37,15 +37,24 @@ export class SignsOfLife {
     this.#heardAt.delete(link)
   }
 
-  tick(now: number, inbound: Pick<Inbound, "all">): void {
+  tick(now: number, inbound: Pick<Inbound, "all" | "of" | "retire">): void {
     if (now - this.#checkedAt < SILENCE_CHECK_MS) return
     this.#checkedAt = now
     for (const inflow of inbound.all()) {
       const silentMs = now - inflow.heardAt
       const told = this.#silentToldAt.get(inflow)
+      if (silentMs >= SILENT_MS && isReplaced(inflow, inbound.of(inflow.streamKey), now)) {
+        inbound.retire(inflow)
+        continue
+      }
       if (silentMs < SILENT_MS || (told !== undefined && now - told < SILENT_AGAIN_MS)) continue
       this.#silentToldAt.set(inflow, now)
       this.#io.emit({ type: "stream-silent", streamId: inflow.streamId, from: inflow.peer, silentMs })
     }
   }
+}
+
+/** The same peer brings the stream over another link. */
+function isReplaced(inflow: Inflow, all: readonly Inflow[], now: number): boolean {
+  return all.some((other) => other !== inflow && other.peer === inflow.peer && other.started && now - other.heardAt < SILENT_MS)
 }

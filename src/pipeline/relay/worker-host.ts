@@ -4,27 +4,12 @@ import { AvError } from "../../wire/errors.ts"
 import type { Bytes, PeerKeyId, ReceiverLayerPolicy } from "../../wire/types.ts"
 import type { MeshAnswer, MeshEvent, MeshLane, MeshLinkId, MeshSubscribe, MeshSubscriber } from "../mesh/types.ts"
 import type { RelayCore } from "./core.ts"
+import type { DrivenCall } from "./types.ts"
 
 /** Time between two turns of the clock: the step a pacer needs (LL-8), in ms. */
 const TICK_MS = 5
 
-type DrivenCore = Pick<
-  RelayCore,
-  | "addLane"
-  | "removeLane"
-  | "removeLink"
-  | "setLinkKey"
-  | "pathChanged"
-  | "limitUplink"
-  | "addSubscriber"
-  | "setSubscriberPolicy"
-  | "removeSubscriber"
-  | "requestKeyframe"
-  | "subscribeStream"
-  | "unsubscribeStream"
-  | "tick"
-  | "close"
->
+type DrivenCore = Pick<RelayCore, DrivenCall | "tick">
 
 export abstract class WorkerHost<Core extends DrivenCore> {
   #core: Core | undefined

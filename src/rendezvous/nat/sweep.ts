@@ -42,6 +42,7 @@ export class NatSweep {
   #lastStart = Number.NEGATIVE_INFINITY
   #nextAt = Number.POSITIVE_INFINITY
   #nextId = 1
+  #conclusive = 0
 
   constructor(settings: NatSweepSettings) {
     this.#settings = settings
@@ -49,6 +50,11 @@ export class NatSweep {
 
   get state(): NatState {
     return this.#state
+  }
+
+  /** Looks that saw enough for a class. */
+  get conclusive(): number {
+    return this.#conclusive
   }
 
   /** True while a look is under way; a second request joins it. */
@@ -108,6 +114,7 @@ export class NatSweep {
     const verdict = classifyNat({ ...evidence, observations: running.observations, override: false })
     // Too little evidence keeps what was known. A class without its address would be torn in two: not taken either.
     const usable = verdict !== null && verdict.reflex !== undefined && this.#override === undefined
+    if (usable) this.#conclusive++
     return this.#commit(usable ? { class: verdict.class, reflex: verdict.reflex } : this.#state)
   }
 

@@ -8,7 +8,6 @@ import {
   OpfsTreeSink,
   SharedTree,
   type SourceEntry,
-  sourceOfBlob,
   type TreeSink,
   treeId,
 } from "../../transfer/index.ts"
@@ -20,6 +19,7 @@ import type { ControlPlane } from "../rpc/control-plane.ts"
 import type { RoomEvents } from "../types.ts"
 import { BlobDesk } from "./blob-desk.ts"
 import { contentFolder, fetchedFiles, forgetContent } from "./fetched.ts"
+import { entriesOf, nameOf, sharedFile } from "./listing.ts"
 import { decodeOffers, encodeOffers, OFFERS_TOPIC, type OfferFacts } from "./offers.ts"
 import type { FetchedFiles, FetchOptions, FileOffer, RoomFiles, Share, SharedFile, ShareOptions } from "./types.ts"
 import { UploadPace } from "./upload-pace.ts"
@@ -33,8 +33,6 @@ const REPEAT_MS = 60_000
 const REACH_MS = 10_000
 /** A session that ends is no reason to give up what can be continued. */
 const MAX_ATTEMPTS = 5
-const FILE_MODE = 0o644
-const DIRECTORY_MODE = 0o755
 
 export interface FilesRoom {
   people: People
@@ -94,11 +92,19 @@ export class FileSharing implements RoomFiles {
     this.pace.bitrate = bitrate
   }
 
-  async share(files: Blob | readonly (File | SharedFile)[], { name, onProgress, signal }: ShareOptions = {}): Promise<Share> {
+  share(files: Blob | readonly (File | SharedFile)[], options: ShareOptions = {}): Promise<Share> {
+    const { name } = options
     const listed = files instanceof Blob ? [files instanceof File ? files : { path: name ?? "file", file: files }] : files
     const all = listed.map(sharedFile)
-    if (all.length === 0) throw new AvError("UsageError", { why: "nothing to share" })
-    const tree = await SharedTree.of(entriesOf(all), {
+    return this.shareTree(entriesOf(all), { ...options, name: name ?? nameOf(all) })
+  }
+
+  async shareTree(
+    entries: readonly SourceEntry[],
+    { name, onProgress, signal }: ShareOptions & { name: string },
+  ): Promise<Share> {
+    if (entries.length === 0) throw new AvError("UsageError", { why: "nothing to share" })
+    const tree = await SharedTree.of(entries, {
       signal,
       onProgress: (bytes, totalBytes) => onProgress?.({ bytes, totalBytes }),
     })
@@ -106,8 +112,8 @@ export class FileSharing implements RoomFiles {
     const id = treeId(tree.ref)
     const share: OwnShare = {
       id,
-      name: name ?? nameOf(all),
-      files: all.length,
+      name,
+      files: tree.entries.filter(({ kind }) => kind === "file").length,
       bytes: tree.totalBytes,
       tree,
       stop: () => this.#stop(id),
@@ -264,32 +270,4 @@ async function locked<T>(name: string, work: () => Promise<T>): Promise<T> {
 
 function factsOf({ name, files, bytes, tree }: OwnShare): OfferFacts {
   return { name, files, bytes, ref: tree.ref }
-}
-
-function sharedFile(item: File | SharedFile): SharedFile {
-  if (!(item instanceof File)) return item
-  return { path: item.webkitRelativePath || item.name, file: item }
-}
-
-/** The files, and the directories on the way to them. */
-function entriesOf(files: readonly SharedFile[]): SourceEntry[] {
-  const directories = new Set<string>()
-  for (const { path } of files) {
-    const parts = path.split("/")
-    for (let i = 1; i < parts.length; i++) directories.add(parts.slice(0, i).join("/"))
-  }
-  return [
-    ...[...directories].map((path): SourceEntry => ({ path, kind: "dir", mode: DIRECTORY_MODE })),
-    ...files.map(({ path, file }): SourceEntry => ({ path, kind: "file", mode: FILE_MODE, source: sourceOfBlob(file) })),
-  ]
-}
-
-/** The one file, the folder that holds all of them, or how many there are. */
-function nameOf(files: readonly SharedFile[]): string {
-  const [first] = files
-  const folder = first?.path.split("/")[0] ?? ""
-  if (files.length > 1 || first?.path.includes("/") === true) {
-    return files.every(({ path }) => path.startsWith(`${folder}/`)) ? folder : `${files.length} files`
-  }
-  return first?.path ?? ""
 }

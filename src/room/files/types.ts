@@ -1,5 +1,5 @@
 /** The public shapes of sharing files and folders in a room. */
-import type { TreeSink } from "../../transfer/index.ts"
+import type { SourceEntry, TreeSink } from "../../transfer/index.ts"
 import type { Participant } from "../types.ts"
 
 /** A file and where it lies in what is shared. */
@@ -63,6 +63,11 @@ export interface FetchedFiles {
 export interface RoomFiles {
   /** Reads everything once, then tells the room. Throws `UnsafePath`, `TooLarge`, `LimitExceeded`, `Aborted`. */
   share(files: Blob | readonly (File | SharedFile)[], options?: ShareOptions): Promise<Share>
+  /**
+   * The same for what is no `Blob`, such as a directory of a Node program (`readNodeTree`), with its links and permissions. Sources are read
+   * again whenever somebody fetches.
+   */
+  shareTree(entries: readonly SourceEntry[], options: ShareOptions & { name: string }): Promise<Share>
   readonly shares: readonly Share[]
   /** What the others share. */
   readonly offers: readonly FileOffer[]

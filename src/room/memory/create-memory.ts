@@ -8,6 +8,7 @@ import type { RoomAddress } from "../invitation.ts"
 import type { People } from "../people.ts"
 import type { JoinOptions, RoomEvents } from "../types.ts"
 import type { RoomWorkers } from "../workers.ts"
+import { type MemoryPlace, memoryOfPage } from "./memory-part.ts"
 import { PageMemory } from "./room-memory.ts"
 
 export interface MemoryRoom {
@@ -24,18 +25,24 @@ export interface MemoryRoom {
 
 export function createMemory(
   room: MemoryRoom,
-  parts: { signer: IdentitySigner; address: RoomAddress; options: JoinOptions; controlStorage?: unknown },
+  parts: {
+    signer: IdentitySigner
+    address: RoomAddress
+    options: JoinOptions
+    controlStorage?: unknown
+    around: { memory?: MemoryPlace }
+  },
 ): PageMemory {
   const { people, events, clock, driver, mesh } = room
-  const { signer, address, options, controlStorage } = parts
+  const { signer, address, options, controlStorage, around } = parts
   const memory = new PageMemory({
     signer,
     roomName: address.name,
     root: () => driver.machine.root,
     // A second tab has an identity of its own and shares the storage. Who asked for an identity of this page alone leaves nothing behind.
-    persistent: options.persistentIdentity ?? true,
+    persistent: around.memory !== undefined || (options.persistentIdentity ?? true),
     storedIdentity: controlStorage !== undefined,
-    urls: options.workers ?? {},
+    place: around.memory ?? memoryOfPage(options.workers ?? {}),
     people,
     events,
     fountain: () => mesh.fountainModule(),

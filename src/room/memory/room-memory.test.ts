@@ -15,6 +15,7 @@ import { Emitter } from "../emitter.ts"
 import { RoomParticipant } from "../participant.ts"
 import { People } from "../people.ts"
 import type { RoomEvents } from "../types.ts"
+import { memoryOfPage } from "./memory-part.ts"
 import { PageMemory } from "./room-memory.ts"
 
 installErrorTransfer()
@@ -53,7 +54,7 @@ async function page(seed: number) {
     root: () => root.bytes,
     persistent: false,
     storedIdentity: false,
-    urls: {},
+    place: memoryOfPage({}),
     people,
     events,
     fountain: async () => fountain,

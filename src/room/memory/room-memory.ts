@@ -7,8 +7,7 @@ import { roomMemoryId } from "../../crypto/index.ts"
 import { SYMBOL_FRAME } from "../../holonomic/gossip/messages.ts"
 import type { IdentitySigner } from "../../identity/index.ts"
 import type { ControlSession } from "../../link/index.ts"
-import type { ItemInfo, MemoryAnswer, MemoryApi, MemoryEvent } from "../../pipeline/memory/index.ts"
-import { memoryDatabase } from "../../store/holo/browser.ts"
+import type { MemoryAnswer, MemoryApi, MemoryEvent } from "../../pipeline/memory/index.ts"
 import { AvError } from "../../wire/errors.ts"
 import { FRAME_JSON } from "../../wire/frame.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../../wire/types.ts"
@@ -16,10 +15,10 @@ import { asAvError } from "../actions.ts"
 import { monotonicNow } from "../clock.ts"
 import type { Emitter } from "../emitter.ts"
 import type { People } from "../people.ts"
-import type { RoomEvents, WorkerUrls } from "../types.ts"
-import { type WorkerEndpoint, workerEndpoint } from "../worker-endpoint.ts"
-import { startWorker } from "../worker-source.ts"
+import type { RoomEvents } from "../types.ts"
+import type { MemoryPart, MemoryPlace } from "./memory-part.ts"
 import { Outgate } from "./outgate.ts"
+import { endOf, idOf, shownItem } from "./shown-item.ts"
 import type { MemoryGetOptions, MemoryItem, MemoryPutOptions, MemoryUsage, RoomMemory } from "./types.ts"
 
 /** Pieces that leave this page beside sound and pictures, and without them; bit/s. */
@@ -31,6 +30,8 @@ const SHARE_OF_UPLINK = 0.25
 const MAX_EARLY = 512
 const LIFETIME_MS = 30 * 86_400_000
 const NO_NAME = "untitled"
+/** Before a memory that could not be started is started again without anybody asking for it, ms. */
+const AFTER_FAILURE_MS = 30_000
 
 export interface RoomMemoryHost {
   signer: IdentitySigner
@@ -41,7 +42,7 @@ export interface RoomMemoryHost {
   persistent: boolean
   /** This page has the identity that this browser keeps. */
   storedIdentity: boolean
-  urls: WorkerUrls
+  place: MemoryPlace
   people: People
   events: Emitter<RoomEvents>
   /** The compiled codec of another worker. */
@@ -69,12 +70,15 @@ export class PageMemory implements RoomMemory {
   readonly #progress = new Map<number, (done: number, total: number) => void>()
   #starting: Promise<Running> | undefined
   #api: Comlink.Remote<MemoryApi> | undefined
-  #worker: WorkerEndpoint | undefined
+  #part: MemoryPart | undefined
   #port: MessagePort | undefined
   #early: ((api: Comlink.Remote<MemoryApi>) => void)[] = []
   #timer: ReturnType<typeof setTimeout> | undefined
   #operation = 0
+  #restUntil: Milliseconds = 0
   #closed = false
+  /** What is still written after {@link close}, where somebody has to wait for it. */
+  #closing: Promise<unknown> | undefined
 
   constructor(host: RoomMemoryHost) {
     this.#host = host
@@ -96,7 +100,8 @@ export class PageMemory implements RoomMemory {
       ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
       ...(durationMs === undefined ? {} : { durationMs: Math.floor(durationMs) }),
     }
-    return this.#item(await this.#operate(content.size, options, (api, operation) => api.put(content, item, operation)))
+    const info = await this.#operate(content.size, options, (api, operation) => api.put(content, item, operation))
+    return shownItem(info, this.#host.people)
   }
 
   async get(item: MemoryItem | string, options: MemoryGetOptions = {}): Promise<File> {
@@ -109,7 +114,7 @@ export class PageMemory implements RoomMemory {
 
   async list(): Promise<MemoryItem[]> {
     const { api } = await this.#start()
-    return (await api.list()).map((info) => this.#item(info))
+    return (await api.list()).map((info) => shownItem(info, this.#host.people))
   }
 
   async revoke(item: MemoryItem | string): Promise<void> {
@@ -135,10 +140,10 @@ export class PageMemory implements RoomMemory {
     const root = this.#host.root()
     if (this.#starting !== undefined || root === undefined) return
     if (this.#early.length > 0) this.#startSoon()
-    if (!this.#host.persistent || globalThis.indexedDB?.databases === undefined) return
-    const name = memoryDatabase(roomMemoryId(this.#host.roomName, root))
-    indexedDB.databases().then(
-      (databases) => databases.some((one) => one.name === name) && this.#startSoon(),
+    const { persistent, place, roomName } = this.#host
+    if (!persistent || !this.#takesPart) return
+    place.isKept(roomMemoryId(roomName, root)).then(
+      (kept) => kept && this.#startSoon(),
       () => undefined,
     )
   }
@@ -193,11 +198,24 @@ export class PageMemory implements RoomMemory {
     this.#sessions.clear()
     this.#early = []
     this.#port?.close()
-    const [api, worker] = [this.#api, this.#worker]
+    const [api, part] = [this.#api, this.#part]
     this.#api = undefined
+    if (api === undefined) {
+      part?.end()
+      return
+    }
     // It finishes what it writes; a browser that takes long about it loses nothing that was promised.
-    if (api !== undefined) Promise.race([api.close(), wait(1_000)]).finally(() => worker?.end())
-    else worker?.end()
+    const done = this.#host.place.waits ? api.close() : Promise.race([api.close(), wait(1_000)])
+    this.#closing = done.catch(() => undefined).finally(() => part?.end())
+  }
+
+  /** Resolves when nothing is written any more, as far as the surroundings want that waited for. */
+  async closed(): Promise<void> {
+    if (this.#host.place.waits) await this.#closing
+  }
+
+  get #takesPart(): boolean {
+    return this.#host.place.enabled !== false
   }
 
   #isMember(session: ControlSession): boolean {
@@ -205,7 +223,7 @@ export class PageMemory implements RoomMemory {
   }
 
   #toWorker(run: (api: Comlink.Remote<MemoryApi>) => void): void {
-    if (this.#closed) return
+    if (this.#closed || !this.#takesPart) return
     if (this.#api !== undefined) run(this.#api)
     else if (this.#early.length < MAX_EARLY) {
       this.#early.push(run)
@@ -214,31 +232,35 @@ export class PageMemory implements RoomMemory {
     } else this.#host.count(new AvError("LimitExceeded", { what: "memory frames" }))
   }
 
-  /** Nobody waits for it here. */
+  /** Nobody waits for it here. Members send often: what failed is not tried, and told, at each of their frames. */
   #startSoon(): void {
-    this.#start().catch((error: unknown) => this.#host.warn(asAvError(error)))
+    if (this.#starting !== undefined || monotonicNow() < this.#restUntil) return
+    this.#start().catch((error: unknown) => {
+      this.#restUntil = monotonicNow() + AFTER_FAILURE_MS
+      this.#host.warn(asAvError(error))
+    })
   }
 
   #start(): Promise<Running> {
     if (this.#closed) return Promise.reject(new AvError("RoomClosed"))
+    if (!this.#takesPart) return Promise.reject(new AvError("StorageUnavailable", { why: "no part in the memory" }))
     this.#starting ??= this.#run().catch((error: unknown) => {
       // What failed once may work later: a damaged storage was deleted, the room was entered.
       this.#starting = undefined
-      this.#worker?.end()
+      this.#part?.end()
       throw error
     })
     return this.#starting
   }
 
   async #run(): Promise<Running> {
-    const { signer, roomName, persistent, storedIdentity, urls, warn } = this.#host
+    const { signer, roomName, persistent, storedIdentity, place, warn } = this.#host
     const root = this.#host.root()
     const fountain = await this.#host.fountain()
     if (root === undefined || fountain === undefined) throw new AvError("RoomClosed", { why: "not in the room yet" })
-    const failed = (event: ErrorEvent) => warn(new AvError("WorkerFailed", { worker: "memory", reason: event.message ?? "" }))
-    const worker = workerEndpoint(startWorker("memory", urls), failed)
-    this.#worker = worker
-    const api = Comlink.wrap<MemoryApi>(worker)
+    const part = place.start((reason) => warn(new AvError("WorkerFailed", { worker: "memory", reason })))
+    this.#part = part
+    const { api } = part
     const { port1, port2 } = new MessageChannel()
     port1.onmessage = (event: MessageEvent<MemoryEvent>) => this.#event(event.data)
     this.#port = port1
@@ -252,7 +274,7 @@ export class PageMemory implements RoomMemory {
       fountain,
     )
     if (this.#closed) {
-      worker.end()
+      part.end()
       throw new AvError("RoomClosed")
     }
     this.#api = api
@@ -326,27 +348,6 @@ export class PageMemory implements RoomMemory {
     }
   }
 
-  #item(info: ItemInfo): MemoryItem {
-    const { people } = this.#host
-    const participant = (id: PeerKeyId) => (id === people.local.id ? people.local : people.remote.get(id))
-    return {
-      id: info.id,
-      kind: info.kind,
-      name: info.name,
-      type: info.type,
-      size: info.size,
-      at: info.atMs,
-      durationMs: info.durationMs,
-      publisherId: info.producer,
-      publisher: participant(info.producer),
-      own: info.own,
-      expiresAt: info.expiresAtMs,
-      holders: Object.entries(info.holders).map(([id, share]) => ({ id, share, participant: participant(id) })),
-      readable: info.readable,
-      needed: info.needed,
-    }
-  }
-
   #bitrate(): number {
     const most = this.#host.mediaFlows() ? RATE_BESIDE_MEDIA : RATE_ALONE
     return Math.min(most, (this.uplink ?? Number.POSITIVE_INFINITY) * SHARE_OF_UPLINK)
@@ -355,14 +356,6 @@ export class PageMemory implements RoomMemory {
   #now(): Milliseconds {
     return Date.now() + this.#host.offsetMs()
   }
-}
-
-function endOf(lifetimeMs: number, now: Milliseconds): number | undefined {
-  return lifetimeMs === Number.POSITIVE_INFINITY ? undefined : Math.floor(now + lifetimeMs)
-}
-
-function idOf(item: MemoryItem | string): string {
-  return typeof item === "string" ? item : item.id
 }
 
 function wait(ms: Milliseconds): Promise<void> {

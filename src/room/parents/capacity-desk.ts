@@ -14,8 +14,14 @@ import { AvError, isAvError } from "../../wire/errors.ts"
 import { UNCAPPED } from "../../wire/layers.ts"
 import type { Bytes, Milliseconds, PeerKeyId, U64 } from "../../wire/types.ts"
 
-/** Promises come in steps of this size, Mbit/s: about a camera of medium size. */
+/** Promises come in steps of this size, Mbit/s, about a camera of medium size, or of the smallest picture that there is; not below the second. */
 const LAYER_MBPS = 0.5
+const LEAST_LAYER_MBPS = 0.05
+/**
+ * Where nothing was congested for so long, ms, at least one layer is promised: a bad moment of the machine must not keep a relay with a free
+ * uplink from everybody for minutes. Whoever cannot carry it shows that within seconds, and refuses further ones.
+ */
+const CALM_MS = 10_000
 /** Promised before anything was delivered, Mbit/s: somebody who never relayed must be asked once. */
 const START_MBPS = 4
 const MAX_STREAMS = 64
@@ -36,6 +42,8 @@ export interface CapacityDeskOptions {
   count(error: AvError): void
   /** Whether the room lets this member, or this page, hand streams on. Default: everybody. */
   mayRelay?(keyId: PeerKeyId): boolean
+  /** Bitrate of the smallest picture that somebody offers, Mbit/s: who can carry that is worth asking. */
+  leastMbps?(): number | undefined
   /** Limits of this page; `relays: false`: it promises nothing. */
   relays: boolean
   maxSubscribers?: number | undefined
@@ -51,6 +59,10 @@ export class CapacityDesk {
   readonly #neighbours = new Set<PeerKeyId>()
   #book: AdvertisementBook | undefined
   #roomId: Bytes | undefined
+  #layerMbps = LAYER_MBPS
+  #limitMbps: number
+  #congestedAt = Number.NEGATIVE_INFINITY
+  #calm = true
   #checking = 0
   #signing = false
   #sweptAt = 0
@@ -58,6 +70,7 @@ export class CapacityDesk {
   constructor(options: CapacityDeskOptions) {
     const { uplinkBitrate, random } = options
     this.#options = options
+    this.#limitMbps = (uplinkBitrate ?? Number.POSITIVE_INFINITY) / 1e6
     this.#estimator = new CapacityEstimator({
       layerMbps: LAYER_MBPS,
       startMbps: START_MBPS,
@@ -68,13 +81,15 @@ export class CapacityDesk {
 
   /** What is promised now, Mbit/s. */
   get promisedMbps(): number {
-    return this.#options.relays && this.#mayRelay(this.#options.me) ? this.#estimator.uplinkMbps : 0
+    if (!this.#options.relays || !this.#mayRelay(this.#options.me)) return 0
+    return Math.max(this.#estimator.uplinkMbps, this.#calm && this.#limitMbps >= this.#layerMbps ? this.#layerMbps : 0)
   }
 
   /** What the person allows from now on, bit/s; undefined: what the links carry. */
   limitUplink(bitrate: number | undefined, now: Milliseconds): void {
     const { uplinkBitrate: own = Number.POSITIVE_INFINITY } = this.#options
-    this.#estimator.configure({ limitMbps: Math.min(own, bitrate ?? Number.POSITIVE_INFINITY) / 1e6 }, now)
+    this.#limitMbps = Math.min(own, bitrate ?? Number.POSITIVE_INFINITY) / 1e6
+    this.#estimator.configure({ limitMbps: this.#limitMbps }, now)
   }
 
   /** Last promise of a member, Mbit/s. */
@@ -131,11 +146,14 @@ export class CapacityDesk {
   /** What the links of this page delivered in the last second. */
   sample(links: readonly LinkSample[], now: Milliseconds): void {
     this.#estimator.sample(links, now)
+    if (links.some(({ congested }) => congested)) this.#congestedAt = now
+    this.#calm = now - this.#congestedAt >= CALM_MS
   }
 
   /** Signs and sends what is due. @param needed whether relays are of any use in this room */
   tick(now: Milliseconds, needed: boolean): void {
     const { maxSubscribers = MAX_SUBSCRIBERS, relays, send } = this.#options
+    this.#followSize(now)
     const uplinkMbps = this.promisedMbps
     const promises = relays && needed && uplinkMbps > 0 && maxSubscribers > 0
     const limits = { maxStreams: MAX_STREAMS, maxSubscribersPerStream: Math.min(0xffff, maxSubscribers) }
@@ -154,6 +172,13 @@ export class CapacityDesk {
     const all = this.#book?.candidates(streamId, now) ?? []
     const { me } = this.#options
     return all.filter(({ signedCapacity: { advertiserKeyId: id } }) => id !== me && this.#mayRelay(id))
+  }
+
+  #followSize(now: Milliseconds): void {
+    const layerMbps = Math.max(LEAST_LAYER_MBPS, Math.min(LAYER_MBPS, this.#options.leastMbps?.() ?? LAYER_MBPS))
+    if (layerMbps === this.#layerMbps) return
+    this.#layerMbps = layerMbps
+    this.#estimator.configure({ layerMbps }, now)
   }
 
   #mayRelay(keyId: PeerKeyId): boolean {

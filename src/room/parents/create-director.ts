@@ -51,6 +51,7 @@ export function createDirector(
     isStream: (streamId) => upstreams.offer(toHex(streamId)) !== undefined,
     send: (keyId, signed) => tell(keyId, { t: "av.capacity", ...signed }),
     count: (error) => room.count(error),
+    leastMbps: () => upstreams.leastMbps,
     mayRelay: (keyId) => room.hostTools.mayRelay(keyId),
     relays: enabled,
     maxSubscribers,

@@ -1,5 +1,5 @@
 /** Finds and keeps the parents of every stream that this page takes: looks at the room a few times per second and drives the cores. */
-import { chooseEviction, isTreeUsable, type LinkSample, mayTakePlace, ReservedPlaces } from "../../alm/index.ts"
+import { chooseEviction, isTreeUsable, mayTakePlace, ReservedPlaces } from "../../alm/index.ts"
 import { RoomPlan, type TreeOfReceiver } from "../../holonomic/index.ts"
 import type { MeshFeeds, MeshLinkStats } from "../../pipeline/index.ts"
 import { streamKeyOf } from "../../pipeline/index.ts"
@@ -8,6 +8,8 @@ import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../../wire/types.ts
 import type { Upstream } from "../upstream.ts"
 import type { Upstreams } from "../upstreams.ts"
 import type { CapacityDesk } from "./capacity-desk.ts"
+import { LinkMeasures } from "./link-measures.ts"
+import { Refusals } from "./refusals.ts"
 import { RoomPicture } from "./room-picture.ts"
 import { type ParentFigures, type ParentKnowledge, StreamParents } from "./stream-parents.ts"
 
@@ -22,8 +24,6 @@ const LEARN_MS = 1_000
 const EVICTION_MS = 800
 const EVICTION_WAIT_MS = 1_600
 const EVICTION_LOOK_MS = 100
-/** A link whose messages wait so long is full, ms. */
-const FULL_QUEUE_MS = 100
 
 export interface DirectorHost {
   me: PeerKeyId
@@ -48,11 +48,6 @@ export interface DirectorHost {
   maxSubscribers?: number | undefined
 }
 
-interface Shed {
-  link: string
-  shed: number
-}
-
 export class ParentDirector {
   readonly desk: CapacityDesk
   readonly #host: DirectorHost
@@ -67,7 +62,8 @@ export class ParentDirector {
   readonly #reserved = new Map<string, ReservedPlaces>()
   /** This page is about to leave: nobody new is taken on. */
   #leaving = false
-  #shed: Shed[] = []
+  readonly #measures = new LinkMeasures()
+  readonly #refusals = new Refusals()
   #learnedAt = Number.NEGATIVE_INFINITY
   #busy = false
   closed = false
@@ -104,7 +100,7 @@ export class ParentDirector {
       if (this.closed || !learns) return
       this.#learnedAt = now
       this.#updatePlan(now)
-      this.#drive(needed)
+      this.#drive(needed, now)
     } finally {
       this.#busy = false
     }
@@ -192,10 +188,10 @@ export class ParentDirector {
   }
 
   /** A stream is about to be asked for: where relays are known, two parents from the beginning. */
-  #take(upstream: Upstream): void {
+  #take(upstream: Upstream, refused = false): void {
     if (this.closed || !this.#isNeeded()) return
     const knowledge = this.#knowledge(upstream)
-    if (!hasRelays(knowledge, upstream)) return
+    if (!hasRelays(knowledge, upstream) && !refused) return
     const parents = new StreamParents(upstream, {
       me: this.#host.me,
       now: this.#host.now,
@@ -208,11 +204,12 @@ export class ParentDirector {
     parents.begin(knowledge)
   }
 
-  #drive(needed: boolean): void {
+  #drive(needed: boolean, now: Milliseconds): void {
     const all = this.#upstreams.all
     for (const [upstream, parents] of this.#driven) {
       if (upstream.driver !== parents || !all.includes(upstream)) this.#driven.delete(upstream)
-      else if (!needed || !hasRelays(this.#knowledge(upstream), upstream)) {
+      // Relays that promise nothing more for now go on serving those they have, and the publisher may be full.
+      else if (!needed || (parents.isFedByPublisher && !hasRelays(this.#knowledge(upstream), upstream))) {
         this.#driven.delete(upstream)
         upstream.undrive()
       }
@@ -223,8 +220,9 @@ export class ParentDirector {
     for (const upstream of all) {
       const parents = this.#driven.get(upstream)
       if (parents !== undefined) parents.learn(this.#knowledge(upstream))
-      else if (upstream.drivable) this.#take(upstream)
+      else if (upstream.drivable) this.#take(upstream, this.#refusals.isRefused(upstream, now))
     }
+    this.#refusals.keep(all)
   }
 
   async #look(measures: boolean): Promise<void> {
@@ -237,7 +235,8 @@ export class ParentDirector {
       if (upstream.driver !== parents) continue
       const { streamKey } = upstream.stream
       const needed = parents.inNeed
-      parents.tick(feeds.in.filter(({ streamId }) => streamKeyOf(streamId) === streamKey))
+      const own = feeds.in.filter(({ streamId }) => streamKeyOf(streamId) === streamKey)
+      parents.tick(own, (keyId) => this.#measures.isLossy(keyId))
       // What is known of candidates may be a second old.
       if (!needed && parents.inNeed) parents.learn(this.#knowledge(upstream))
     }
@@ -256,15 +255,10 @@ export class ParentDirector {
   }
 
   #measure(links: readonly MeshLinkStats[]): void {
-    const before = new Map(this.#shed.map(({ link, shed }) => [link, shed]))
-    this.#shed = links.map(({ link, shed }) => ({ link, shed }))
-    const samples = links.map((link): LinkSample => {
-      const shed = link.shed > (before.get(link.link) ?? link.shed)
-      return { deliveredMbps: link.delivered / 1e6, congested: shed || link.queueMs >= FULL_QUEUE_MS }
-    })
-    this.desk.sample(samples, this.#host.now())
-    const rtts = links.flatMap(({ peer, rttMs }) => (peer === undefined || rttMs === undefined ? [] : [[peer, rttMs] as const]))
-    this.#picture.measured(new Map(rtts), this.#host.now())
+    const now = this.#host.now()
+    const { samples, rtts } = this.#measures.take(links, now)
+    this.desk.sample(samples, now)
+    this.#picture.measured(rtts, now)
     const changed = this.#picture.newClasses(this.#host.nodeOf)
     if (changed !== undefined) this.#host.linkRtt(changed)
   }
@@ -286,7 +280,8 @@ export class ParentDirector {
     const isLinked = (keyId: PeerKeyId) => neighbours.has(keyId)
     const parentOf = (keyId: PeerKeyId) => tree?.parentOf(keyId)
     const candidates = this.#picture.seen(this.desk.candidates(streamId, now), isLinked, parentOf, publisher)
-    return { candidates, tree, children: [...(this.#children.get(streamKey)?.keys() ?? [])] }
+    const children = [...(this.#children.get(streamKey)?.keys() ?? [])]
+    return { candidates, neighbours: [...neighbours], tree, children }
   }
 
   /** The planned tree of a stream as this page sees it; everybody takes the announced rate for the cost of a copy. */

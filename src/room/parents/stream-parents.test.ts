@@ -43,6 +43,7 @@ describe("two parents of a stream", () => {
   }
   const knowledge = (tree?: TreeView) => ({
     candidates: [candidate("pub", 10), candidate("rob", 20), candidate("sue", 30), candidate("tom", 40)],
+    neighbours: [],
     tree,
     children: [],
   })
@@ -65,7 +66,14 @@ describe("two parents of a stream", () => {
       for (const { keyId } of parents.parents) if (!silent.has(keyId)) chunks.set(keyId, (chunks.get(keyId) ?? 0) + 10)
       const feeds = parents.parents.map(({ keyId }) => {
         const base = chunks.get(keyId) ?? 0
-        return { from: keyId, started: base > 0, silentMs: silent.has(keyId) ? 60_000 : 5, base, bytes: base * 1_000 }
+        return {
+          from: keyId,
+          started: base > 0,
+          silentMs: silent.has(keyId) ? 60_000 : 5,
+          base,
+          upper: base,
+          bytes: base * 1_000,
+        }
       })
       parents.tick(feeds)
     }
@@ -132,6 +140,18 @@ describe("two parents of a stream", () => {
     expect(said("av.unsubscribe")).toContain("pub")
     expect(ended).toContain("pub")
     expect(roles()).toMatchObject({ rob: "primary", sue: "backup" })
+  })
+
+  it("wants everything of the second one where messages of the first get lost", async () => {
+    await begin()
+    await run(4_000)
+    expect(sent.at(-1)).toMatchObject({ to: "rob", message: { t: "av.policy", policy: { maxTemporal: 0 } } })
+    const feed = (from: string) => ({ from, started: true, silentMs: 5, base: 1_000, upper: 1_000, bytes: 1_000_000 })
+    now += 250
+    parents.tick([feed("pub"), feed("rob")], (keyId) => keyId === "rob")
+    expect(sent.at(-1)).toMatchObject({ to: "rob", message: { t: "av.policy", policy: { maxTemporal: 0 } } })
+    parents.tick([feed("pub"), feed("rob")], (keyId) => keyId === "pub")
+    expect(sent.at(-1)).toMatchObject({ to: "rob", message: { t: "av.policy", policy: UNCAPPED } })
   })
 
   it("wants everything of the second one as soon as the first brings nothing, before that one is given up", async () => {

@@ -9,15 +9,10 @@ import {
 } from "../../alm/index.ts"
 import type { Milliseconds, PeerKeyId, ReceiverLayerPolicy } from "../../wire/types.ts"
 import type { Upstream, UpstreamDriver } from "../upstream.ts"
+import { LeadWatch } from "./lead-watch.ts"
 
 /** Who has been the second parent for this long is asked for the base layer alone, ms: by then the first one delivers everything. */
 const BASE_ONLY_AFTER_MS = 3_000
-/**
- * Where the first parent brings nothing for so long, ms, while another brings so many chunks of the base layer, all are asked for everything at
- * once: that is far sooner than a silent parent is given up, and costs nothing but a few copies if it was only late.
- */
-const UNLED_MS = 400
-const UNLED_CHUNKS = 4
 /** Deliveries of parents are compared over this time, and only where so many chunks were due. */
 const MEASURE_MS = 1_000
 const MIN_CHUNKS = 8
@@ -30,6 +25,7 @@ export interface Feed {
   started: boolean
   silentMs: number
   base: number
+  upper: number
   bytes: number
 }
 
@@ -55,6 +51,8 @@ export interface StreamParentsHost {
 /** What is known of the room when parents are chosen. */
 export interface ParentKnowledge {
   candidates: readonly ParentCandidate[]
+  /** Members with a direct link. */
+  neighbours: readonly PeerKeyId[]
   tree: TreeView | undefined
   children: readonly PeerKeyId[]
 }
@@ -70,8 +68,8 @@ export class StreamParents implements UpstreamDriver {
   readonly #manager: ParentManager
   readonly #heardAt = new Map<PeerKeyId, Milliseconds>()
   readonly #secondSince = new Map<PeerKeyId, Milliseconds>()
-  /** Chunks of the base layer by parent at the time the first parent was last seen to bring one. */
-  #led: { keyId: PeerKeyId; at: Milliseconds; base: Map<PeerKeyId, number> } | undefined
+  readonly #lead = new LeadWatch()
+  #baseOnly: ReadonlySet<PeerKeyId> = new Set()
   #counts = new Map<PeerKeyId, Counts>()
   #countedAt: Milliseconds
   readonly #delivered = new Map<PeerKeyId, { bitrate: number; share: number | undefined }>()
@@ -102,15 +100,16 @@ export class StreamParents implements UpstreamDriver {
     this.#do(this.#manager.setWanted(2, now))
   }
 
-  learn({ candidates, tree, children }: ParentKnowledge): void {
+  learn({ candidates, neighbours, tree, children }: ParentKnowledge): void {
     const now = this.#host.now()
+    this.#manager.setNeighbours(neighbours)
     this.#do(this.#manager.setDownstream(children, now))
     this.#do(this.#manager.setTree(tree, now))
     this.#do(this.#manager.setCandidates(candidates, now))
   }
 
-  /** What parents brought; then time passes. A few times per second. */
-  tick(feeds: readonly Feed[]): void {
+  /** What parents brought; then time passes. A few times per second. @param isLossy much of what this parent sends gets lost on the way */
+  tick(feeds: readonly Feed[], isLossy: (keyId: PeerKeyId) => boolean = () => false): void {
     const now = this.#host.now()
     for (const { from, started, silentMs } of feeds) {
       const at = now - silentMs
@@ -120,7 +119,13 @@ export class StreamParents implements UpstreamDriver {
     }
     this.#measure(feeds, now)
     this.#do(this.#manager.tick(now))
-    this.#shareWork(feeds, now)
+    this.#shareWork(feeds, isLossy, now)
+  }
+
+  /** The publisher serves, and nobody else does. */
+  get isFedByPublisher(): boolean {
+    const serving = this.#manager.parents.filter(({ role }) => role !== "asked")
+    return serving.length > 0 && serving.every(({ keyId }) => keyId === this.upstream.publisher)
   }
 
   get parents(): ParentFigures[] {
@@ -185,6 +190,9 @@ export class StreamParents implements UpstreamDriver {
         if (this.upstream.ask(action.parent, action.via.slice(0, 4))) this.subscribed(action.parent)
         else this.#host.connect(action.parent)
         return
+      case "subscribeAgain":
+        this.upstream.again(action.parent)
+        return
       case "unsubscribe":
         this.#secondSince.delete(action.parent)
         this.upstream.leave(action.parent)
@@ -205,29 +213,24 @@ export class StreamParents implements UpstreamDriver {
     }
   }
 
-  /** The second parent of a picture sends the base layer: it plays on when the first one goes, and the uplinks of the room are spared. */
-  #shareWork(feeds: readonly Feed[], now: Milliseconds): void {
+  /**
+   * The second parent of a picture sends the base layer: it plays on when the first one goes, and the uplinks of the room are spared. Where
+   * messages of the first one get lost it sends everything, for whatever is missing of upper layers would come from nobody.
+   */
+  #shareWork(feeds: readonly Feed[], isLossy: (keyId: PeerKeyId) => boolean, now: Milliseconds): void {
     if (this.upstream.stream.kind !== "video") return
     const parents = this.#manager.parents
-    const led = this.#isLed(parents.find(({ role }) => role === "primary")?.keyId, feeds, now)
-    const seconds = led ? parents.flatMap(({ keyId, role }) => (role === "backup" ? [keyId] : [])) : []
+    const primary = parents.find(({ role }) => role === "primary")?.keyId
+    const { stream, policy } = this.upstream
+    const hasUpper = stream.temporalLayers > 1 && policy.maxTemporal > 0
+    const led = this.#lead.isLed(primary, feeds, { hasUpper, baseOnly: this.#baseOnly.size > 0 }, now)
+    const shares = led && primary !== undefined && !isLossy(primary)
+    const seconds = shares ? parents.flatMap(({ keyId, role }) => (role === "backup" ? [keyId] : [])) : []
     for (const keyId of this.#secondSince.keys()) if (!seconds.includes(keyId)) this.#secondSince.delete(keyId)
     for (const keyId of seconds) if (!this.#secondSince.has(keyId)) this.#secondSince.set(keyId, now)
     const due = seconds.filter((keyId) => now - (this.#secondSince.get(keyId) ?? now) >= BASE_ONLY_AFTER_MS)
-    this.upstream.setBaseOnly(new Set(due))
-  }
-
-  /** Whether the first parent brings what all others bring. */
-  #isLed(primary: PeerKeyId | undefined, feeds: readonly Feed[], now: Milliseconds): boolean {
-    if (primary === undefined) return false
-    const base = new Map(feeds.map(({ from, base: chunks }) => [from, chunks]))
-    const before = this.#led
-    if (before?.keyId !== primary || base.get(primary) !== before.base.get(primary)) {
-      this.#led = { keyId: primary, at: now, base }
-      return true
-    }
-    const most = Math.max(0, ...[...base].map(([keyId, chunks]) => chunks - (before.base.get(keyId) ?? chunks)))
-    return now - before.at < UNLED_MS || most < UNLED_CHUNKS
+    this.#baseOnly = new Set(due)
+    this.upstream.setBaseOnly(this.#baseOnly)
   }
 
   #measure(feeds: readonly Feed[], now: Milliseconds): void {

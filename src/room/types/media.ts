@@ -27,9 +27,9 @@ export interface Publication {
 
 /**
  * Why a picture is received as it is. `best`: nothing holds it back. `policy`, `pinned`, `size`, `hidden`: the application asked for
- * it. `network`: the path from the publisher does not carry more now; it is tried again.
+ * it. `network`: the path from the publisher does not carry more now. `cpu`: this machine cannot decode more now. Both are tried again.
  */
-export type LayerReason = "best" | "policy" | "pinned" | "size" | "hidden" | "network"
+export type LayerReason = "best" | "policy" | "pinned" | "size" | "hidden" | "network" | "cpu"
 
 /** What this page receives of a video track. */
 export interface LayerInfo {

@@ -11,6 +11,8 @@ export interface WorkerUrls {
   receive?: string | URL
   /** Started when the room has a memory. */
   memory?: string | URL
+  /** Started where the browser has no AV1 decoder and somebody sends nothing else. The script-tag build looks for it beside the script. */
+  av1?: string | URL
   /** The AudioWorklet module. */
   audio?: string | URL
 }

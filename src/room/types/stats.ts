@@ -1,4 +1,6 @@
 /** What `room.stats()` counts: links, lanes, streams, and what is handed on. */
+import type { DirectStats } from "../nat/direct-attempts.ts"
+import type { NatStats } from "../nat/types.ts"
 import type { ControlStats } from "../rpc/types.ts"
 import type { LayerReason, Quality, TrackKind } from "./media.ts"
 
@@ -201,6 +203,9 @@ export interface RoomStats {
   relay: RelayStats
   /** Announcements, calls and channels. */
   control: ControlStats
+  /** What NAT this page is behind, as far as STUN servers can tell. */
+  nat: NatStats
+  direct: DirectStats
 }
 
 /** A member that a stream is taken from. */

@@ -33,9 +33,10 @@ export interface Inflow {
   /** When the last authentic message came, or when we began; ms. */
   heardAt: number
   started: boolean
-  /** Chunks and bytes that opened; `base`: those that every parent sends alike, see {@link isBaseSource}. */
+  /** Chunks and bytes that opened; `base`: those that every parent sends alike, see {@link isBaseSource}; `upper`: of upper temporal layers. */
   chunks: number
   base: number
+  upper: number
   bytes: number
 }
 
@@ -66,7 +67,7 @@ export class Inbound {
     this.#inflows.set(streamKey, inflows)
     const known = inflows.get(link.id)
     if (known === undefined) {
-      const counts = { chunks: 0, base: 0, bytes: 0 }
+      const counts = { chunks: 0, base: 0, upper: 0, bytes: 0 }
       inflows.set(link.id, { streamId, streamKey, link, peer, opener, heardAt: this.#now(), started: false, ...counts })
     } else {
       known.previous = { opener: known.opener, until: this.#now() + PREVIOUS_KEY_MS }
@@ -87,6 +88,13 @@ export class Inbound {
       inflows.delete(link.id)
       if (inflows.size === 0) this.#inflows.delete(streamKey)
     }
+  }
+
+  /** A link that another one to the same peer has taken the place of: its subscription ended at the other end without a word. */
+  retire({ streamKey, link }: Inflow): void {
+    const inflows = this.#inflows.get(streamKey)
+    inflows?.delete(link.id)
+    if (inflows?.size === 0) this.#inflows.delete(streamKey)
   }
 
   /** Streams with a subscription. */
@@ -152,6 +160,7 @@ export class Inbound {
     inflow.chunks += 1
     inflow.bytes += result.innerChunk.length
     if (isBaseSource(result.innerChunk)) inflow.base += 1
+    else if (isUpper(result.innerChunk)) inflow.upper += 1
     await this.#sink.chunk(inflow, result.innerChunk)
   }
 
@@ -172,6 +181,11 @@ export class Inbound {
     this.outerDrops.add(code)
     link.drops.add(code)
   }
+}
+
+/** By the clear header. */
+function isUpper(chunk: Bytes): boolean {
+  return chunk[48] !== CODEC_OPAQUE && chunk[50] !== 0
 }
 
 /** By the clear header: no upper layer, and no repair, of which each link gets as much as it needs. */

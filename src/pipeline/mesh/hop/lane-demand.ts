@@ -75,7 +75,7 @@ export class LaneDemands {
 
   /** The formula stands for one long transfer per lane; what empty lanes take in a moment says more. Bit/s. */
   #proven(now: number): number {
-    const refusals = this.#lanes.all().reduce((sum, lane) => sum + lane.gateRefusals, 0)
+    const { refusals } = this.#sender
     if (refusals > this.#refusals) this.#refusedAt = now
     this.#refusals = refusals
     return now - this.#refusedAt < ROOMY_MS ? 0 : ROOMY_GROWTH * this.#sender.rate.taken

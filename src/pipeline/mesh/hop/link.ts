@@ -10,6 +10,7 @@ import type { MeshLinkId, MeshLinkStats } from "../types.ts"
 import type { Lane } from "./lane.ts"
 import { LaneDemands, type LaneWish } from "./lane-demand.ts"
 import { Lanes } from "./lanes.ts"
+import { NackEcho } from "./nack-echo.ts"
 import { LinkReceiver } from "./receiver.ts"
 import { type HopSealer, LinkSender, type Outgoing } from "./sender.ts"
 import { type LinkAlarm, LinkTrouble } from "./trouble.ts"
@@ -47,6 +48,7 @@ export class MeshLink {
   readonly drops = new DropCounter()
   readonly sender: LinkSender
   readonly receiver = new LinkReceiver()
+  readonly #echo = new NackEcho()
   readonly createdAt: number
   readonly #options: MeshLinkOptions
   readonly #lanes = new Lanes()
@@ -150,7 +152,7 @@ export class MeshLink {
 
   /** A frame waits for more and nothing comes: asks for what may have been sent last on each lane. */
   askForTail(): void {
-    for (const nack of this.receiver.tail(this.#options.now())) this.#control(nack)
+    for (const nack of this.receiver.tail(this.#options.now())) this.#ask(nack)
   }
 
   /** Call every 5 ms; while the link rests most calls do nothing: reports, NACKs, the pacer, and the health and number of lanes. */
@@ -165,6 +167,7 @@ export class MeshLink {
     const report = this.receiver.report(now)
     if (report !== undefined) this.#control(report)
     this.#sendNacks(now)
+    for (const nack of this.#echo.due(now)) this.#controlAside(nack)
     for (const alarm of this.#trouble.tick(now, this.#laneStates(), away)) this.#options.alarm(alarm)
     for (const lane of this.#lanes.all()) this.#watch(lane, now)
     this.sender.tick()
@@ -226,7 +229,19 @@ export class MeshLink {
   }
 
   #sendNacks(now: number): void {
-    for (const nack of this.receiver.nacks(now, this.sender.rate.rttMs)) this.#control(nack)
+    for (const nack of this.receiver.nacks(now, this.sender.rate.rttMs)) this.#ask(nack)
+  }
+
+  #ask(nack: Bytes): void {
+    this.#control(nack)
+    this.#echo.asked(nack, this.receiver.video.loss, this.#options.now())
+  }
+
+  /** On the emptiest video lane: whatever holds up the audio lane does not hold up this. */
+  #controlAside(message: Bytes): void {
+    const [lane] = this.#lanes.video(true).sort((a, b) => a.buffered - b.buffered)
+    if (lane === undefined) this.#control(message)
+    else if (audioGateOpen(lane.buffered)) lane.sendControl(message)
   }
 
   #control(message: Bytes): void {

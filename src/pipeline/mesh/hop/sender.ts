@@ -4,17 +4,19 @@ import { audioCopies, burstRepair, repairSymbols } from "../../../link/lane-capa
 import { LinkRate } from "../../../link/link-rate.ts"
 import type { LoopWatch } from "../../../link/loop-watch.ts"
 import { LossRuns } from "../../../link/loss-meter.ts"
-import { NackSender, RETRANSMIT_MS } from "../../../link/nack.ts"
-import { MESSAGE_OVERHEAD, PACE, SendBudget } from "../../../link/pacer.ts"
+import { MESSAGE_OVERHEAD, SendBudget } from "../../../link/pacer.ts"
+import { FULL_MS } from "../../../link/rate-controller.ts"
 import { STALE_MS } from "../../../link/shed.ts"
 import { LANE_HEADER_LENGTH, LANE_PADDING, type LaneNack, type LaneReport, MAX_LANE_MESSAGE } from "../../../wire/lane-message.ts"
 import { KEEP_ALIVE_FRAME_LENGTH, LINK_FRAME_HEADER_LENGTH } from "../../../wire/link-frame.ts"
 import type { Bytes } from "../../../wire/types.ts"
 import type { DropCounter } from "../drops.ts"
-import { FrameNeeds } from "./frame-needs.ts"
+import { AudioRepeats } from "./audio-repeats.ts"
 import type { Lane } from "./lane.ts"
 import { type Lanes, loadsOf } from "./lanes.ts"
-import { RateProbe } from "./rate-probe.ts"
+import { LinkPadding } from "./link-padding.ts"
+import type { RateProbe } from "./rate-probe.ts"
+import { Resends } from "./resends.ts"
 import { type Queued, SendQueue } from "./send-queue.ts"
 import type { LinkTrouble } from "./trouble.ts"
 
@@ -27,24 +29,11 @@ const STALE_SLOW_MS = 120
 const OLD_AFTER_CUT_MS = 60
 /** The gates refuse for this long: the lanes are what limits; ms. */
 const LANE_LIMITED_MS = 150
-/** A link that carried video this recently, ms, and sends less than it may, is probed this often, ms. */
-const VIDEO_ACTIVE_MS = 500
-const PROBE_EVERY_MS = 3_000
-/** Each probe that showed a full path doubles the time to the next, up to this, ms. */
-const PROBE_RARELY_MS = 60_000
 /** A report tells of messages that we sent within about a round trip and this, ms. */
 const REPORTED_MS = 100
-/** Below this share of the budget for retransmissions everything that is asked for goes out again. */
-const ROOMY_SHARE = 0.4
-/** Second copies of audio that wait. */
-const MAX_COPIES = 64
-/**
- * A base frame is worth sending again until it is so old, ms: what follows it can not be shown without it, and a keyframe would
- * come later still.
- */
-const BASE_USEFUL_MS = 220
-/** A message younger than this part of a round trip can not be missed yet, whatever is asked for. */
-const IN_FLIGHT_SHARE = 0.8
+/** Losses of so long after a queue may be its own, ms. */
+const QUEUED_LATELY_MS = 1_500
+const QUEUED_NOW_MS = 300
 
 /** Makes hop messages for one subscription: outer seal and link frame, with room for the lane header in front. */
 export interface HopSealer {
@@ -65,6 +54,8 @@ export interface Outgoing extends Queued {
   onBroken?(): void
   /** Of a retransmission: the lane that lost it. Another one is preferred. */
   lostOn?: number
+  /** It has gone out again before: nothing is known of this one when it is asked for. */
+  copy?: boolean
 }
 
 interface AudioMessage {
@@ -75,13 +66,14 @@ interface AudioMessage {
 export class LinkSender {
   readonly rate: LinkRate
   readonly runs = new LossRuns()
-  readonly probe = new RateProbe()
   /** Messages and bytes that went out on video lanes, retransmissions, copies and padding included. */
   sentMessages = 0
   rtxSent = 0
   /** Repair symbols taken in. */
   repairSent = 0
   laneLimitedMs = 0
+  /** Times that no lane took a message. */
+  refusals = 0
   readonly #lanes: Lanes
   readonly #now: () => number
   readonly #drops: DropCounter
@@ -89,16 +81,13 @@ export class LinkSender {
   readonly #trouble: LinkTrouble
   readonly #queue = new SendQueue<Outgoing>((item) => this.#wasShed(item))
   readonly #budget = new SendBudget()
-  readonly #padding = new SendBudget()
   readonly #assigner = new LaneAssigner()
-  readonly #nacks = new NackSender<Outgoing>(this.#assigner)
-  readonly #needs = new FrameNeeds()
-  #copies: { at: number; audio: AudioMessage }[] = []
+  readonly #resends = new Resends(this.#assigner)
+  readonly #padding: LinkPadding
+  readonly #repeats = new AudioRepeats<AudioMessage>()
   #gateSince: number | undefined
   #tickAt: number | undefined
-  #videoAt = Number.NEGATIVE_INFINITY
-  #probedAt = Number.NEGATIVE_INFINITY
-  #probeEveryMs = PROBE_EVERY_MS
+  #queuedAt = Number.NEGATIVE_INFINITY
   #repairs = new Map<number, number>()
 
   constructor(
@@ -111,6 +100,16 @@ export class LinkSender {
     this.#trouble = about.trouble
     this.#now = about.now
     this.rate = new LinkRate(about.startRate)
+    this.#padding = new LinkPadding({
+      lanes,
+      rate: this.rate,
+      choose: () => this.#videoLane(),
+      send: (lane, length, now) => this.#sendPadding(lane, length, now),
+    })
+  }
+
+  get probe(): RateProbe {
+    return this.#padding.probe
   }
 
   get queued(): number {
@@ -163,14 +162,15 @@ export class LinkSender {
       if (entry !== undefined) lane.reported(entry, now)
     }
     if (deepCut) this.#queue.dropEnhancement(now, OLD_AFTER_CUT_MS)
+    if (this.rate.queueNowMs >= FULL_MS) this.#queuedAt = now
     this.probe.report(this.rate.queueNowMs, this.rate.mode, now)
   }
 
   /** The peer misses numbers (LL-14): what is still of use goes out again, first of all. */
   takeNack({ laneId, laneSeqs }: Pick<LaneNack, "laneId" | "laneSeqs">): void {
-    const before = this.#now() - IN_FLIGHT_SHARE * this.rate.rttMs
-    const missing = laneSeqs.filter((laneSeq) => this.#nacks.sentBefore(laneId, laneSeq, before))
+    const missing = this.#resends.missing(laneId, laneSeqs, this.#now(), this.rate.rttMs)
     for (const laneSeq of missing) this.runs.missing(laneId, laneSeq)
+    if (missing.length > 0) this.#padding.lost(laneId, this.#now())
     this.#again(laneId, missing)
     this.pump()
   }
@@ -178,7 +178,7 @@ export class LinkSender {
   /** A lane became suspect: what it holds counts as lost (LL-16). */
   laneSuspect(laneId: number): void {
     if (this.#trouble.baseOnly) this.#queue.dropEnhancement(this.#now(), 0)
-    this.#again(laneId, this.#nacks.recent(laneId, this.#now(), RETRANSMIT_MS))
+    this.#again(laneId, this.#resends.recent(laneId, this.#now()))
   }
 
   /** Video: queued by class, sent as the pacer and the gates allow (LL-8 … LL-10). */
@@ -194,9 +194,7 @@ export class LinkSender {
   sendAudio(audio: AudioMessage, audioLoss: number): void {
     if (!this.#fits(audio.innerChunk)) return
     const { secondAfterMs } = audioCopies(audioLoss)
-    if (secondAfterMs !== undefined && this.#copies.length < MAX_COPIES) {
-      this.#copies.push({ at: this.#now() + secondAfterMs, audio })
-    }
+    if (secondAfterMs !== undefined) this.#repeats.add(audio, this.#now() + secondAfterMs)
     const lane = this.#lanes.audio()
     if (lane === undefined) this.#drops.add("LinkFailed")
     else if (!audioGateOpen(lane.buffered)) lane.gateRefusals += 1
@@ -231,7 +229,7 @@ export class LinkSender {
       this.#transmit(lane, size, item.sealer, item.sealer.seal(item.innerChunk), item)
     }
     this.#gateSince = undefined
-    this.#pad(now)
+    this.#padding.fill(now)
   }
 
   /** Call every 5 ms. */
@@ -241,22 +239,26 @@ export class LinkSender {
     this.#tickAt = now
     if (this.laneLimited) this.laneLimitedMs += passed
     this.rate.tick(now)
-    this.#sendCopies(now)
-    this.#probeIdle(now)
+    for (const audio of this.#repeats.due(now)) this.#repeat(audio)
+    // Copies are for bad luck; where anything waits, it is more than that.
+    const free = this.#queue.length === 0 && !this.#queued(QUEUED_LATELY_MS)
+    this.#sendAgain(this.#resends.copies(now, free ? this.rate.target : 0))
+    this.#padding.probeIdle(now)
     this.pump()
+    this.#padding.nudge(now, this.#queue.length > 0 || this.#queued(QUEUED_NOW_MS))
   }
 
   /** Throws away what waits for a subscription that ended, and what could be asked for again. */
   forget(sealer: HopSealer): void {
     this.#queue.remove((item) => item.sealer === sealer)
-    this.#nacks.forget((item) => item.sealer === sealer)
-    this.#copies = this.#copies.filter((copy) => copy.audio.sealer !== sealer)
+    this.#resends.forget(sealer)
+    this.#repeats.forget(sealer)
   }
 
   close(): void {
     this.#queue.remove(() => true)
-    this.#nacks.forget(() => true)
-    this.#copies = []
+    this.#resends.forget()
+    this.#repeats.forget()
   }
 
   /** Without a base frame all that follows is of no use: it makes room for the next keyframe. */
@@ -272,17 +274,11 @@ export class LinkSender {
   #again(laneId: number, laneSeqs: number[]): void {
     const now = this.#now()
     const lanes = loadsOf(this.#lanes.video(true))
-    const roomy = this.#nacks.spentShare(now, this.rate.target) < ROOMY_SHARE
-    const needed = laneSeqs.filter((laneSeq) => {
-      const message = this.#nacks.held(laneId, laneSeq)
-      return message?.item === undefined || this.#needs.missing(message, message.item, roomy)
-    })
-    const outcomes = this.#nacks.answer({ laneId, laneSeqs: needed }, { now, rate: this.rate.target, lanes })
-    const items = outcomes.flatMap((outcome) => {
-      const item = outcome.kind === "resend" ? outcome.message.item : undefined
-      if (item === undefined) return []
-      return [isBase(item) ? { ...item, lostOn: laneId, patienceMs: BASE_USEFUL_MS - STALE_MS } : { ...item, lostOn: laneId }]
-    })
+    const conditions = { now, rate: this.rate.target, lanes, losses: this.repairInputs(), queued: this.#queued(QUEUED_LATELY_MS) }
+    this.#sendAgain(this.#resends.answer(laneId, laneSeqs, conditions))
+  }
+
+  #sendAgain(items: readonly Outgoing[]): void {
     this.rtxSent += items.length
     this.#queue.pushFirst(items)
   }
@@ -303,39 +299,28 @@ export class LinkSender {
 
   /** Without an open lane it is not the gates that refuse. */
   #refused(now: number): void {
-    if (this.#lanes.video(false).length > 0) this.#gateSince ??= now
-    else this.#gateSince = undefined
-  }
-
-  #sendCopies(now: number): void {
-    const due = this.#copies.filter((copy) => copy.at <= now)
-    if (due.length === 0) return
-    this.#copies = this.#copies.filter((copy) => copy.at > now)
-    for (const { audio } of due) {
-      const lane = this.#videoLane()
-      if (lane !== undefined) this.#transmit(lane, sizeOf(audio), audio.sealer, audio.sealer.seal(audio.innerChunk))
+    if (this.#lanes.video(false).length === 0) {
+      this.#gateSince = undefined
+      return
     }
+    this.refusals += 1
+    this.#gateSince ??= now
   }
 
-  /** A quiet source would never find out that a rate cut for a bad moment can grow again. */
-  #probeIdle(now: number): void {
-    if (now - this.#videoAt > VIDEO_ACTIVE_MS || now - this.#probedAt < this.#probeEveryMs || !this.rate.worthProbing(now)) return
-    this.#probedAt = now
-    this.probe.start(this.rate.target, this.rate.target, now, (fits) => {
-      this.#probeEveryMs = fits ? PROBE_EVERY_MS : Math.min(PROBE_RARELY_MS, 2 * this.#probeEveryMs)
-    })
+  #repeat(audio: AudioMessage): void {
+    const lane = this.#videoLane()
+    if (lane !== undefined) this.#transmit(lane, sizeOf(audio), audio.sealer, audio.sealer.seal(audio.innerChunk))
   }
 
-  /** Padding of a probe, only where nothing else waits. */
-  #pad(now: number): void {
-    this.#padding.refill(now, this.probe.extra(now) / PACE)
-    while (this.probe.running(now) && this.#padding.covers(MAX_LANE_MESSAGE + MESSAGE_OVERHEAD)) {
-      const lane = this.#videoLane()
-      const laneSeq = lane?.sendNumbered(new Uint8Array(MAX_LANE_MESSAGE), now, LANE_PADDING)
-      if (lane === undefined || laneSeq === undefined) return
-      this.#padding.pay(MAX_LANE_MESSAGE + MESSAGE_OVERHEAD)
-      this.#sent(lane, laneSeq, MAX_LANE_MESSAGE, now)
-    }
+  /** A queue stood in the path a moment ago: it is the queue that loses, and more would lengthen it. */
+  #queued(lately: number): boolean {
+    return this.#now() - this.#queuedAt < lately
+  }
+
+  #sendPadding(lane: Lane, length: number, now: number): boolean {
+    const laneSeq = lane.sendNumbered(new Uint8Array(length), now, LANE_PADDING)
+    if (laneSeq !== undefined) this.#sent(lane, laneSeq, length, now)
+    return laneSeq !== undefined
   }
 
   /** Books the room, waits for the seal, sends. The order on a lane may differ from the order of the seals: numbers are given last. */
@@ -364,16 +349,13 @@ export class LinkSender {
     this.sentMessages += 1
     this.rate.sent(now, length + MESSAGE_OVERHEAD)
     this.runs.sent(lane.id, laneSeq)
-    if (item === undefined) return
-    this.#videoAt = now
-    this.#needs.sent(item)
-    const held = { laneId: lane.id, laneSeq, frameAt: item.madeAt, length, item }
-    this.#nacks.sent(isBase(item) ? { ...held, usefulMs: BASE_USEFUL_MS } : held, now)
+    if (item === undefined) {
+      this.#resends.padding(lane.id, laneSeq, length, now)
+      return
+    }
+    this.#padding.sent(lane.id, now)
+    this.#resends.sent(lane.id, laneSeq, length, now, item)
   }
-}
-
-function isBase({ layer }: Outgoing): boolean {
-  return layer.spatial === 0 && layer.temporal === 0
 }
 
 /** Bytes of the lane message that carries a chunk. */

@@ -7,27 +7,26 @@ import type { Bytes } from "../../../wire/types.ts"
 import type { MeshLinkStats } from "../types.ts"
 import { MeshLink } from "./link.ts"
 import type { HopSealer } from "./sender.ts"
+import { AssociationEnd, AssociationLane } from "./test-association.ts"
+import { Impairment, type ImpairmentOptions } from "./test-impairment.ts"
 
 /** Inner chunk of a full symbol: 1 135 bytes on the lane. */
 const CHUNK = 1_102
 const FRONT = 17
 const FRAME_MS = 1_000 / 30
 
-interface HopOptions {
+interface HopOptions extends ImpairmentOptions {
   seed?: number
-  delayMs?: number
-  /** Added at random per message. */
-  jitterMs?: number
   loss?: number
   /** Mean run of losses in messages, over all lanes. */
   burst?: number
-  /** Mean length of losses in time instead, ms. */
-  burstMs?: number
   lanes?: number
-  /** Bit/s and bytes of the place that all lanes share. */
-  bottleneck?: { rate: number; buffer: number }
+  /** Every lane is an SCTP association, with its window and its timer; needs neither bottleneck nor `burstMs`. */
+  associations?: boolean
   /** Source symbols per frame; always so many, whatever the link allows. */
   symbols?: number
+  /** Instead: those of one frame of a real encoder. */
+  frame?: (sim: HopSim, id: number) => { k: number; keyframe: boolean }
   startRate?: number
   /** A voice of 50 packets a second beside the picture. */
   voice?: boolean
@@ -103,6 +102,7 @@ export class HopSim {
   readonly receiver: MeshLink
   readonly there = new Map<number, SimLane>()
   readonly back = new Map<number, SimLane>()
+  readonly ends: AssociationEnd[] = []
   readonly frames: SimFrame[] = []
   readonly alarms: string[] = []
   /** Voice packets: sent, and those that came, with their delay in ms. */
@@ -119,10 +119,8 @@ export class HopSim {
   readonly #options: HopOptions
   readonly #events: { at: number; order: number; run: () => void }[] = []
   #order = 0
-  #inBurst = false
-  #burstUntil = 0
-  #calmUntil = 0
-  #freeAt = 0
+  readonly #impairment: Impairment
+  #highest = 0
   rate: number
   #nextFrameAt: number
   #sending = true
@@ -135,6 +133,7 @@ export class HopSim {
     this.burst = options.burst ?? 1
     this.rate = options.bottleneck?.rate ?? Number.POSITIVE_INFINITY
     this.symbols = options.symbols ?? 5
+    this.#impairment = new Impairment(options, this)
     this.#nextFrameAt = this.now
     this.sender = this.#end("sender")
     this.receiver = this.#end("receiver")
@@ -142,7 +141,12 @@ export class HopSim {
   }
 
   open(id: number): void {
+    this.#highest = id
     const role = id === 1 ? "audio" : "video"
+    if (this.#options.associations === true) {
+      this.#associate(id, role)
+      return
+    }
     const there = new SimLane((bytes) => there.dead || this.#carry(bytes, (own) => this.#arrive(this.receiver, id, own)))
     there.onSend = (bytes) => this.#note(id, bytes)
     const back = new SimLane((bytes) => this.#carry(bytes, (own) => this.mute || this.#arrive(this.sender, id, own), true))
@@ -150,6 +154,29 @@ export class HopSim {
     this.back.set(id, back)
     this.sender.addLane(id, role, there)
     this.receiver.addLane(id, role, back)
+  }
+
+  #associate(id: number, role: "audio" | "video"): void {
+    // What one end sends, the other one delivers.
+    const [there, back] = this.association(
+      (bytes) => this.#arrive(this.receiver, id, bytes),
+      (bytes) => this.#arrive(this.sender, id, bytes),
+    )
+    const lane = new AssociationLane(there)
+    lane.onSend = (bytes) => this.#note(id, bytes)
+    this.sender.addLane(id, role, lane)
+    this.receiver.addLane(id, role, new AssociationLane(back))
+  }
+
+  /** An association over the same path; also for others than this link. */
+  association(arrived: (bytes: Bytes) => void, cameBack: (bytes: Bytes) => void = () => {}): [AssociationEnd, AssociationEnd] {
+    const now = () => this.now
+    const there = new AssociationEnd(now, (size, run) => this.#send(size, run, false), cameBack)
+    const back = new AssociationEnd(now, (size, run) => this.#send(size, run, true), arrived)
+    there.peer = back
+    back.peer = there
+    this.ends.push(there, back)
+    return [there, back]
   }
 
   stats(): MeshLinkStats {
@@ -169,6 +196,7 @@ export class HopSim {
       if (this.#options.voice === true && this.now % 20 === 0) this.#speak()
       this.#events.sort((a, b) => a.at - b.at || a.order - b.order)
       while (this.#events[0] !== undefined && this.#events[0].at <= this.now) this.#events.shift()!.run()
+      for (const end of this.ends) end.tick()
       if (this.now % 5 === 0) {
         this.sender.tick()
         this.receiver.tick()
@@ -202,7 +230,7 @@ export class HopSim {
     this.#events.push({
       at: this.now + openAfterMs,
       order: this.#order++,
-      run: () => this.open(1 + Math.max(...this.there.keys())),
+      run: () => this.open(this.#highest + 1),
     })
   }
 
@@ -210,16 +238,17 @@ export class HopSim {
   #frame(): void {
     this.#nextFrameAt += FRAME_MS
     const id = this.frames.length
-    const k = this.symbols
+    const { k, keyframe } = this.#options.frame?.(this, id) ?? { k: this.symbols, keyframe: false }
     const inputs = this.sender.sender.repairInputs()
-    const repair = publisherRepair(k, false, [inputs]) + burstRepair(inputs)
+    const repair = publisherRepair(k, keyframe, [inputs]) + burstRepair(inputs)
     this.frames.push({ madeAt: this.now, k, got: new Set(), sentOn: new Map() })
     for (let symbol = 0; symbol < k + repair; symbol++) {
       const innerChunk = new Uint8Array(CHUNK)
       new DataView(innerChunk.buffer).setUint32(0, id)
       innerChunk[4] = symbol
-      const layer = { spatial: 0, temporal: id % 2, quality: Math.max(0, symbol - k + 1) }
-      this.sender.enqueue({ innerChunk, sealer, streamKey: "s", frame: id, layer, madeAt: this.now })
+      const layer = { spatial: 0, temporal: keyframe ? 0 : id % 2, quality: Math.max(0, symbol - k + 1) }
+      const nSource = this.#options.frame === undefined ? undefined : k
+      this.sender.enqueue({ innerChunk, sealer, streamKey: "s", frame: id, layer, madeAt: this.now, keyframe, nSource })
     }
     this.sender.pump()
   }
@@ -233,37 +262,13 @@ export class HopSim {
   }
 
   #carry(bytes: Bytes, arrive: (bytes: Bytes) => void, back = false): void {
-    const { delayMs = 25, jitterMs = 0, bottleneck } = this.#options
-    if (this.#lost()) return
-    let wait = delayMs + jitterMs * this.random()
-    if (bottleneck !== undefined && !back) {
-      const perMs = this.rate / 8_000
-      const queued = Math.max(0, this.#freeAt - this.now)
-      if (queued * perMs + bytes.length + 78 > bottleneck.buffer) return
-      this.#freeAt = this.now + queued + (bytes.length + 78) / perMs
-      wait += this.#freeAt - this.now
-    }
-    this.#events.push({ at: this.now + wait, order: this.#order++, run: () => arrive(bytes) })
+    this.#send(bytes.length, () => arrive(bytes), back)
   }
 
-  #lost(): boolean {
-    const { burstMs } = this.#options
-    if (burstMs !== undefined) return this.#lostInTime(burstMs)
-    if (this.burst === 1) return this.random() < this.loss
-    const stay = 1 - 1 / this.burst
-    const enter = (this.loss * (1 - stay)) / (1 - this.loss)
-    this.#inBurst = this.random() < (this.#inBurst ? stay : enter)
-    return this.#inBurst
-  }
-
-  /** Outages of exponential length, whatever is sent in them. */
-  #lostInTime(meanMs: number): boolean {
-    const draw = (mean: number) => -mean * Math.log(1 - this.random())
-    while (this.now >= this.#calmUntil) {
-      this.#burstUntil = this.#calmUntil + draw(meanMs)
-      this.#calmUntil = this.#burstUntil + draw((meanMs * (1 - this.loss)) / this.loss)
-    }
-    return this.now < this.#burstUntil
+  /** One packet of so many bytes, 78 of what lies under it not counted. */
+  #send(bytes: number, run: () => void, back: boolean): void {
+    const wait = this.#impairment.wait(bytes + 78, this.now, back)
+    if (wait !== undefined) this.#events.push({ at: this.now + wait, order: this.#order++, run })
   }
 
   #arrive(link: MeshLink, laneId: number, bytes: Bytes): void {
