@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 import { BaseSequencer, type TestSpecification } from "vitest/node"
 
@@ -20,8 +19,8 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     sequence: { sequencer: LongOnesFirst },
-    // Left to itself a machine of two cores would run one file at a time; some of the longest wait for timers more than they compute.
-    maxWorkers: Math.max(3, availableParallelism()),
+    // Left to itself a machine of two cores would run one file at a time.
+    maxWorkers: "100%",
     projects: [
       {
         extends: true,
