@@ -8,33 +8,15 @@ import { RoomParticipant } from "./participant.ts"
 import type { RemoteSubscription } from "./remote-subscription.ts"
 import type { RemoteTrack } from "./remote-track.ts"
 import { Subscriptions } from "./subscriptions.ts"
+import { testStream } from "./test-stream.ts"
 import type { LayerInfo } from "./types.ts"
 
 const bob = new RoomParticipant("bob", false)
 
-function stream(number: number, more: Partial<RemoteStream> = {}): RemoteStream {
-  return {
-    streamId: new Uint8Array(32).fill(number),
-    streamKey: number.toString(16).padStart(2, "0").repeat(32),
-    label: "cam",
-    kind: "video",
-    codec: "av01.0.08M.08",
-    codecId: 1,
-    sealProfile: 1,
-    fountain: true,
-    temporalLayers: 2,
-    channels: 1,
-    spatial: 0,
-    width: 320,
-    height: 180,
-    ...more,
-  }
-}
-
-const cam = stream(7)
-const small = stream(1)
-const middle = stream(2, { spatial: 1, width: 640, height: 360 })
-const large = stream(3, { spatial: 2, width: 1280, height: 720 })
+const cam = testStream(7)
+const small = testStream(1)
+const middle = testStream(2, { spatial: 1, width: 640, height: 360 })
+const large = testStream(3, { spatial: 2, width: 1280, height: 720 })
 const track = (streams: RemoteStream[], more: Partial<RemoteTrack> = {}): RemoteTrack => ({
   label: "cam",
   kind: "video",
@@ -187,7 +169,7 @@ describe("subscriptions", () => {
     it("keeps the track when the publisher goes on in another codec", async () => {
       await answer(cam)
       await picture(cam)
-      const vp8 = stream(8, { codec: "vp8", codecId: 255 })
+      const vp8 = testStream(8, { codec: "vp8", codecId: 255 })
       await publish(vp8)
       expect(outputs).toEqual(["open 7", "instead 8"])
       expect(left()).toEqual([])
@@ -198,9 +180,9 @@ describe("subscriptions", () => {
     })
 
     it("ends cleanly in the middle of a change", async () => {
-      await publish(stream(8, { codec: "vp8" }))
+      await publish(testStream(8, { codec: "vp8" }))
       subscriptions.forget("bob")
-      await picture(stream(8))
+      await picture(testStream(8))
       expect(ended).toHaveLength(1)
       expect(bob.subscriptions).toHaveLength(0)
     })
@@ -319,8 +301,8 @@ describe("subscriptions", () => {
   })
 
   describe("descriptions", () => {
-    const even = stream(4, { description: 0, codecId: 3 })
-    const odd = stream(5, { description: 1, codecId: 3 })
+    const even = testStream(4, { description: 0, codecId: 3 })
+    const odd = testStream(5, { description: 1, codecId: 3 })
     beforeEach(async () => {
       await publish(even, odd)
       for (const each of [even, odd]) {
@@ -354,7 +336,7 @@ describe("subscriptions", () => {
   })
 
   describe("codecs", () => {
-    const vp8 = stream(9, { codec: "vp8" })
+    const vp8 = testStream(9, { codec: "vp8" })
 
     it("takes the best it can show", async () => {
       decodes = ["vp8"]
@@ -398,7 +380,7 @@ describe("subscriptions", () => {
 
   it("makes a new track of sound that changes its stream", async () => {
     const sound = (number: number) =>
-      track([stream(number, { kind: "audio", codec: "opus" })], { label: "mic", kind: "audio", source: "microphone" })
+      track([testStream(number, { kind: "audio", codec: "opus" })], { label: "mic", kind: "audio", source: "microphone" })
     subscriptions.update(bob, [sound(10)])
     await settle()
     subscriptions.update(bob, [sound(11)])

@@ -2,24 +2,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest"
 import type { MeshSubscribe } from "../pipeline/index.ts"
 import type { KnownControlMessage } from "../wire/control-json.ts"
 import { BLINKING_DOT, UNCAPPED } from "../wire/layers.ts"
-import type { RemoteStream } from "./descriptors.ts"
+import { testStream } from "./test-stream.ts"
 import { Upstreams } from "./upstreams.ts"
 
-const cam: RemoteStream = {
-  streamId: new Uint8Array(32).fill(7),
-  streamKey: "07".repeat(32),
-  label: "cam",
-  kind: "video",
-  codec: "av01.0.08M.08",
-  codecId: 1,
-  sealProfile: 1,
-  fountain: true,
-  temporalLayers: 2,
-  channels: 1,
-  spatial: 0,
-  width: 320,
-  height: 180,
-}
+const cam = testStream(7)
 
 describe("where streams come from", () => {
   let asked: MeshSubscribe[]

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest"
 import type { ParentCandidate } from "../../alm/index.ts"
 import type { KnownControlMessage } from "../../wire/control-json.ts"
 import { UNCAPPED } from "../../wire/layers.ts"
-import type { RemoteStream } from "../descriptors.ts"
 import { SubscriberDesk } from "../subscriber-desk.ts"
+import { testStream } from "../test-stream.ts"
 import { Upstream } from "../upstream.ts"
 import { StreamParents } from "./stream-parents.ts"
 
@@ -17,22 +17,7 @@ const TROUBLE_MS = 12_000
 const CALM_MS = 30_000
 const STEP_MS = 50
 const PARENTS = ["pub", "rob", "sue", "tom"]
-const cam: RemoteStream = {
-  streamId: new Uint8Array(32).fill(7),
-  streamKey: "07".repeat(32),
-  label: "cam",
-  kind: "video",
-  codec: "av01.0.08M.08",
-  codecId: 1,
-  sealProfile: 1,
-  fountain: true,
-  temporalLayers: 2,
-  channels: 1,
-  spatial: 0,
-  width: 320,
-  height: 180,
-  mbps: 0.5,
-}
+const cam = testStream(7, { mbps: 0.5 })
 
 const calm: Fate = { delayMs: 20, lost: false, refused: false }
 

@@ -3,27 +3,12 @@ import type { ParentCandidate, TreeView } from "../../alm/index.ts"
 import type { MeshSubscribe } from "../../pipeline/index.ts"
 import type { KnownControlMessage } from "../../wire/control-json.ts"
 import { UNCAPPED } from "../../wire/layers.ts"
-import type { RemoteStream } from "../descriptors.ts"
+import { testStream } from "../test-stream.ts"
 import { Upstream } from "../upstream.ts"
 import { StreamParents } from "./stream-parents.ts"
 
 const START = 1_700_000_000_000
-const cam: RemoteStream = {
-  streamId: new Uint8Array(32).fill(7),
-  streamKey: "07".repeat(32),
-  label: "cam",
-  kind: "video",
-  codec: "av01.0.08M.08",
-  codecId: 1,
-  sealProfile: 1,
-  fountain: true,
-  temporalLayers: 2,
-  channels: 1,
-  spatial: 0,
-  width: 320,
-  height: 180,
-  mbps: 0.5,
-}
+const cam = testStream(7, { mbps: 0.5 })
 
 describe("two parents of a stream", () => {
   let now: number

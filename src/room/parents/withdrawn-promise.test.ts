@@ -4,28 +4,13 @@ import type { ParentCandidate } from "../../alm/index.ts"
 import type { MeshFeeds, MeshSubscribe } from "../../pipeline/index.ts"
 import type { KnownControlMessage } from "../../wire/control-json.ts"
 import { UNCAPPED } from "../../wire/layers.ts"
-import type { RemoteStream } from "../descriptors.ts"
+import { testStream } from "../test-stream.ts"
 import { Upstreams } from "../upstreams.ts"
 import type { CapacityDesk } from "./capacity-desk.ts"
 import { ParentDirector } from "./director.ts"
 
 const EVERYBODY = ["me", "pub", "rob", "ron", "val"]
-const cam: RemoteStream = {
-  streamId: new Uint8Array(32).fill(7),
-  streamKey: "07".repeat(32),
-  label: "cam",
-  kind: "video",
-  codec: "av01.0.08M.08",
-  codecId: 1,
-  sealProfile: 1,
-  fountain: true,
-  temporalLayers: 2,
-  channels: 1,
-  spatial: 0,
-  width: 320,
-  height: 180,
-  mbps: 0.2,
-}
+const cam = testStream(7, { mbps: 0.2 })
 
 describe("a publisher that is full, and two relays", () => {
   let members: string[]
