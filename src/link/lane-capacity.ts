@@ -3,7 +3,7 @@
 /** Bits of a full packet in the formula of section 1. */
 const SEGMENT_BITS = 9_200
 /** Below this loss the window of an association does not limit, and repair is left to NACK. */
-const LOW_LOSS = 0.002
+export const LOW_LOSS = 0.002
 /** Round trip up to which a NACK is answered within the play-out delay, in ms. */
 const NACK_RTT_MS = 90
 /** The publisher adds repair for at most this loss; a worse link is protected by NACK and shedding. */

@@ -16,6 +16,8 @@ export interface LaneDemand {
   open: number
   /** The gates refused for 150 ms without a break. */
   laneLimited: boolean
+  /** Lanes to have whatever the formula says. */
+  least?: number
 }
 
 interface LaneCount {
@@ -31,10 +33,10 @@ export function laneLimit(mediaLinks: number): number {
 }
 
 export function laneCount(demand: LaneDemand): LaneCount {
-  const { rate, loss, rttMs, cap, open, laneLimited } = demand
+  const { rate, loss, rttMs, cap, open, laneLimited, least = 2 } = demand
   const capacity = laneCapacity(rttMs, loss)
   const need = loss < LOW_LOSS ? 1 : Math.ceil((2 * rate) / capacity)
-  let want = Math.min(Math.max(2, need), cap)
+  let want = Math.min(Math.max(2, need, least), cap)
   if (laneLimited) want = Math.min(Math.max(want, open + 1), MAX_VIDEO_LANES)
   return { need, want, limit: need > cap ? (cap * capacity) / 1.5 : undefined }
 }

@@ -169,6 +169,7 @@ describe("lanes and repair in numbers", () => {
     expect(laneCount(demand)).toEqual({ need: 3, want: 3, limit: undefined })
     expect(laneCount({ ...demand, loss: 0.1, cap: 4 })).toMatchObject({ need: 6, want: 4, limit: expect.closeTo(1_861_949, -1) })
     expect(laneCount({ ...demand, loss: 0, laneLimited: true, open: 8 }).want).toBe(8)
+    expect([4, 3].map((cap) => laneCount({ ...demand, loss: 0, cap, least: 4 }).want)).toEqual([4, 3])
     expect([laneLimit(4), laneLimit(5)]).toEqual([6, 4])
   })
 

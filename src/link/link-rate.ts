@@ -43,6 +43,11 @@ const RETURN_AGAIN_MS = 1_500
 const REGAIN_MS = 1_000
 /** Of what is sent at most this share counts as lost by the path itself. */
 const MOST_LOST = 0.15
+/**
+ * One spell of queueing takes no more than this away of what arrived before it, until it is known whose queue it is: whoever
+ * sends nothing beside a competitor learns nothing, and has to come back from the least rate.
+ */
+const SPELL_SHARE = 0.3
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
 
@@ -94,6 +99,8 @@ export class LinkRate {
   #returning = false
   #returnFrom = Number.NEGATIVE_INFINITY
   #digestAt = Number.NEGATIVE_INFINITY
+  /** What arrived when the present spell of queueing began, bit/s. */
+  #spellBegan: number | undefined
   /** Counts of the digests that were put aside. */
   #pending = { got: 0, lost: 0 }
 
@@ -231,8 +238,10 @@ export class LinkRate {
     const capped = this.#controller.rate > Math.min(this.#limit, this.#cap, this.#giveWay)
     const limited = laneLimited || unused || capped
     const competed = this.#controller.mode === "compete"
+    this.#spell(digest.q)
     const told = this.#spread.feed(digest.lost, digest.q >= FREE_MS, now)
     this.#controller.feed({ ...digest, lost: told, now, limited })
+    if (this.#spellBegan !== undefined) this.#controller.keep(Math.min(before, SPELL_SHARE * this.#spellBegan))
     this.#comeBack(digest.q, competed, limited, now)
     const { mode, delivered } = this.#controller
     const { limit, newBase, theirs } = this.#ownQueue.look({ now, q: digest.q, rtt: digest.rtt, mode, delivered })
@@ -243,7 +252,7 @@ export class LinkRate {
     const slower = mode === "steady" && this.#slowBase.look(now, digest.q, { target: this.target, delivered })
     if (newBase || slower) this.#digester.forgetBase()
     // What arrives of an idle link is what was sent, not what the path carries: no reason to go down there at once.
-    if (unused && this.#controller.mode !== "compete") this.#controller.keep(IDLE_CUT * before)
+    if (unused) this.#controller.keep((this.#controller.mode === "compete" && digest.lost === 0 ? 1 : IDLE_CUT) * before)
     return { old: false, deepCut: this.#controller.rate < DEEP_CUT * before }
   }
 
@@ -284,6 +293,11 @@ export class LinkRate {
     this.#putAside += 1
     this.#pending = { got: this.#pending.got + got, lost: this.#pending.lost + lost }
     return true
+  }
+
+  #spell(q: number): void {
+    if (this.mode !== "steady" || q < FREE_MS) this.#spellBegan = undefined
+    else if (q >= FULL_MS) this.#spellBegan ??= Math.min(this.#controller.rate, this.#controller.delivered)
   }
 
   #comeBack(q: number, competed: boolean, limited: boolean, now: number): void {

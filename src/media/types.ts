@@ -42,6 +42,8 @@ export type MeshToPublish =
   | { type: "keyframe"; streamKey: string }
   /** New target of the encoder, in bits per second of encoded media (without repair and sealing). */
   | { type: "bitrate"; streamKey: string; bps: number }
+  /** What was encoded last still waits to be sent: leave out the pictures of the next `ms`. A frame that waits too long is lost. */
+  | { type: "wait"; streamKey: string; ms: number }
   /** `false`: nobody has subscribed for 5 s, so nothing is encoded. `true`: encode again, starting with a keyframe. */
   | { type: "active"; streamKey: string; active: boolean }
 

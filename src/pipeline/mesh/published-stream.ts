@@ -34,6 +34,9 @@ const EXHAUSTED_EVERY_MS = 1_000
  * nothing that comes later can be shown, and the next one would be no smaller.
  */
 const KEYFRAME_PATIENCE_MS = 350
+/** With more than this waiting on every link the encoder leaves pictures out, until so much is left; ms. */
+const BEHIND_MS = 60
+const CAUGHT_UP_MS = 20
 
 export class PublishedStream implements OutStream {
   readonly facts: MeshPublish
@@ -173,7 +176,7 @@ export class PublishedStream implements OutStream {
 
   /** A subscriber still waits for a keyframe; after one that did not get through, another must not follow at once. */
   #askAgain(now: number): void {
-    const breaks = this.fanout.all().flatMap((each) => (each.awaitsKeyframe ? [each.breaks] : []))
+    const breaks = this.fanout.size > 1 ? this.fanout.all().flatMap((each) => (each.awaitsKeyframe ? [each.breaks] : [])) : [1]
     // Who breaks again and again has a link that is too small: keyframes for it cost everybody else.
     const often = Math.min(KEYFRAME_DOUBLINGS, Math.max(0, Math.min(...breaks) - 1))
     if (now - this.#askedAt >= KEYFRAME_AGAIN_MS * 2 ** often) this.wantKeyframe()
@@ -235,6 +238,15 @@ export class PublishedStream implements OutStream {
       this.fanout.deliver(innerChunk, nSource === undefined ? context : { ...context, nSource })
     })
     this.fanout.flush()
+    if (!audio) this.#waitForLinks()
+  }
+
+  /** An encoder does not come down as fast as a path may; what it makes too much of would be shed, and then a keyframe is needed. */
+  #waitForLinks(): void {
+    const links = this.fanout.all().flatMap(({ awaitsKeyframe, link }) => (awaitsKeyframe ? [] : [link.sender.backlogMs]))
+    const behind = Math.min(...links)
+    if (links.length === 0 || behind < BEHIND_MS) return
+    this.#io.toPublisher(this.#port, { type: "wait", streamKey: this.#key, ms: Math.round(behind - CAUGHT_UP_MS) })
   }
 
   /** One bad frame must not end the line: even an error of another kind (a failing WebCrypto) is only counted. */

@@ -144,7 +144,9 @@ export class PublishWorker implements PublishApi {
     if (stream === undefined) return
     if (message.type === "active") stream.setActive(message.active)
     else if (message.type === "bitrate") stream.setBitrate(message.bps)
-    else if (message.type === "keyframe" && stream instanceof VideoStream) stream.requestKeyframe(performance.now())
+    else if (!(stream instanceof VideoStream)) return
+    else if (message.type === "keyframe") stream.requestKeyframe(performance.now())
+    else if (message.type === "wait") stream.wait(message.ms, performance.now())
   }
 
   /** Waits for the encoder's trial; the stream may be stopped and the worker closed meanwhile. */

@@ -156,6 +156,22 @@ describe("VideoStream", () => {
     expect(events).toEqual([{ type: "encoding", streamKey: "v", encoding: expect.objectContaining({ width: 360, height: 640 }) }])
   })
 
+  it("leaves pictures out while the network is behind, for half a second at most, and goes on without a keyframe", () => {
+    const { stream, sent, feed, now } = videoSetUp()
+    feed(4)
+    stream.wait(100, now())
+    feed(4)
+    expect(sent.length).toBe(6)
+    stream.wait(60_000, now())
+    stream.wait(Number.NaN, now())
+    feed(14)
+    expect(sent.length).toBe(6)
+    feed(2)
+    expect(sent.length).toBe(8)
+    expect(sent.filter(({ frame }) => frame.keyframe).length).toBe(1)
+    expect(stream.stats(now()).droppedFrames).toBe(16)
+  })
+
   it("drops input while the encoder is busy", () => {
     const { stream, sent, feed } = videoSetUp()
     FakeVideoEncoder.queue = 3

@@ -21,6 +21,8 @@ const ERROR_WINDOW_MS = 10_000
 /** Smaller changes are not worth a reconfiguration. */
 const BITRATE_STEP = 0.08
 const MIN_BITRATE = 30_000
+/** Pictures are left out for so long at most before one is encoded all the same, ms. */
+const MAX_WAIT_MS = 500
 
 export interface StreamSink {
   frame(streamKey: string, frameId: number, frame: EncodedFrame): void
@@ -53,6 +55,7 @@ export class VideoStream {
   /** Frames given to the encoder since the last keyframe, itself included. */
   #position = 0
   #discontinuity = false
+  #waitUntil = Number.NEGATIVE_INFINITY
   #active: boolean
   #closed = false
   readonly #stats = { frames: 0, keyframes: 0, encodedBytes: 0, droppedFrames: 0, encoderErrors: 0, encodeMs: 0 }
@@ -86,7 +89,7 @@ export class VideoStream {
       this.#followSize(frame)
       return
     }
-    if (!this.#pacer.admit(frame.timestamp)) {
+    if (nowMs < this.#waitUntil || !this.#pacer.admit(frame.timestamp)) {
       this.#stats.droppedFrames++
       return
     }
@@ -118,6 +121,11 @@ export class VideoStream {
 
   requestKeyframe(nowMs: number): void {
     if (this.#keyframes.request(nowMs)) this.#forceKeyframe = true
+  }
+
+  /** The network is behind: leaves out the pictures of the next `ms`, at most {@link MAX_WAIT_MS}. */
+  wait(ms: number, nowMs: number): void {
+    if (Number.isFinite(ms)) this.#waitUntil = nowMs + Math.min(Math.max(0, ms), MAX_WAIT_MS)
   }
 
   /** True when a keyframe is due: a source that stands still must repeat its picture. */

@@ -14,6 +14,8 @@ const LIMIT_MESSAGES = 100
 /** Lanes that refused nothing for this long, ms, carry more than the formula says: so much more than now may be tried. */
 const ROOMY_MS = 2_000
 const ROOMY_GROWTH = 1.25
+/** Beside another transfer its losses hit our lanes too, and each gives way like one transfer: so many lanes, at once. */
+const COMPETE_LANES = 4
 /** Head room over what comes in, where the peer's target is not known. */
 const INCOMING_MARGIN = 1.25
 
@@ -28,6 +30,7 @@ export class LaneDemands {
   #evaluatedAt: number | undefined
   #asked: { at: number; open: number } | undefined
   #wanted = 0
+  #competes = false
   #limitedAt = Number.NEGATIVE_INFINITY
   #refusals = 0
   #refusedAt = Number.NEGATIVE_INFINITY
@@ -48,7 +51,8 @@ export class LaneDemands {
     this.#limit(now, cap)
     this.#evaluatedAt ??= now
     const open = this.#lanes.video(false).length
-    const next = this.#asked !== undefined && open > this.#asked.open && this.#wanted > open
+    const opened = this.#asked !== undefined && open > this.#asked.open && this.#wanted > open
+    const next = opened || this.#contestBegins()
     if (!next && now - this.#evaluatedAt < EVALUATE_EVERY_MS) return undefined
     this.#evaluatedAt = now
     if (open === 0) return undefined
@@ -81,9 +85,16 @@ export class LaneDemands {
     return now - this.#refusedAt < ROOMY_MS ? 0 : ROOMY_GROWTH * this.#sender.rate.taken
   }
 
+  #contestBegins(): boolean {
+    const before = this.#competes
+    this.#competes = this.#sender.rate.mode === "compete"
+    return this.#competes && !before
+  }
+
   #own(cap: number, open: number): LaneDemand {
     const { rate, laneLimited } = this.#sender
-    return { rate: rate.demand, loss: rate.losses.loss, rttMs: rate.rttMs, cap, open, laneLimited }
+    const least = this.#competes ? { least: COMPETE_LANES } : {}
+    return { rate: rate.demand, loss: rate.losses.loss, rttMs: rate.rttMs, cap, open, laneLimited, ...least }
   }
 
   /** Only one side may open lanes, so each looks at both directions. */

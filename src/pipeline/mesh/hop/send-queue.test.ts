@@ -101,6 +101,18 @@ describe("what is sent again, and other people's chunks", () => {
     expect(drain(queue, 501)).toEqual([])
   })
 
+  test("base frames of our own may wait longer when they are told to; upper layers and a relay's chunks may not", () => {
+    const queue = new SendQueue<Item>()
+    queue.push(item(0, 0, 0, 0))
+    queue.push(item(1, 1, 1, 0))
+    const { frame: _, ...relayed } = item(2, 0, 0, 0, "b")
+    queue.push(relayed)
+    expect(queue.peek(STALE_MS + 300, STALE_MS, 300)?.name).toBe(0)
+    expect([queue.length, queue.shed]).toEqual([1, 2])
+    expect(queue.sum(({ name }) => name + 7)).toBe(7)
+    expect(queue.peek(STALE_MS + 301, STALE_MS, 300)).toBeUndefined()
+  })
+
   test("after a deep cut old enhancement goes, the base layer stays", () => {
     const queue = new SendQueue<Item>()
     for (const [name, temporal, madeAt] of [

@@ -71,10 +71,21 @@ export class SendQueue<T extends Queued> {
     this.#again = [...items, ...this.#again].slice(0, MAX_QUEUED)
   }
 
-  /** The message that goes next, after stale ones were shed; it stays in the queue until {@link shift}. */
-  peek(now: number, staleMs = STALE_MS): T | undefined {
-    if (now !== this.#scannedAt) this.dropStale(now, staleMs)
+  /**
+   * The message that goes next, after stale ones were shed; it stays in the queue until {@link shift}.
+   *
+   * @param patienceMs base frames of our own may wait so much longer: what comes after them is of no use without them
+   */
+  peek(now: number, staleMs = STALE_MS, patienceMs = 0): T | undefined {
+    if (now !== this.#scannedAt) this.dropStale(now, staleMs, patienceMs)
     return this.#again[0] ?? this.#base[0] ?? this.#enhancement[0]
+  }
+
+  /** What of all that waits adds up to, by `measure`. */
+  sum(measure: (item: T) => number): number {
+    let sum = 0
+    for (const line of [this.#again, this.#base, this.#enhancement]) for (const item of line) sum += measure(item)
+    return sum
   }
 
   /** Takes what {@link peek} showed. */
@@ -101,17 +112,18 @@ export class SendQueue<T extends Queued> {
     this.#enhancement = this.#enhancement.filter((item) => !match(item))
   }
 
-  /** Sheds what is older than `staleMs`, and what is of no use without it. */
-  dropStale(now: number, staleMs: number): void {
+  /** Sheds what is older than `staleMs`, and what is of no use without it; see {@link peek}. */
+  dropStale(now: number, staleMs: number, patienceMs = 0): void {
     this.#scannedAt = now
     if (this.length === 0) return
     // While a keyframe waits, what stands behind it is no more to blame than it is: shedding that would break other streams.
     const patience = this.#patience()
     const isStale = (item: T) => now - item.madeAt > staleMs + Math.max(patience, item.patienceMs ?? 0)
+    const isStaleBase = (item: T) => isStale(item) && (item.frame === undefined || now - item.madeAt > staleMs + patienceMs)
     // A retransmission that comes too late takes nothing with it: the rest of its frame was sent.
     this.#again = this.#again.filter((item) => !isStale(item))
     for (;;) {
-      const stale = this.#enhancement.find(isStale) ?? this.#base.find(isStale)
+      const stale = this.#enhancement.find(isStale) ?? this.#base.find(isStaleBase)
       if (stale === undefined) return
       this.#shedWith(stale)
     }

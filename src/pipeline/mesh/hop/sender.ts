@@ -1,6 +1,6 @@
 /** What one link sends: queue, pacer, gates, retransmissions and second copies of audio (link-lanes 6, 7, 9; LL-17). */
 import { audioGateOpen, LaneAssigner, VIDEO_GATE } from "../../../link/lane-assigner.ts"
-import { audioCopies, burstRepair, repairSymbols } from "../../../link/lane-capacity.ts"
+import { audioCopies, burstRepair, LOW_LOSS, repairSymbols } from "../../../link/lane-capacity.ts"
 import { LinkRate } from "../../../link/link-rate.ts"
 import type { LoopWatch } from "../../../link/loop-watch.ts"
 import { LossRuns } from "../../../link/loss-meter.ts"
@@ -27,6 +27,9 @@ const SLOW_RTT_MS = 90
 const STALE_SLOW_MS = 120
 /** After a deep cut enhancement layers older than this are shed at once; base frames, which all later ones need, when stale. Ms. */
 const OLD_AFTER_CUT_MS = 60
+/** For so long after a deep cut base frames may wait so much longer: the encoder, which was told, leaves pictures out. Ms. */
+const CUT_LATELY_MS = 1_000
+const CUT_PATIENCE_MS = 300
 /** The gates refuse for this long: the lanes are what limits; ms. */
 const LANE_LIMITED_MS = 150
 /** A report tells of messages that we sent within about a round trip and this, ms. */
@@ -88,6 +91,7 @@ export class LinkSender {
   #gateSince: number | undefined
   #tickAt: number | undefined
   #queuedAt = Number.NEGATIVE_INFINITY
+  #cutAt = Number.NEGATIVE_INFINITY
   #repairs = new Map<number, number>()
 
   constructor(
@@ -129,6 +133,12 @@ export class LinkSender {
     return this.#gateSince !== undefined && this.#now() - this.#gateSince > LANE_LIMITED_MS
   }
 
+  /** How long what waits will take to go out at the present rate, ms. */
+  get backlogMs(): number {
+    const bytes = this.#queue.sum((item) => sizeOf(item) + MESSAGE_OVERHEAD)
+    return (bytes * 8_000) / this.rate.target
+  }
+
   /** Repair symbols that a frame of `k` source symbols needs on this link (LL-13). */
   repairs(k: number, keyframe: boolean): number {
     const key = k * 2 + (keyframe ? 1 : 0)
@@ -142,7 +152,10 @@ export class LinkSender {
 
   repairInputs(): { loss: number; rttMs: number; run: number; losses: number } {
     const { losses, rttMs } = this.rate
-    return { loss: losses.prudentLoss, rttMs, run: this.runs.run, losses: this.runs.losses }
+    const loss = losses.prudentLoss
+    // Runs are of the last losses, however long ago: on a path that loses nothing now they say nothing.
+    const counted = loss < LOW_LOSS ? 0 : this.runs.losses
+    return { loss, rttMs, run: counted === 0 ? 1 : this.runs.run, losses: counted }
   }
 
   /** The peer's report about what we sent. */
@@ -161,7 +174,10 @@ export class LinkSender {
       lane.watch.reported(entry?.received ?? 0, othersRose, now)
       if (entry !== undefined) lane.reported(entry, now)
     }
-    if (deepCut) this.#queue.dropEnhancement(now, OLD_AFTER_CUT_MS)
+    if (deepCut) {
+      this.#cutAt = now
+      this.#queue.dropEnhancement(now, OLD_AFTER_CUT_MS)
+    }
     if (this.rate.queueNowMs >= FULL_MS) this.#queuedAt = now
     this.probe.report(this.rate.queueNowMs, this.rate.mode, now)
   }
@@ -213,8 +229,9 @@ export class LinkSender {
     const now = this.#now()
     this.#budget.refill(now, this.rate.pacerRate(now))
     const staleMs = this.rate.rttMs > SLOW_RTT_MS ? STALE_SLOW_MS : STALE_MS
+    const patienceMs = now - this.#cutAt < CUT_LATELY_MS ? CUT_PATIENCE_MS : 0
     for (;;) {
-      const item = this.#queue.peek(now, staleMs)
+      const item = this.#queue.peek(now, staleMs, patienceMs)
       if (item === undefined) break
       const size = sizeOf(item)
       if (!this.#budget.covers(size + MESSAGE_OVERHEAD)) return
