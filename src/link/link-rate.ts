@@ -48,6 +48,7 @@ const MOST_LOST = 0.15
  * sends nothing beside a competitor learns nothing, and has to come back from the least rate.
  */
 const SPELL_SHARE = 0.3
+const GAVE_WAY_SHARE = 0.5
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
 
@@ -130,6 +131,11 @@ export class LinkRate {
 
   get mode(): RateMode {
     return this.#controller.mode
+  }
+
+  /** A queue, ours or somebody else's, has taken more than half of what the path carried. */
+  get givesWay(): boolean {
+    return this.mode === "compete" || (this.#spellBegan !== undefined && this.target < GAVE_WAY_SHARE * this.#spellBegan)
   }
 
   /** Smoothed, ms; {@link UNKNOWN_RTT_MS} before the first report. */

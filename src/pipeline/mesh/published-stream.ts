@@ -35,8 +35,8 @@ const EXHAUSTED_EVERY_MS = 1_000
  */
 const KEYFRAME_PATIENCE_MS = 350
 /** With more than this waiting on every link the encoder leaves pictures out, until so much is left; ms. */
-const BEHIND_MS = 60
-const CAUGHT_UP_MS = 20
+const BEHIND_MS = 100
+const CAUGHT_UP_MS = 30
 
 export class PublishedStream implements OutStream {
   readonly facts: MeshPublish

@@ -27,9 +27,9 @@ const SLOW_RTT_MS = 90
 const STALE_SLOW_MS = 120
 /** After a deep cut enhancement layers older than this are shed at once; base frames, which all later ones need, when stale. Ms. */
 const OLD_AFTER_CUT_MS = 60
-/** For so long after a deep cut base frames may wait so much longer: the encoder, which was told, leaves pictures out. Ms. */
-const CUT_LATELY_MS = 1_000
-const CUT_PATIENCE_MS = 300
+/** While the rate gives way, and so long after, base frames may wait so much longer: the encoder, which was told, leaves pictures out. Ms. */
+const GAVE_WAY_MS = 1_000
+const PATIENCE_MS = 300
 /** The gates refuse for this long: the lanes are what limits; ms. */
 const LANE_LIMITED_MS = 150
 /** A report tells of messages that we sent within about a round trip and this, ms. */
@@ -91,7 +91,7 @@ export class LinkSender {
   #gateSince: number | undefined
   #tickAt: number | undefined
   #queuedAt = Number.NEGATIVE_INFINITY
-  #cutAt = Number.NEGATIVE_INFINITY
+  #gaveWayAt = Number.NEGATIVE_INFINITY
   #repairs = new Map<number, number>()
 
   constructor(
@@ -133,8 +133,9 @@ export class LinkSender {
     return this.#gateSince !== undefined && this.#now() - this.#gateSince > LANE_LIMITED_MS
   }
 
-  /** How long what waits will take to go out at the present rate, ms. */
+  /** How long what waits will take to go out, ms; 0 where nothing says that the rate, and not a moment of bad luck, makes it wait. */
   get backlogMs(): number {
+    if (this.#now() - this.#gaveWayAt >= GAVE_WAY_MS) return 0
     const bytes = this.#queue.sum((item) => sizeOf(item) + MESSAGE_OVERHEAD)
     return (bytes * 8_000) / this.rate.target
   }
@@ -174,10 +175,8 @@ export class LinkSender {
       lane.watch.reported(entry?.received ?? 0, othersRose, now)
       if (entry !== undefined) lane.reported(entry, now)
     }
-    if (deepCut) {
-      this.#cutAt = now
-      this.#queue.dropEnhancement(now, OLD_AFTER_CUT_MS)
-    }
+    if (deepCut) this.#queue.dropEnhancement(now, OLD_AFTER_CUT_MS)
+    if (this.rate.givesWay) this.#gaveWayAt = now
     if (this.rate.queueNowMs >= FULL_MS) this.#queuedAt = now
     this.probe.report(this.rate.queueNowMs, this.rate.mode, now)
   }
@@ -229,7 +228,7 @@ export class LinkSender {
     const now = this.#now()
     this.#budget.refill(now, this.rate.pacerRate(now))
     const staleMs = this.rate.rttMs > SLOW_RTT_MS ? STALE_SLOW_MS : STALE_MS
-    const patienceMs = now - this.#cutAt < CUT_LATELY_MS ? CUT_PATIENCE_MS : 0
+    const patienceMs = now - this.#gaveWayAt < GAVE_WAY_MS ? PATIENCE_MS : 0
     for (;;) {
       const item = this.#queue.peek(now, staleMs, patienceMs)
       if (item === undefined) break
