@@ -17,7 +17,7 @@ const POLICIES: [string, Durability, boolean][] = [
 export const LOG_NOTE =
   "One batch of 64 records per operation. Except in the last line of each size, syncs run in the background and the figure is what the appender waits for."
 
-export interface LogPlace {
+interface LogPlace {
   /** A fresh log of that name, 16 hex digits. */
   open(name: string, durability: Durability): Promise<AppendLog>
   remove(name: string): Promise<void>

@@ -12,7 +12,7 @@ export interface Effort {
 export const FULL: Effort = { timeMs: 600, rounds: 9 }
 export const QUICK: Effort = { timeMs: 60, rounds: 3 }
 
-export interface Timed {
+interface Timed {
   /** Does `operations` operations. */
   run(): Promise<unknown>
   operations: number

@@ -3,7 +3,7 @@ import type { Room } from "../src/room/types.ts"
 import { quantile, round } from "./measure.ts"
 import type { BenchRow } from "./subject.ts"
 
-export const ECHO = "bench/echo"
+const ECHO = "bench/echo"
 /** Body sizes in bytes, and how many calls are under way together. */
 export const ROUND_TRIPS: readonly [size: number, together: number][] = [
   [32, 1],

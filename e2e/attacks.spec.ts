@@ -6,8 +6,8 @@ import { describe as describeSession } from "../server/testing/description.ts"
 import { signerFromSeeds } from "../src/identity/signer.ts"
 import type {} from "./attacks/page.ts"
 import { addressesHere, candidate, Listener } from "./listener.ts"
-import { buildSite, launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
+import { buildSite, launch } from "./own-site.ts"
 import { serveSite } from "./page-site.ts"
 
 /** Browsers send the first checks within milliseconds. */

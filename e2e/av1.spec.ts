@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type BrowserContext, expect, type Page, test } from "@playwright/test"
-import { launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
+import { launch } from "./own-site.ts"
 import { bundlePage, copyLibrary, picturePage, serveSite } from "./page-site.ts"
 
 const CODE = 91

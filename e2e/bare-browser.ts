@@ -10,10 +10,11 @@ import type { Page } from "@playwright/test"
 import { WebSocket } from "ws"
 import { toneOf } from "./browsers.ts"
 import { makeClip } from "./clips.ts"
+import { hearTones } from "./hear-tones.ts"
 
 const DEBIAN_CHROMIUM = "/usr/bin/chromium"
 
-export interface BarePage {
+interface BarePage {
   /** As far as `observe.ts` and `room-page.ts` use a page: `evaluate` with a function and one plain argument. */
   page: Page
   /** Another tab in front of it. */
@@ -117,16 +118,5 @@ export async function openBare(url: string, code: number, options: { devices: bo
       socket.close()
       rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 })
     },
-  }
-}
-
-/** Runs in the page: a microphone without the processing that takes a test tone for noise. */
-function hearTones(): void {
-  const { mediaDevices } = navigator
-  const open = mediaDevices.getUserMedia.bind(mediaDevices)
-  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false }
-  mediaDevices.getUserMedia = (wanted = {}) => {
-    const audio = typeof wanted.audio === "object" ? { ...wanted.audio, ...plain } : wanted.audio ? plain : false
-    return open({ ...wanted, audio })
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Browser, chromium, type Page } from "@playwright/test"
 import { type Clip, makeClip } from "./clips.ts"
+import { hearTones } from "./hear-tones.ts"
 import { serveSite } from "./page-site.ts"
 
 const DEBIAN_CHROMIUM = "/usr/bin/chromium"
@@ -30,7 +31,7 @@ export interface Stage {
   close(): Promise<void>
 }
 
-export interface OpenOptions {
+interface OpenOptions {
   init?: () => void
   /** The browser refuses cameras and microphones. */
   refuseDevices?: boolean
@@ -40,7 +41,7 @@ export interface OpenOptions {
   flags?: (usual: string[]) => string[]
 }
 
-export interface TestServer {
+interface TestServer {
   port: number
   close(): Promise<void>
   /** Starts it again on the same port. */
@@ -74,7 +75,7 @@ export async function setStage(): Promise<Stage> {
 
 async function startServer(): Promise<TestServer> {
   const site = new URL("../dist/site", import.meta.url).pathname
-  const start = (port: number) => serveSite(site, port)
+  const start = (port: number) => serveSite(site, { port })
   let running: Awaited<ReturnType<typeof start>> | undefined = await start(0)
   const port = running.port
   return {
@@ -139,16 +140,5 @@ async function openBrowser(name: string, clip: Clip, url: string, options: OpenO
     pid: launched.process().pid ?? 0,
     kill: () => launched.process().kill("SIGKILL"),
     close: () => launched.close().catch(() => undefined),
-  }
-}
-
-/** Runs in the page: opens microphones without the processing that takes a test tone for noise and removes it. */
-function hearTones(): void {
-  const { mediaDevices } = navigator
-  const open = mediaDevices.getUserMedia.bind(mediaDevices)
-  const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false }
-  mediaDevices.getUserMedia = (wanted = {}) => {
-    const audio = typeof wanted.audio === "object" ? { ...wanted.audio, ...plain } : wanted.audio ? plain : false
-    return open({ ...wanted, audio })
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { type Browser, expect, test } from "@playwright/test"
 import { build } from "vite"
 import { vectorFiles } from "../conformance/files.ts"
-import { launch } from "./mesh/crew.ts"
+import { launch } from "./own-site.ts"
 
 const at = (path: string) => new URL(path, import.meta.url).pathname
 const PUBLIC = ["19", "19_7"].map((folder) => at(`../../shared/vectors/${folder}`)).filter((folder) => existsSync(folder))

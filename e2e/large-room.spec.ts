@@ -1,9 +1,9 @@
 /** Five pages that are linked to their neighbours on the ring only, and a stream that needs a link which nobody but a member can make. */
 import { rmSync } from "node:fs"
 import { type Browser, expect, type Page, test } from "@playwright/test"
-import { buildSite, launch } from "./mesh/crew.ts"
 import type {} from "./mesh/ring-page.ts"
 import { eventually } from "./observe.ts"
+import { buildSite, launch } from "./own-site.ts"
 import { serveSite } from "./page-site.ts"
 
 const SIZE = 5

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises"
 import { createServer, type Server } from "node:http"
 import { type Browser, type BrowserContext, expect, test } from "@playwright/test"
 import type { openLog } from "../src/store/log/remote-log.ts"
-import { launch } from "./mesh/crew.ts"
+import { launch } from "./own-site.ts"
 
 const DIST = new URL("../dist/", import.meta.url)
 const FILES = ["/holomesh.js", "/workers/log.js"]

@@ -1,36 +1,19 @@
 /** Two tabs of one browser in one room: one storage between them, kept by whichever is there. */
-import { cpSync, rmSync } from "node:fs"
-import { type Browser, type BrowserContext, expect, type Page, test } from "@playwright/test"
-import { buildSite, launch } from "./mesh/crew.ts"
+import { type BrowserContext, expect, type Page, test } from "@playwright/test"
 import { eventually } from "./observe.ts"
-import { serveSite } from "./page-site.ts"
+import { type OwnSite, openSite } from "./own-site.ts"
 
 test.describe("several tabs of one browser", () => {
   test.describe.configure({ timeout: 120_000 })
-  let browser: Browser
-  let folder: string
-  let close: () => Promise<void>
-  let url: string
+  let site: OwnSite
 
   test.beforeAll(async () => {
-    folder = await buildSite("e2e/memory/page.ts")
-    cpSync(new URL("../dist/workers", import.meta.url).pathname, `${folder}/workers`, { recursive: true })
-    const server = await serveSite(folder)
-    close = () => server.close()
-    url = `http://localhost:${server.port}/`
-    browser = await launch()
+    site = await openSite("e2e/memory/page.ts")
   })
-  test.afterAll(async () => {
-    await browser.close()
-    await close()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  test.afterAll(() => site.close())
 
   async function tab(context: BrowserContext): Promise<Page> {
-    const page = await context.newPage()
-    if (process.env.HOLOMESH_E2E_LOG) page.on("console", (message) => console.log(message.text()))
-    page.on("pageerror", (error) => console.log(error.message))
-    await page.goto(url)
+    const page = await site.page(context)
     await page.waitForFunction(() => "memoryPage" in globalThis)
     return page
   }
@@ -41,7 +24,7 @@ test.describe("several tabs of one browser", () => {
   const get = (page: Page, id: string) => page.evaluate((one) => globalThis.memoryPage.get(one), id)
 
   test("the second works with the storage of the first, goes on when that is closed, and leaves it to a third", async () => {
-    const context = await browser.newContext()
+    const context = await site.browser.newContext()
     const first = await tab(context)
     const room = await first.evaluate(() => globalThis.memoryPage.newRoom("tabs"))
     const firstId = await join(first, room, "Ada")

@@ -1,11 +1,9 @@
 /** Five pages keep a recorded clip; its publisher and two others leave for good; a newcomer plays it, bit by bit as it was. */
-import { rmSync } from "node:fs"
-import type { Browser, BrowserContext, Page } from "@playwright/test"
+import type { Page } from "@playwright/test"
 import { expect, test } from "@playwright/test"
 import type { Seen } from "./memory/page.ts"
-import { buildSite, launch } from "./mesh/crew.ts"
 import { eventually } from "./observe.ts"
-import { serveSite } from "./page-site.ts"
+import { type OwnSite, openSite } from "./own-site.ts"
 
 interface Keeper {
   id: string
@@ -17,38 +15,17 @@ interface Keeper {
 
 test.describe("a room that remembers", () => {
   test.describe.configure({ timeout: 240_000 })
-  let browser: Browser
-  let folder: string
-  let close: () => Promise<void>
-  let url: string
+  let site: OwnSite
   let rooms = 0
 
   test.beforeAll(async () => {
-    folder = await buildSite("e2e/memory/page.ts")
-    const server = await serveSite(folder)
-    close = () => server.close()
-    url = `http://localhost:${server.port}/`
-    browser = await launch()
+    site = await openSite("e2e/memory/page.ts")
   })
-  test.afterAll(async () => {
-    await browser.close()
-    await close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-
-  async function open(): Promise<{ context: BrowserContext; page: Page }> {
-    // A storage of its own each: nobody finds what another one keeps.
-    const context = await browser.newContext({ viewport: { width: 300, height: 200 } })
-    const page = await context.newPage()
-    if (process.env.HOLOMESH_E2E_LOG) page.on("console", (message) => console.log(message.text()))
-    page.on("pageerror", (error) => console.log(error.message))
-    await page.goto(url)
-    await page.waitForFunction(() => "memoryPage" in globalThis)
-    return { context, page }
-  }
+  test.afterAll(() => site.close())
 
   async function join(room: string | undefined, name: string): Promise<Keeper & { room: string }> {
-    const { context, page } = await open()
+    const page = await site.page()
+    await page.waitForFunction(() => "memoryPage" in globalThis)
     const to = room ?? (await page.evaluate((fresh) => globalThis.memoryPage.newRoom(fresh), `memory-${++rooms}`))
     const id = await page.evaluate(([where, who]) => globalThis.memoryPage.join(where, who), [to, name] as const)
     return {
@@ -58,7 +35,7 @@ test.describe("a room that remembers", () => {
       list: () => page.evaluate(() => globalThis.memoryPage.list()),
       async leave() {
         await page.evaluate(() => globalThis.memoryPage.leave())
-        await context.close()
+        await page.context().close()
       },
     }
   }

@@ -5,14 +5,14 @@ import { type Browser, expect, type Page, test } from "@playwright/test"
 import { addressFromText } from "../src/wire/address.ts"
 import { decodeBindingRequest, encodeBindingResponse } from "../src/wire/stun.ts"
 import { firefoxMissing, openFirefox } from "./firefox.ts"
-import { buildSite, launch } from "./mesh/crew.ts"
 import type {} from "./nat/page.ts"
 import { eventually } from "./observe.ts"
+import { buildSite, launch } from "./own-site.ts"
+import { serveSite } from "./page-site.ts"
 
-type ServerEntry = typeof import("../server/rendezvous.ts")
 type NodeEntry = typeof import("../src/node/index.ts")
 
-const built = (file: string) => import(new URL(`../dist/server/${file}`, import.meta.url).href)
+const nodeEntry = () => import(new URL("../dist/server/node.js", import.meta.url).href) as Promise<NodeEntry>
 
 /** A mapping as of a router. */
 const OUTSIDE = { host: "8.8.4.4", port: 50_000 }
@@ -61,16 +61,8 @@ test.describe("the NAT class of a page", () => {
 
   /** A server, a page and a Node peer; the page joins when it is told to. */
   async function stage(room: string, stun: string[], open = inChromium) {
-    const { createRendezvousServer } = (await built("rendezvous.js")) as ServerEntry
-    const { createInvitation, joinRoom } = (await built("node.js")) as NodeEntry
-    const listeners = stun.map((host) => ({ host, port: 0 }))
-    const server = await createRendezvousServer({
-      port: 0,
-      host: "127.0.0.1",
-      staticDir: folder,
-      logLevel: "silent",
-      stun: listeners,
-    })
+    const { createInvitation, joinRoom } = await nodeEntry()
+    const server = await serveSite(folder, { stun: stun.map((host) => ({ host, port: 0 })) })
     closing.push(() => server.close())
     const { url } = createInvitation(`ws://127.0.0.1:${server.port}`, room)
     const node = await joinRoom(url, { name: "nora", bindAddress: "127.0.0.1" })

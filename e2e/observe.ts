@@ -2,7 +2,7 @@
 import type { Page } from "@playwright/test"
 import { PICTURE } from "./clips.ts"
 
-export interface SeenPicture {
+interface SeenPicture {
   participant: string
   /** Number of the camera in the picture, or undefined when it cannot be read. */
   code: number | undefined
@@ -76,7 +76,7 @@ export async function heardTones(page: Page): Promise<{ participant: string; her
   })
 }
 
-export interface FrameWatch {
+interface FrameWatch {
   /** Longest time between two rendered frames since the watch began, the time since the last one included. */
   longestGapMs(): Promise<number>
 }

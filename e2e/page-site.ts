@@ -1,6 +1,7 @@
 /** Sites for tests and benchmarks: pages that are bundled for them, with the built library beside, loaded as its users load it. */
 import { cpSync } from "node:fs"
 import { join } from "node:path"
+import type { RendezvousServer, RendezvousServerOptions } from "../server/rendezvous.ts"
 
 const ROOT = new URL("..", import.meta.url).pathname
 
@@ -49,10 +50,10 @@ export function picturePage(title: string, before = "", script = "/page.js"): st
 ${before}<script type="module" src="${script}"></script></body></html>`
 }
 
-/** Serves a folder together with the rendezvous of the built package, on this machine only. @param port default: any free one */
-export async function serveSite(folder: string, port = 0): Promise<{ port: number; close(): Promise<void> }> {
+/** Serves a folder together with the rendezvous of the built package, on this machine only; on any free port unless `more` says which. */
+export async function serveSite(folder: string, more: Partial<RendezvousServerOptions> = {}): Promise<RendezvousServer> {
   const { createRendezvousServer } = (await import(
     new URL("../dist/server/rendezvous.js", import.meta.url).href
   )) as typeof import("../server/rendezvous.ts")
-  return createRendezvousServer({ port, host: "127.0.0.1", staticDir: folder, logLevel: "silent" })
+  return createRendezvousServer({ port: 0, host: "127.0.0.1", staticDir: folder, logLevel: "silent", ...more })
 }

@@ -1,53 +1,40 @@
 /** Recordings: everybody is in them, the file has its length and can be jumped in, and a page whose timers sleep records all the same. */
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { type Browser, expect, type Page, test } from "@playwright/test"
-import { buildSite, launch } from "./mesh/crew.ts"
+import { cpSync, readFileSync, writeFileSync } from "node:fs"
+import { expect, type Page, test } from "@playwright/test"
 import { eventually } from "./observe.ts"
-import { serveSite } from "./page-site.ts"
+import { type OwnSite, openSite } from "./own-site.ts"
+
+/** As an application's bundler does: the library names the package, the application says where it is. */
+function nameLibrary(folder: string): void {
+  const library = readFileSync(`${folder}/holomesh.js`, "utf8")
+  expect(library).toContain('import("mediabunny")')
+  writeFileSync(`${folder}/holomesh.js`, library.replace('import("mediabunny")', 'import("/mediabunny.js")'))
+  cpSync(
+    new URL("../node_modules/mediabunny/dist/bundles/mediabunny.min.mjs", import.meta.url).pathname,
+    `${folder}/mediabunny.js`,
+  )
+}
 
 test.describe("recording a call", () => {
   test.describe.configure({ timeout: 120_000 })
-  let browser: Browser
-  let folder: string
-  let close: () => Promise<void>
-  let url: string
+  let site: OwnSite
   let rooms = 0
 
   test.beforeAll(async () => {
-    folder = await buildSite("e2e/recording/page.ts")
-    // As an application's bundler does: the library names the package, the application says where it is.
-    const library = readFileSync(`${folder}/holomesh.js`, "utf8")
-    expect(library).toContain('import("mediabunny")')
-    writeFileSync(`${folder}/holomesh.js`, library.replace('import("mediabunny")', 'import("/mediabunny.js")'))
-    cpSync(
-      new URL("../node_modules/mediabunny/dist/bundles/mediabunny.min.mjs", import.meta.url).pathname,
-      `${folder}/mediabunny.js`,
-    )
-    const server = await serveSite(folder)
-    close = () => server.close()
-    url = `http://localhost:${server.port}/`
-    browser = await launch()
+    site = await openSite("e2e/recording/page.ts", nameLibrary)
   })
-  test.afterAll(async () => {
-    await browser.close()
-    await close()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  test.afterAll(() => site.close())
 
   /** @param sleepy its timers run once a second, as those of a tab that nobody looks at */
   async function join(room: string | undefined, name: string, sleepy = false): Promise<{ page: Page; room: string }> {
-    const context = await browser.newContext({ viewport: { width: 300, height: 200 } })
-    const page = await context.newPage()
-    if (process.env.HOLOMESH_E2E_LOG) page.on("console", (message) => console.log(message.text()))
-    page.on("pageerror", (error) => console.log(error.message))
-    if (sleepy) {
-      await page.addInitScript(() => {
+    const page = await site.page(undefined, async (fresh) => {
+      if (!sleepy) return
+      await fresh.addInitScript(() => {
         const every = globalThis.setInterval
         globalThis.setInterval = ((run: TimerHandler, ms = 0, ...rest: unknown[]) =>
           every(run, Math.max(1_000, ms), ...rest)) as typeof setInterval
       })
-    }
-    await page.goto(url)
+    })
     await page.waitForFunction(() => "recordingPage" in globalThis)
     const to = room ?? (await page.evaluate((fresh) => globalThis.recordingPage.newRoom(fresh), `recording-${++rooms}`))
     await page.evaluate(([where, who]) => globalThis.recordingPage.join(where, who), [to, name] as const)

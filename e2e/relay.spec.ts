@@ -1,7 +1,8 @@
 /** Three pages: one publishes, one hands on, one may not take anything from the publisher and sees it all the same. */
 import { expect, test } from "@playwright/test"
-import { type Person, type Stage, setStage, toneOf } from "./browsers.ts"
-import { eventually, heardTones, seenPictures, watchFrames } from "./observe.ts"
+import { type Person, type Stage, setStage } from "./browsers.ts"
+import { takeOver } from "./handed-on.ts"
+import { eventually, seenPictures, watchFrames } from "./observe.ts"
 import { callPath, leaveRoom, onlyFrom, readStats, waitForMembers } from "./room-page.ts"
 
 const ADA = 11
@@ -31,34 +32,9 @@ test.describe("a stream that is handed on", () => {
   test.afterAll(async () => stage.close())
 
   test("is shown and heard at a viewer that takes nothing from the publisher", async () => {
-    await eventually(
-      "eve sees ada directly first",
-      () => seenPictures(eve.page),
-      (seen) => seen.some(({ code }) => code === ADA),
-    )
     // Left to itself rob would take a second copy from eve.
     await onlyFrom(rob.page, ids.ada!, ids.ada!)
-    await onlyFrom(eve.page, ids.ada!, ids.rob!)
-    await eventually(
-      "ada serves rob alone",
-      () => readStats(ada.page),
-      ({ send }) => send.every(({ subscribers }) => !subscribers.includes(ids.eve!)),
-    )
-    const watch = await watchFrames(eve.page, ADA)
-    const [before] = (await seenPictures(eve.page)).filter(({ code }) => code === ADA)
-    await eventually(
-      "ada's picture moves at eve",
-      () => seenPictures(eve.page),
-      (seen) => seen.some(({ code, frame }) => code === ADA && frame !== undefined && frame !== before?.frame),
-    )
-    await eventually(
-      "eve hears ada",
-      () => heardTones(eve.page),
-      (heard) => heard.some(({ hertz, level }) => Math.abs(hertz - toneOf(ADA)) < 25 && level > -60),
-    )
-    await eve.page.waitForTimeout(3_000)
-    const stats = await readStats(eve.page)
-    const received = stats.receive.filter(({ participant, from }) => participant === ids.ada && from !== "")
+    const { watch, received } = await takeOver(eve, ada, { viewer: ids.eve!, publisher: ids.ada!, over: ids.rob! })
     expect(received.length).toBeGreaterThanOrEqual(2)
     expect(received.map(({ from }) => from)).toEqual(received.map(() => ids.rob))
     const { relay } = await readStats(rob.page)
@@ -71,7 +47,6 @@ test.describe("a stream that is handed on", () => {
     expect(handed.every(({ from }) => from.join() === ids.ada)).toBe(true)
     const picture = received.find(({ kind }) => kind === "video")!
     report(`through a relay: ${picture.frameRate} pictures a second, longest gap ${Math.round(await watch.longestGapMs())} ms`)
-    expect(picture.renderedFrames).toBeGreaterThan(30)
   })
 
   test("goes on when the relay leaves: the viewer has moved before", async () => {

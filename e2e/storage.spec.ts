@@ -2,7 +2,7 @@
 import { createServer } from "node:http"
 import { expect, test } from "@playwright/test"
 import { build } from "vite"
-import { launch } from "./mesh/crew.ts"
+import { launch } from "./own-site.ts"
 import type { Outcome } from "./storage/worker.ts"
 
 const ROOT = new URL("..", import.meta.url).pathname

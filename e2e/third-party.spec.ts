@@ -5,9 +5,9 @@ import { openRaw } from "../server/testing/client.ts"
 import { describe as describeSession } from "../server/testing/description.ts"
 import type { AddressBlock } from "../src/wire/address.ts"
 import { addressesHere, candidate, Listener } from "./listener.ts"
-import { buildSite, launch } from "./mesh/crew.ts"
 import type {} from "./mesh/ring-page.ts"
 import { eventually } from "./observe.ts"
+import { buildSite, launch } from "./own-site.ts"
 import { serveSite } from "./page-site.ts"
 
 /** Browsers send the first checks within milliseconds, and go on for seconds. */

@@ -21,7 +21,7 @@ export const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'self'",
 ].join("; ")
 
-export interface HttpOptions {
+interface HttpOptions {
   /** Directory of the page; without one only `/healthz` answers. */
   staticDir: string | undefined
   contentSecurityPolicy: string

@@ -16,7 +16,7 @@ const MAX_FILE_BYTES = 4096
 /** Binds what is derived from the seed to its use. */
 const ML_DSA_INFO = new TextEncoder().encode("holomesh identity file ml-dsa-65")
 
-export interface LoadOptions {
+interface LoadOptions {
   insecurePermissions?: boolean
 }
 

@@ -20,7 +20,7 @@ import type { RandomBytes } from "../src/wire/types.ts"
 import { clientAddress, isForwardedByStranger } from "./client-address.ts"
 import { placeBlocks, type StunSockets } from "./stun.ts"
 
-export interface SocketOptions {
+interface SocketOptions {
   limits: ServerLimits
   logger: Logger
   signer: IdentitySigner
@@ -33,7 +33,7 @@ export interface SocketOptions {
   allowObservedMismatch?: boolean
 }
 
-export interface Sockets {
+interface Sockets {
   readonly draining: boolean
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
   stats(): ServerStats

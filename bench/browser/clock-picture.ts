@@ -1,16 +1,7 @@
 /** A picture that carries a number: drawn on a canvas by the sender, read back from the rendered video by the receiver. */
+import { HEIGHT, NUMBERS, NumberReader, paintNumber, WIDTH } from "../number-squares.ts"
 
-export const WIDTH = 640
-export const HEIGHT = 360
 export const FRAMES_PER_SECOND = 30
-
-/** Two rows of ten squares: 16 bits of the number, 4 of a checksum. */
-const COLUMNS = 10
-const ROWS = 2
-const SQUARE = 64
-const NUMBERS = 2 ** 16
-/** The receiver looks at a copy scaled down by this. */
-const SCALE = 4
 
 /** Time on a clock that both browsers share: they run on one machine. */
 export const wallClock = (): number => performance.timeOrigin + performance.now()
@@ -67,10 +58,7 @@ export class ClockPainter {
     sky.addColorStop(1, `hsl(${(number + 120) % 360} 50% 60%)`)
     context.fillStyle = sky
     context.fillRect(0, 0, WIDTH, HEIGHT)
-    for (const [index, bit] of bitsOf(number).entries()) {
-      context.fillStyle = bit ? "#fff" : "#000"
-      context.fillRect((index % COLUMNS) * SQUARE, Math.floor(index / COLUMNS) * SQUARE, SQUARE, SQUARE)
-    }
+    paintNumber(context, number)
     this.drawnAt.set(number, wallClock())
   }
 }
@@ -84,16 +72,10 @@ export interface SeenNumber {
 /** Reads the numbers of the frames that a video element presents. Frames that cannot be read are left out. */
 export class ClockReader {
   readonly #video: HTMLVideoElement
-  readonly #context: CanvasRenderingContext2D
+  readonly #numbers = new NumberReader()
 
   constructor(video: HTMLVideoElement) {
     this.#video = video
-    const canvas = document.createElement("canvas")
-    canvas.width = (COLUMNS * SQUARE) / SCALE
-    canvas.height = (ROWS * SQUARE) / SCALE
-    const context = canvas.getContext("2d", { willReadFrequently: true })
-    if (context === null) throw new Error("no 2d context")
-    this.#context = context
   }
 
   /** Resolves at the next presented frame whose number can be read. */
@@ -102,33 +84,9 @@ export class ClockReader {
       const at = await new Promise<number>((resolve) => {
         this.#video.requestVideoFrameCallback(() => resolve(wallClock()))
       })
-      const number = this.#read()
+      const { videoWidth, videoHeight } = this.#video
+      const number = this.#numbers.read(this.#video, videoWidth, videoHeight)
       if (number !== undefined) return { number, at }
     }
   }
-
-  #read(): number | undefined {
-    const { videoWidth, videoHeight } = this.#video
-    const { canvas } = this.#context
-    const part = (ROWS * SQUARE * videoHeight) / HEIGHT
-    this.#context.drawImage(this.#video, 0, 0, videoWidth, part, 0, 0, canvas.width, canvas.height)
-    const { data } = this.#context.getImageData(0, 0, canvas.width, canvas.height)
-    const side = SQUARE / SCALE
-    const bits: boolean[] = []
-    for (let index = 0; index < ROWS * COLUMNS; index++) {
-      const x = (index % COLUMNS) * side + side / 2
-      const y = Math.floor(index / COLUMNS) * side + side / 2
-      const green = data[(y * canvas.width + x) * 4 + 1] ?? 128
-      if (green > 90 && green < 165) return undefined
-      bits.push(green >= 165)
-    }
-    const number = bits.slice(0, 16).reduce((value, bit, index) => value | (bit ? 1 << index : 0), 0)
-    return bitsOf(number).every((bit, index) => bit === bits[index]) ? number : undefined
-  }
-}
-
-function bitsOf(number: number): boolean[] {
-  const checksum = (number ^ (number >> 4) ^ (number >> 8) ^ (number >> 12) ^ 0b1010) & 0b1111
-  const word = number | (checksum << 16)
-  return Array.from({ length: ROWS * COLUMNS }, (_, index) => ((word >> index) & 1) === 1)
 }

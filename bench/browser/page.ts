@@ -12,14 +12,14 @@ export interface FirstFrameTimes {
   firstFrame: number
 }
 
-export interface Watched {
+interface Watched {
   seen: SeenNumber[]
   width: number
   height: number
 }
 
 /** Where the time goes, as far as the side asked knows: means or current values in milliseconds. */
-export interface Stages {
+interface Stages {
   encodeMs?: number
   bufferMs?: number
 }
@@ -186,6 +186,6 @@ async function firstTrack(joined: Room): Promise<MediaStreamTrack> {
 declare global {
   var bench: BenchPage
 }
-export type BenchPage = typeof abilities
+type BenchPage = typeof abilities
 
 globalThis.bench = abilities

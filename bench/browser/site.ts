@@ -7,7 +7,7 @@ import { bundlePage, copyLibrary, picturePage } from "../../e2e/page-site.ts"
 const WORKER_PAGE =
   '<!doctype html><html lang="en"><head><meta charset="utf-8" /><title>holomesh benchmark</title><link rel="icon" href="data:," /></head><body></body></html>'
 
-export interface Site {
+interface Site {
   folder: string
   remove(): void
 }

@@ -1,23 +1,14 @@
 /** A picture that is a pure function of its number: detailed and moving, so that an encoder needs its bits; the receiver can redraw it. */
-import { seededRandom } from "../../e2e/network/chance.ts"
+import { seeded } from "../../src/wire/seeded.ts"
+import { HEIGHT, NUMBERS, NumberReader, paintNumber, STRIP, WIDTH } from "../number-squares.ts"
 
-export const WIDTH = 640
-export const HEIGHT = 360
 export const FRAMES_PER_SECOND = 30
 
-/** Two rows of ten squares on top: 16 bits of the number, 4 of a checksum. */
-const COLUMNS = 10
-const ROWS = 2
-const SQUARE = 64
-const STRIP = ROWS * SQUARE
-const NUMBERS = 2 ** 16
-/** The number is read from a copy scaled down by this. */
-const SCALE = 4
 const TEXTURE = 512
 
 type Context = CanvasRenderingContext2D
 
-export function context(width: number, height: number, readable = false): Context {
+function context(width: number, height: number, readable = false): Context {
   const canvas = document.createElement("canvas")
   canvas.width = width
   canvas.height = height
@@ -27,7 +18,7 @@ export function context(width: number, height: number, readable = false): Contex
 }
 
 /** Draws any number of the series. */
-export class MovingPicture {
+class MovingPicture {
   readonly #texture = texture(8, 1)
   readonly #grain = texture(1, 2)
 
@@ -44,10 +35,7 @@ export class MovingPicture {
     target.globalAlpha = 0.08
     tile(target, this.#grain, (number * 197) % TEXTURE, (number * 331) % TEXTURE)
     target.globalAlpha = 1
-    for (const [index, bit] of bitsOf(number).entries()) {
-      target.fillStyle = bit ? "#fff" : "#000"
-      target.fillRect((index % COLUMNS) * SQUARE, Math.floor(index / COLUMNS) * SQUARE, SQUARE, SQUARE)
-    }
+    paintNumber(target, number)
   }
 }
 
@@ -79,27 +67,14 @@ export class MovingPainter {
 
 /** Reads numbers off pictures, and how close a picture is to what was drawn. */
 export class PictureReader {
-  readonly #strip = context((COLUMNS * SQUARE) / SCALE, STRIP / SCALE, true)
+  readonly #numbers = new NumberReader()
   readonly #whole = context(WIDTH, HEIGHT, true)
   readonly #again = context(WIDTH, HEIGHT, true)
   readonly #picture = new MovingPicture()
 
   /** Undefined when the number cannot be read. */
   number(source: CanvasImageSource, width: number, height: number): number | undefined {
-    const { canvas } = this.#strip
-    this.#strip.drawImage(source, 0, 0, width, (height * STRIP) / HEIGHT, 0, 0, canvas.width, canvas.height)
-    const { data } = this.#strip.getImageData(0, 0, canvas.width, canvas.height)
-    const side = SQUARE / SCALE
-    const bits: boolean[] = []
-    for (let index = 0; index < ROWS * COLUMNS; index++) {
-      const x = (index % COLUMNS) * side + side / 2
-      const y = Math.floor(index / COLUMNS) * side + side / 2
-      const green = data[(y * canvas.width + x) * 4 + 1] ?? 128
-      if (green > 90 && green < 165) return undefined
-      bits.push(green >= 165)
-    }
-    const number = bits.slice(0, 16).reduce((value, bit, index) => value | (bit ? 1 << index : 0), 0)
-    return bitsOf(number).every((bit, index) => bit === bits[index]) ? number : undefined
+    return this.#numbers.read(source, width, height)
   }
 
   /** PSNR in dB of the luma below the squares, at the size of the source. */
@@ -125,7 +100,7 @@ function luma(data: Uint8ClampedArray, at: number): number {
 function texture(dot: number, seed: number): HTMLCanvasElement {
   const small = context(TEXTURE / dot, TEXTURE / dot)
   const pixels = small.getImageData(0, 0, small.canvas.width, small.canvas.height)
-  const random = seededRandom(seed)
+  const random = seeded(seed)
   for (let at = 0; at < pixels.data.length; at += 4) {
     const grey = 40 + random() * 175
     for (let channel = 0; channel < 3; channel++) pixels.data[at + channel] = grey + (random() - 0.5) * 60
@@ -145,9 +120,3 @@ function tile(target: Context, image: HTMLCanvasElement, x: number, y: number): 
 }
 
 const modulo = (value: number, by: number) => ((value % by) + by) % by
-
-function bitsOf(number: number): boolean[] {
-  const checksum = (number ^ (number >> 4) ^ (number >> 8) ^ (number >> 12) ^ 0b1010) & 0b1111
-  const word = number | (checksum << 16)
-  return Array.from({ length: ROWS * COLUMNS }, (_, index) => ((word >> index) & 1) === 1)
-}

@@ -7,7 +7,7 @@ const FIGURES = new URL("../../docs/figures/", import.meta.url)
 const UPLOT = new URL("../../node_modules/uplot/dist/", import.meta.url)
 const DEBIAN_CHROMIUM = "/usr/bin/chromium"
 
-export interface Plot {
+interface Plot {
   file: string
   title: string
   xLabel: string

@@ -76,7 +76,7 @@ const NARROW = [
   "psnr_db",
 ]
 
-export interface Table {
+interface Table {
   rows: BenchRow[]
   /** Runs per path and call, seconds per run: as different as they are. */
   runs: string

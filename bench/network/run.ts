@@ -24,13 +24,13 @@ export interface Side {
 }
 
 /** Byte counts of a phase at the receiver. */
-export interface PhaseBytes {
+interface PhaseBytes {
   call: number
   bulk: number
 }
 
 /** How soon the sender's own target followed a change of capacity, ms; NaN where it cannot be seen or never did. */
-export interface TargetTimes {
+interface TargetTimes {
   downMs: number
   backMs: number
 }

@@ -17,7 +17,7 @@ export interface Scenario {
   event: "none" | "halve" | "bulk"
 }
 
-export interface Choice {
+interface Choice {
   /** Percent. */
   loss: number[]
   burst: number[]

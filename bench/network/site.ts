@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { bundlePage, copyLibrary, picturePage } from "../../e2e/page-site.ts"
 
-export interface Site {
+interface Site {
   folder: string
   remove(): void
 }

@@ -48,12 +48,6 @@ export class FlashPainter {
   }
 }
 
-export interface FlashCounts {
-  presented: number
-  /** Flashes whose first picture was presented before we looked. */
-  missed: number
-}
-
 /** Says whether a picture belongs to a flash. */
 class Look {
   readonly #context: CanvasRenderingContext2D

@@ -10,13 +10,13 @@ const WORKLET = "audio-worklet.js"
 /** The worker that reads microphones. */
 const PUBLISH_WORKER = "publish.js"
 
-export interface Site {
+interface Site {
   folder: string
   remove(): void
 }
 
 /** How wrong the clocks under `/wrong/` are, in parts per million. */
-export interface ClockErrors {
+interface ClockErrors {
   systemPpm: number
   soundPpm: number
 }

@@ -2,7 +2,7 @@
 import type { RelayCapacity } from "../../src/wire/capacity.ts"
 
 /** A number, or the name of one that JSON cannot write. */
-export type RateCase = number | "NaN" | "Infinity" | "-Infinity"
+type RateCase = number | "NaN" | "Infinity" | "-Infinity"
 
 export interface CapacityCase {
   uplink_mbps: RateCase

@@ -3,7 +3,7 @@ import { deepStrictEqual, strictEqual } from "node:assert"
 import { type Bytes, fromHex, isAvError, toHex } from "../../src/wire/index.ts"
 
 /** What a case says about a failure: an error name and perhaps some of its fields. */
-export interface ExpectedError {
+interface ExpectedError {
   error: string
   [field: string]: unknown
 }

@@ -299,7 +299,7 @@ const abilities = {
 }
 const heard: string[] = []
 
-export type AttackPage = typeof abilities
+type AttackPage = typeof abilities
 
 declare global {
   var attackPage: AttackPage

@@ -1,28 +1,11 @@
 /** A publisher and its viewers in pages of their own, spread over two browsers, on a site and server made for them. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { type Browser, type BrowserContext, chromium, type Page } from "@playwright/test"
+import { rmSync } from "node:fs"
+import type { Browser, BrowserContext, Page } from "@playwright/test"
 import { eventually } from "../observe.ts"
-import { bundlePage, copyLibrary, picturePage, serveSite } from "../page-site.ts"
+import { buildSite, launch } from "../own-site.ts"
+import { serveSite } from "../page-site.ts"
 import type { FrameCounts, Place, Sight } from "./page.ts"
 
-const DEBIAN_CHROMIUM = "/usr/bin/chromium"
-const FLAGS = [
-  "--headless=new",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  // A process that is made to die would write its memory to disk first, and everybody else would wait for the processor.
-  "--disable-breakpad",
-  "--disable-crash-reporter",
-  "--disable-background-timer-throttling",
-  "--disable-renderer-backgrounding",
-  "--disable-backgrounding-occluded-windows",
-  "--autoplay-policy=no-user-gesture-required",
-  "--allow-loopback-in-peer-connection",
-  "--disable-features=WebRtcHideLocalIpsWithMdns",
-]
 export const CODE = 77
 /** So long both ways must have been there. */
 const SETTLED_MS = 3_000
@@ -61,7 +44,7 @@ export interface Crew {
   close(): Promise<void>
 }
 
-export interface CrewOptions {
+interface CrewOptions {
   relays?: boolean
   prepare?: (page: Page) => Promise<void>
 }
@@ -71,7 +54,7 @@ export interface CrewOptions {
  * @param options `relays: false`: viewers hand nothing on; `prepare` is called before a page is loaded
  */
 export async function openCrew(viewers: number, copies: number, { relays = true, prepare }: CrewOptions = {}): Promise<Crew> {
-  const folder = await buildSite()
+  const folder = await buildSite("e2e/mesh/page.ts")
   const server = await serveSite(folder)
   const browsers: Browser[] = [await launch(), await launch()]
   const url = `http://localhost:${server.port}/`
@@ -185,21 +168,4 @@ function reached(places: readonly Place[], publisher: string, gone: string): Set
     }
   }
   return fed
-}
-
-export async function launch(): Promise<Browser> {
-  return chromium.launch({
-    ...(existsSync(DEBIAN_CHROMIUM) ? { executablePath: DEBIAN_CHROMIUM } : {}),
-    headless: true,
-    args: FLAGS,
-  })
-}
-
-/** @param entry script of the page, below the root of the repository */
-export async function buildSite(entry = "e2e/mesh/page.ts"): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "holomesh-mesh-"))
-  await bundlePage(entry, folder)
-  copyLibrary(folder)
-  writeFileSync(join(folder, "index.html"), picturePage("holomesh mesh test"))
-  return folder
 }

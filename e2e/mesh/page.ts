@@ -204,7 +204,7 @@ const abilities = {
   leave: (): Promise<void> | undefined => room?.leave(),
 }
 
-export type MeshPage = typeof abilities
+type MeshPage = typeof abilities
 
 declare global {
   var meshPage: MeshPage

@@ -65,7 +65,7 @@ const abilities = {
   },
 }
 
-export type RingPage = typeof abilities
+type RingPage = typeof abilities
 
 declare global {
   var ringPage: RingPage

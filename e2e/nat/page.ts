@@ -23,7 +23,7 @@ const abilities = {
   leave: (): Promise<void> => inRoom().leave(),
 }
 
-export type NatPage = typeof abilities
+type NatPage = typeof abilities
 
 declare global {
   var natPage: NatPage

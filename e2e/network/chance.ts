@@ -1,15 +1,4 @@
-/** Seeded randomness of the impairment rig: the same seed and the same packets give the same losses. */
-
-/** Numbers in 0..1 (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+/** Which packets the impairment rig loses: the same randomness and the same packets give the same losses. */
 
 /**
  * Decides packet by packet what is lost: Gilbert's model of two states, nothing lost in the good one, everything in the bad one.

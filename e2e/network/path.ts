@@ -1,5 +1,6 @@
 /** One direction of an impaired path: bottleneck with a drop-tail queue, then loss, then delay. No clock and no sockets in here. */
-import { LossModel, seededRandom } from "./chance.ts"
+import { seeded } from "../../src/wire/seeded.ts"
+import { LossModel } from "./chance.ts"
 import { DelayHistogram } from "./histogram.ts"
 
 export interface PathSettings {
@@ -19,7 +20,7 @@ export interface PathSettings {
   queueBytes: number
 }
 
-export const CLEAN_PATH: PathSettings = {
+const CLEAN_PATH: PathSettings = {
   loss: 0,
   burst: 1,
   delayMs: 0,
@@ -29,7 +30,7 @@ export const CLEAN_PATH: PathSettings = {
   queueBytes: Number.POSITIVE_INFINITY,
 }
 
-export interface PathCounters {
+interface PathCounters {
   offeredPackets: number
   offeredBytes: number
   /** By the loss model. */
@@ -85,8 +86,8 @@ export class Path<T> {
   #slices: PathSlice[] = []
 
   constructor(seed: number, settings: Partial<PathSettings> = {}) {
-    this.#random = seededRandom(seed)
-    this.#loss = new LossModel(seededRandom(seed ^ 0x5bd1e995))
+    this.#random = seeded(seed)
+    this.#loss = new LossModel(seeded(seed ^ 0x5bd1e995))
     this.#settings = { ...CLEAN_PATH, ...settings }
   }
 

@@ -5,7 +5,7 @@ import { DelayHistogram } from "./histogram.ts"
 import { Path, type PathSettings } from "./path.ts"
 
 /** What IPv4 and UDP add to a payload. */
-export const UDP_HEADERS = 28
+const UDP_HEADERS = 28
 /** More peer connections than a page of a test makes; numbers are used again after that. */
 const PORTS_PER_PEER = 96
 const RECEIVE_BUFFER = 1 << 20
@@ -21,7 +21,7 @@ export interface Registration {
   connection: number
 }
 
-export interface PortCounters {
+interface PortCounters {
   /** UDP payload that the candidate behind this port sent, and of that what was not STUN. */
   sentPackets: number
   sentBytes: number

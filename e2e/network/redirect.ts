@@ -4,7 +4,7 @@
  */
 import type { Registration } from "./proxy.ts"
 
-export interface RedirectOptions {
+interface RedirectOptions {
   /** Ports of the proxy that stand for this page's candidates. */
   ports: number[]
   /** Name of the function in the page that tells the proxy. */

@@ -18,7 +18,7 @@ export interface KeyFlags {
   insecurePermissions?: boolean
 }
 
-export interface OperatorKey {
+interface OperatorKey {
   path: string
   record: IdentityRecord
   signer: IdentitySigner

@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from "commander"
 import { CliError } from "../cli/failure.ts"
 
 /** Other users of the machine see the arguments of a program, but not its environment. */
-export const ROOM_VARIABLE = "HOLOMESH_ROOM_URL"
+const ROOM_VARIABLE = "HOLOMESH_ROOM_URL"
 export const ROOM_ARGUMENT = `link to the room, with its invitation after the #; default: the environment's ${ROOM_VARIABLE}`
 
 /** As commander gives them. */

@@ -18,12 +18,13 @@ import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest"
 import { sha256Sync } from "../../src/crypto/index.ts"
 import type { Room, Share } from "../../src/node/index.ts"
+import { freePort } from "../../src/node/test-port.ts"
 import { NodeRoom, until } from "../../src/node/test-room.ts"
 import { encodeManifest, type TreeEntry } from "../../src/store/tree/manifest.ts"
 import { SharedTree, sourceOf } from "../../src/transfer/index.ts"
 import { NodeTreeSink } from "../../src/transfer/node-sink.ts"
 import { equalBytes } from "../../src/wire/bytes.ts"
-import { Program, type RunningProgram, refusal } from "../testing/program.ts"
+import { type Outcome, Program, type RunningProgram, refusal } from "../testing/program.ts"
 
 /** Processes join within two seconds; a busy machine needs more. */
 const SLOW_MS = 120_000
@@ -36,9 +37,12 @@ let program: Program
 let url: string
 let ada: Room
 let bob: Room
+/** Asks where no server is. It gives up after a quarter of a minute, and the others need not wait for it. */
+let nobody: Promise<Outcome>
 
 beforeAll(async () => {
   program = await Program.build("peer")
+  nobody = program.run("cap", "query", "ws://127.0.0.1:1/yard", "--open", ...HERE)
   url = await yard.url()
   ada = await yard.join("ada")
   bob = await yard.join("bob\u001b[31m\u202e")
@@ -62,11 +66,6 @@ function start(verb: string, ...args: string[]): RunningProgram {
 
 describe("cap query", () => {
   const query = (...flags: string[]) => program.run("cap", "query", url, ...HERE, ...flags)
-  const linesOf = (out: string) =>
-    out
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line))
 
   beforeAll(async () => {
     ada.rpc.serve("echo", (body) => body)
@@ -99,16 +98,28 @@ describe("cap query", () => {
   })
 
   test("nothing found is 10; names of others do not steer the terminal; errors of the room have their status", async () => {
-    const [nothing, everybody, nobody, refused] = await Promise.all([
+    const [nothing, everybody, refused] = await Promise.all([
       query("--tag", "captions:fr"),
       query(),
-      program.run("cap", "query", "ws://127.0.0.1:1/yard", "--open", ...HERE),
       program.run("cap", "query", `${url}x`, ...HERE),
     ])
     expect(refusal(nothing)).toEqual([10, undefined, ""])
     expect(everybody.out).toContain(`bob\ufffd[31m\ufffd\t${bob.capabilities.node}\t`)
-    expect(refusal(nobody)).toEqual([6, "server-unreachable", ""])
     expect(refusal(refused)).toEqual([2, "invitation-invalid", ""])
+  })
+})
+
+describe("relay", () => {
+  test("announces itself as open where somebody gives their word for it, and says so in its log", async () => {
+    const place = ["--udp-port", String(await freePort()), "--reachable-at", "8.8.4.4:40000"]
+    const running = program.start("relay", url, ...HERE, ...place, "--json")
+    onTestFinished(() => void running.stop("SIGKILL"))
+    const relay = () => [...ada.participants.values()].find(({ name }) => name === "Relay")
+    await until("the word is announced", () => ada.capabilities.of(relay()?.id ?? "")?.tags.includes("nat:open") === true)
+    const { status, out, error } = await running.stop("SIGINT")
+    expect([status, error]).toEqual([0, ""])
+    expect(linesOf(out)[0]).toMatchObject({ msg: "reachable by word", address: "8.8.4.4:40000" })
+    await until("it has left", () => relay() === undefined)
   })
 })
 
@@ -283,9 +294,21 @@ describe("dir", () => {
   )
 })
 
+/** Of JSON, as far as they are whole. */
+function linesOf(out: string) {
+  return out
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line))
+}
+
 function file(path: string): TreeEntry {
   return { path, kind: "file", mode: 0o644, blob: { size: 0, chunks: [] } }
 }
+
+test("where no server answers is 6", async () => {
+  expect(refusal(await nobody)).toEqual([6, "server-unreachable", ""])
+})
 
 /** A tree that no sender of ours would make. */
 function treeOf(entries: TreeEntry[]): SharedTree {

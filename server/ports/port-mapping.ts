@@ -12,7 +12,7 @@ import { type AvError, isAvError } from "../../src/wire/errors.ts"
 import { defaultGateway, localAddressTowards } from "./default-gateway.ts"
 import { loadMapper, type MappedPort, mapByPmp, type PortMapper, UpnpWay, unmapByPmp } from "./mapper.ts"
 
-export interface PortMappingOptions {
+interface PortMappingOptions {
   internalPort: number
   protocol: "tcp" | "udp"
   /** IPv4 of the interface that leads to the gateway. Default: the one that the routing table chooses. */

@@ -1,19 +1,19 @@
 /** `holomesh relay`: a member of a room that nobody sits at, with an uplink that others need. */
-import { type Command, InvalidArgumentError, Option } from "commander"
+import { type Command, Option } from "commander"
 import { CliError } from "../cli/failure.ts"
 import { addPeerOptions, count, type PeerFlags, positive, ROOM_ARGUMENT, roomUrl } from "../peer/flags.ts"
+import { type Place, readPlace, readPort } from "./place.ts"
 
 interface RelayFlags extends PeerFlags {
   uplinkLimit?: number
   maxSubscribers?: number
   udpPort?: number
   portMapping?: boolean
+  reachableAt?: Place
   logLevel: string
 }
 
 const LOG_LEVELS = ["silent", "fatal", "error", "warn", "info", "debug"]
-const MIN_PORT = 1_024
-const MAX_PORT = 65_535
 
 const AFTER_HELP = `
 The room URL is the link that people join with, in quotes because of the #:
@@ -35,10 +35,15 @@ export function addRelayCommand(program: Command): void {
     .argument("[room-url]", ROOM_ARGUMENT)
     .option("--uplink-limit <mbit>", "most that it sends in all, Mbit/s", positive)
     .option("--max-subscribers <count>", "most streams that it hands out at once", count)
-    .option("--udp-port <port>", "one UDP port for everything, for a firewall; default: a free one for each connection", port)
+    .option("--udp-port <port>", "one UDP port for everything, for a firewall; default: a free one for each connection", readPort)
     .option(
       "--port-mapping",
       "ask the gateway of this network to let peers from outside reach --udp-port (needs @achingbrain/nat-port-mapper)",
+    )
+    .option(
+      "--reachable-at <address:port>",
+      "your word that everybody reaches --udp-port at this IP address and port, through a mapping that you made or no NAT at all",
+      readPlace,
     )
     .option("--json", "write what happens as JSON, one object per line, instead of a status line")
     .option("--json-errors", "write the error that ends it as JSON")
@@ -53,6 +58,9 @@ export function addRelayCommand(program: Command): void {
     })
     .action(async (given: string | undefined, flags: RelayFlags) => {
       const url = roomUrl(given)
+      if (flags.reachableAt !== undefined && flags.udpPort === undefined) {
+        throw new CliError("usage", "--reachable-at needs --udp-port: without it every connection has a port of its own")
+      }
       // Not before it is needed: the server does without all of this.
       const [{ runRelay }, { roomFailure }] = await Promise.all([import("./run.ts"), import("../peer/failures.ts")])
       try {
@@ -61,12 +69,4 @@ export function addRelayCommand(program: Command): void {
         throw roomFailure(error)
       }
     })
-}
-
-function port(text: string): number {
-  const value = Number(text)
-  if (!/^\d{4,5}$/.test(text) || value < MIN_PORT || value > MAX_PORT) {
-    throw new InvalidArgumentError(`a port from ${MIN_PORT} to ${MAX_PORT} is needed.`)
-  }
-  return value
 }

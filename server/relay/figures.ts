@@ -14,6 +14,8 @@ export interface Figures {
   /** Requests refused so far, for want of room. */
   refused: number
   server: boolean
+  /** Class of its NAT. */
+  nat: RoomStats["nat"]["class"]
 }
 
 const BITS_PER_MEGABIT = 1_000_000
@@ -46,6 +48,7 @@ export function figuresOf(stats: RoomStats, out: Meter, now: number): Figures {
     outMbps: tenths(out.rate(sent, now)),
     refused: Object.values(refused).reduce((sum, count) => sum + count, 0),
     server: stats.room.serverConnected,
+    nat: stats.nat.class,
   }
 }
 

@@ -5,6 +5,7 @@ import { AvError } from "../../src/wire/errors.ts"
 import { interruptible, joinOptions, type StayFlags, stay, untilAborted } from "../peer/stay.ts"
 import { openPortMapping, type PortMapping } from "../ports/port-mapping.ts"
 import { type Figures, figuresOf, Meter, sentence } from "./figures.ts"
+import { type Place, placeText } from "./place.ts"
 
 export interface RelaySettings extends StayFlags {
   /** Mbit/s. */
@@ -12,6 +13,8 @@ export interface RelaySettings extends StayFlags {
   maxSubscribers?: number
   udpPort?: number
   portMapping?: boolean
+  /** Where everybody reaches `udpPort`, by the operator's word. */
+  reachableAt?: Place
   json: boolean
   logLevel: string
 }
@@ -30,18 +33,20 @@ export async function runRelay(settings: RelaySettings): Promise<number> {
 }
 
 async function relay(settings: RelaySettings, logger: Logger, stopped: AbortSignal): Promise<number> {
-  const { url, bind, udpPort, uplinkLimit, maxSubscribers } = settings
+  const { url, bind, udpPort, uplinkLimit, maxSubscribers, reachableAt } = settings
+  if (reachableAt !== undefined) logger.info({ address: placeText(reachableAt) }, "reachable by word")
   const mapping = await mapPort(settings, logger)
   const screen = settings.json ? undefined : new StatusLine()
   try {
     const webrtc = await nodeWebRtc({
       ...(bind === undefined ? {} : { bindAddress: bind }),
       ...(udpPort === undefined ? {} : { udpPort }),
-      external: () => mapping?.state.external,
+      external: () => mapping?.state.external ?? reachableAt,
     })
     const options: NodeJoinOptions = {
       ...(await joinOptions(settings)),
       ...(uplinkLimit === undefined ? {} : { uplinkBitrate: uplinkLimit * BITS_PER_MEGABIT }),
+      ...(reachableAt === undefined ? {} : { reachableAt }),
       relay: { enabled: true, ...(maxSubscribers === undefined ? {} : { maxSubscribers }) },
       // Its machine is there for streams.
       memory: false,

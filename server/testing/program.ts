@@ -103,7 +103,7 @@ export class RunningProgram {
 }
 
 /** The kind of the error that ended it. */
-export function kindOf({ error }: Outcome): string | undefined {
+function kindOf({ error }: Outcome): string | undefined {
   return /^error: .+ \(kind: ([a-z-]+)\)$/m.exec(error)?.[1]
 }
 

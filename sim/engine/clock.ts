@@ -1,10 +1,7 @@
 /** The virtual clock: a heap of events by time, equal times in the order they were planned. Nothing here knows real time. */
 
-/** What an event carries: small whole numbers, so that millions of events cost no garbage. */
-export type Numbers = readonly [a: number, b: number, c: number, d: number]
-
 /** Called for events planned with `plan`: the kind that was given, and its numbers. */
-export type Handler = (kind: number, a: number, b: number, c: number, d: number) => void
+type Handler = (kind: number, a: number, b: number, c: number, d: number) => void
 
 const FIRST_CAPACITY = 1_024
 

@@ -22,7 +22,7 @@ import type { AvError } from "../../src/wire/errors.ts"
 import { BACK_ENDS, type BackEnd, Storages } from "./back-ends.ts"
 import { ALL_SPEAK_MS, CORPUS, ENVELOPE, type Revived, readWhole, revive, type SavedPeer, type SavedWorld } from "./world.ts"
 
-export interface ComebackRun {
+interface ComebackRun {
   /** `store`: with what it had; `key`: with nothing but its key and chain. */
   variant: "store" | "key"
   /** Which live peer it reaches first. */

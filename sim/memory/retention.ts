@@ -39,7 +39,7 @@ export const RETENTION_DEFAULTS: RetentionScenario = {
   seed: 1,
 }
 
-export interface RetentionSample extends Spread {
+interface RetentionSample extends Spread {
   minute: number
   online: number
   /** Symbols that live peers have let go and taken up in this minute. */

@@ -65,7 +65,7 @@ export interface SavedWorld {
   shared: NonNullable<MeshOptions["shared"]>
 }
 
-export function contentsOf(peer: MeshPeer): ReadonlyMap<string, Bytes> {
+function contentsOf(peer: MeshPeer): ReadonlyMap<string, Bytes> {
   return (peer.storage as MemoryHoloStorage).contents
 }
 

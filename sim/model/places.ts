@@ -3,7 +3,7 @@ import type { Random } from "../engine/random.ts"
 import type { UplinkShare } from "./scenario.ts"
 
 /** `open` takes links from anybody; two `symmetric` NATs cannot reach each other without a TURN server. */
-export type Nat = "open" | "cone" | "symmetric"
+type Nat = "open" | "cone" | "symmetric"
 
 export interface Place {
   /** Position on a plane whose unit is a millisecond of one-way delay. */

@@ -24,7 +24,7 @@ const KEEP_ALIVE_BYTES = 57 + 8 + 28 + 29 + 28
 /** A queue at the own uplink above this is what the rate controller calls congestion, ms. */
 const CONGESTED_QUEUE_MS = 50
 
-export interface MediaDuties {
+interface MediaDuties {
   /** Tells the parent manager of the child. */
   heard(child: SimPeer, parent: SimPeer): void
   /** First chunk of a subscription came. */

@@ -10,7 +10,7 @@ import type { Hop } from "./hop.ts"
 /** Groups of symbols remembered: far more than any copy can be late. */
 export const REMEMBERED_GROUPS = 128
 
-export interface RelayedHop extends RosterEntry {
+interface RelayedHop extends RosterEntry {
   readonly hop: Hop
 }
 

@@ -11,7 +11,7 @@ import type { Scenario } from "../model/scenario.ts"
 import type { Metrics } from "../report/metrics.ts"
 import type { SimPeer } from "./peer.ts"
 
-export const ROOM_ID = new Uint8Array(32).fill(0x52)
+const ROOM_ID = new Uint8Array(32).fill(0x52)
 export const STREAM_ID = new Uint8Array(32).fill(0x53)
 const ROOM_CAPACITY_ID = roomCapacityId(ROOM_ID)
 /** Unix ms of virtual time 0. */

@@ -14,7 +14,7 @@ const STREAM = toHex(STREAM_ID)
 /** An evicted child has this long to find another parent, ms (D-45). */
 const EVICTION_MS = 2_000
 
-export interface ChildDuties {
+interface ChildDuties {
   subscribed(child: SimPeer, parent: SimPeer): void
   refused(child: SimPeer, parent: SimPeer, error: string): void
   leaving(child: SimPeer, parent: SimPeer, inMs: number): void

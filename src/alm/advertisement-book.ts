@@ -21,7 +21,7 @@ const MAX_PARKED = 256
 const MAX_EPOCHS_AHEAD = 64n
 const SECOND_MS = 1_000
 
-export interface BookOptions {
+interface BookOptions {
   /** The id that stands for the whole room (`roomCapacityId`). */
   roomCapacityId: Bytes
   directory: CapacityDirectory
@@ -34,7 +34,7 @@ export interface BookOptions {
  * What became of an advertisement. `admitted`: keep it, and forward it to every room link but the one it came from. `parked`: right, but for
  * an epoch ahead; it comes back from `enterEpoch`. `known`: seen before.
  */
-export type AdmissionVerdict =
+type AdmissionVerdict =
   | { kind: "admitted"; signed: SignedRelayCapacity }
   | { kind: "parked" }
   | { kind: "known" }

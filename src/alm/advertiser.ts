@@ -11,7 +11,7 @@ const EPOCH_SPREAD_MS = 500
 export type CapacityPromise = Omit<RelayCapacity, "measuredAtUnixMs">
 
 /** Sign this and flood it. */
-export interface AdvertisementDue {
+interface AdvertisementDue {
   capacity: RelayCapacity
   epoch: U64
 }

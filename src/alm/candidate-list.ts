@@ -9,13 +9,13 @@ import { isDescendant, isScarce, isTreeUsable, mayFeed } from "./tree-candidates
 import type { ParentCandidate, TreeView } from "./types.ts"
 
 /** Candidates kept; more are cut off by the caller's order. */
-export const MAX_CANDIDATES = 10_000
+const MAX_CANDIDATES = 10_000
 /** Staleness comes with time alone: the order is renewed at least this often. */
 const CACHE_MS = 1_000
 
 const noLayers = { maxSpatial: 0, maxTemporal: 0, maxQuality: 0 }
 
-export interface ListOptions {
+interface ListOptions {
   me: PeerKeyId
   publisher: PeerKeyId
   path: Uint8Array

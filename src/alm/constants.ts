@@ -7,13 +7,11 @@ export const MAX_BACKUPS = 2
 export const PARENT_SILENCE_HEAL_MS = 1_500
 /** A parent that has been silent this long while another one goes on delivering is probably gone: the next one is asked before it is certain. */
 export const PARENT_MISSED_MS = 600
-/** How often a parent with nothing to send says so, and how often a subscription should be ticked. */
-export const HEARTBEAT_INTERVAL_MS = 500
+/** A parent that delivers is kept this long beside the one that takes its place: over a longer way its copies are later than the new one's. */
+export const HANDOVER_MS = 500
 /** First pause between two reports of the same silent parent; doubles. */
 export const REPARENT_BACKOFF_MS = 250
 export const MAX_REPARENT_BACKOFF_MS = 4_000
-/** A relay may keep its children alive only while it heard a parent of that stream within this time (D-39). */
-export const SOURCE_HEARD_MS = 1_000
 /** No answer to a subscribe within this time: the next candidate is asked (D-19.9). */
 export const SUBSCRIBE_TIMEOUT_MS = 2_000
 /** A healthy subscription moves only for at least this gain in round trip time (D-26.6) … */

@@ -21,7 +21,7 @@ const CEILING_FORGOTTEN_MS = 5 * 60_000
 /** A higher promise needs this many windows in a row that allow it. */
 const UP_WINDOWS = 3
 
-export interface EstimatorOptions {
+interface EstimatorOptions {
   /** Bitrate of one whole layer of the usual stream, Mbit/s: promises are multiples of it. */
   layerMbps: number
   /** Promised before anything was delivered, Mbit/s. */

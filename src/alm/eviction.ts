@@ -7,7 +7,7 @@ import type { TreeView } from "./types.ts"
 /** A child is not asked to move again before this time; otherwise changing plans would chase it around. */
 export const EVICTION_DWELL_MS = 10_000
 
-export interface ChildPlace {
+interface ChildPlace {
   keyId: PeerKeyId
   /** When its subscription began. */
   since: Milliseconds

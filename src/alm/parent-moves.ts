@@ -7,7 +7,7 @@ import type { ParentSlot } from "./parent-slot.ts"
 import type { ParentCandidate } from "./types.ts"
 
 /** `candidate` is asked, and `leaves` is let go of when it delivers. */
-export interface ParentMove {
+interface ParentMove {
   leaves: ParentSlot
   candidate: ParentCandidate
 }

@@ -1,10 +1,11 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { BLINKING_DOT, UNCAPPED } from "../wire/layers.ts"
+import { seeded } from "../wire/seeded.ts"
 import { codeOf } from "../wire/testing.ts"
 import { chooseBackup } from "./diversity.ts"
 import { planJoin, planJoinForSubstream, rankCandidates } from "./planner.ts"
-import { candidate, capacity, START, seeded } from "./test-parents.ts"
+import { candidate, capacity, START } from "./test-parents.ts"
 import type { ParentCandidate } from "./types.ts"
 
 const now = BigInt(START)

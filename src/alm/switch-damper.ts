@@ -13,7 +13,7 @@ export interface Offer {
 }
 
 /** True for at least 20 % less round trip at no fewer layers, or for one more layer. */
-export function isWorthSwitching(current: Offer, other: Offer): boolean {
+function isWorthSwitching(current: Offer, other: Offer): boolean {
   if (other.layers !== current.layers) return other.layers > current.layers
   return other.rttMs <= current.rttMs * (1 - SWITCH_MARGIN)
 }

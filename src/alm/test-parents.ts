@@ -1,23 +1,13 @@
 /** A room of made-up relays around one parent manager, for tests: seeded, virtual time, no network. */
 import type { RelayCapacity } from "../wire/capacity.ts"
 import { BLINKING_DOT, UNCAPPED } from "../wire/layers.ts"
+import { seeded } from "../wire/seeded.ts"
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 import type { ParentAction, ParentManagerOptions } from "./parent-actions.ts"
 import { ParentManager } from "./parent-manager.ts"
-import type { ParentCandidate } from "./types.ts"
+import type { ParentCandidate, TreeView } from "./types.ts"
 
 export const START = 1_700_000_000_000
-
-/** Mulberry32: 0..1. */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-}
 
 export function capacity(change: Partial<RelayCapacity> = {}): RelayCapacity {
   return {
@@ -36,8 +26,19 @@ export function candidate(keyId: PeerKeyId, rttMs: number, change: Partial<Paren
   return { signedCapacity, reachabilityRatio: 1, rttMsEstimate: rttMs, ...change }
 }
 
+/** A plan from each member's parent. */
+export function treeOf(parents: Record<string, string>, me = "me", since = START - 10_000): TreeView {
+  const depthOf = (keyId: string): number | undefined => {
+    if (keyId === "publisher") return 0
+    const parent = parents[keyId]
+    const above = parent === undefined ? undefined : depthOf(parent)
+    return above === undefined ? undefined : above + 1
+  }
+  return { since, parent: parents[me], depthOf, parentOf: (keyId) => parents[keyId] }
+}
+
 /** How a relay behaves. */
-export interface Relay {
+interface Relay {
   rttMs: number
   alive: boolean
   /** Refuses every subscription with this. */

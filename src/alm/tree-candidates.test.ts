@@ -1,9 +1,10 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { seeded } from "../wire/seeded.ts"
 import { chooseEviction, EVICTION_DWELL_MS } from "./eviction.ts"
 import { mayTakePlace } from "./reserve.ts"
 import { ALL_SYMBOLS, SYMBOL_END, sameRange, stripeRanges } from "./stripe.ts"
-import { START, seeded } from "./test-parents.ts"
+import { START } from "./test-parents.ts"
 import { isDescendant, isScarce, isTreeUsable, mayFeed } from "./tree-candidates.ts"
 import type { TreeView } from "./types.ts"
 

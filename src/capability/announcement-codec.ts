@@ -8,7 +8,7 @@ import { type Announcement, MAX_BODY, MAX_HOPS, type SignedAnnouncement } from "
 import { type FieldMap, readFields, writeFields } from "./announcement-fields.ts"
 
 /** Label of the signature. */
-export const ANNOUNCEMENT_LABEL = "mesh/ann/v1"
+const ANNOUNCEMENT_LABEL = "mesh/ann/v1"
 const FORM = 1
 const HOP_OFFSET = 1
 const HEADER_LENGTH = 68

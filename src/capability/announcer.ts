@@ -9,8 +9,8 @@ import { IndexEntry } from "./entry.ts"
 import { effectiveInterval, leaseEnd, stampedTtl } from "./lease.ts"
 import { type Policy, type SelfFacts, SelfState } from "./self-state.ts"
 
-export const DEFAULT_REANNOUNCE_MS = 150_000
-export const DEFAULT_MIN_ANNOUNCE_MS = 10_000
+const DEFAULT_REANNOUNCE_MS = 150_000
+const DEFAULT_MIN_ANNOUNCE_MS = 10_000
 /** Foreign announcements in our name within the window after which nothing is adopted any more. */
 const MAX_CONFLICTS = 3
 const CONFLICT_WINDOW_MS = 60_000

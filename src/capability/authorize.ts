@@ -78,7 +78,7 @@ class CallerQuestion {
   }
 }
 
-export const NO_MEMBERSHIP: Membership = { subnet: undefined, groups: [] }
+const NO_MEMBERSHIP: Membership = { subnet: undefined, groups: [] }
 
 /** True for a policy without any list: everybody is admitted. */
 export function isOpen(policy: Pick<PolicyView, "allowedNodes" | "allowedSubnets" | "allowedGroups">): boolean {
@@ -86,7 +86,7 @@ export function isOpen(policy: Pick<PolicyView, "allowedNodes" | "allowedSubnets
 }
 
 /** Membership in a list of ids that may be secrets: every entry is compared in full (1.4). */
-export function containsId(list: readonly Bytes[], id: Bytes): boolean {
+function containsId(list: readonly Bytes[], id: Bytes): boolean {
   let found = 0
   for (const entry of list) found |= ctEqual(entry, id) ? 1 : 0
   return found === 1

@@ -4,9 +4,9 @@ import type { PolicyIndex } from "./authorize.ts"
 import type { IndexEntry } from "./entry.ts"
 import { serviceTag } from "./tags.ts"
 
-export const MAX_INDEX = 16_384
+const MAX_INDEX = 16_384
 
-export interface CapabilityIndexOptions {
+interface CapabilityIndexOptions {
   /** Entries that are never evicted: the own node, pinned roots, neighbours. */
   isProtected?: (node: NodeId) => boolean
   capacity?: number

@@ -2,10 +2,10 @@
 
 /** Later labels share {@link OVERFLOW_LABEL}. */
 const MAX_LABELS = 4_096
-export const OVERFLOW_LABEL = "__overflow__"
+const OVERFLOW_LABEL = "__overflow__"
 
 /** A counter with one label. */
-export class LabelledCounter {
+class LabelledCounter {
   readonly #counts = new Map<string, number>()
 
   add(label: string): void {

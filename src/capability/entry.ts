@@ -5,7 +5,7 @@ import type { Announcement } from "./announcement.ts"
 import { type PolicyView, restrictMembership } from "./authorize.ts"
 import { type Membership, parseMembership, stripReservedMetadata } from "./tags.ts"
 
-export interface EntryInput {
+interface EntryInput {
   announcement: Announcement
   /** Our own entry keeps metadata that is stripped from others. */
   own: boolean

@@ -9,7 +9,7 @@ import { MAX_HOPS } from "./announcement.ts"
 import type { CapabilityCounters } from "./counters.ts"
 import { GossipMemory } from "./gossip-memory.ts"
 
-export interface FloorResult {
+interface FloorResult {
   outcome: string
   /** The entity whose floor rose. */
   rose?: Bytes

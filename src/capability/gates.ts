@@ -9,7 +9,7 @@ export interface ServiceIndex extends PolicyIndex {
   findServiceNodes(service: string, now: Milliseconds, options?: { self?: NodeId; includeSelf?: boolean }): NodeId[]
 }
 
-export interface CallerGateOptions {
+interface CallerGateOptions {
   /** Our own node id. */
   self: NodeId
   /** Also consider ourselves. */
@@ -21,7 +21,7 @@ export interface CallerGateOptions {
 }
 
 /** `candidates` are ascending by node id; the routing policy chooses among them and nowhere else. */
-export type CallerVerdict =
+type CallerVerdict =
   | { kind: "no-route" }
   | { kind: "capability-denied"; target: NodeId; capability: string }
   | { kind: "candidates"; nodes: NodeId[] }

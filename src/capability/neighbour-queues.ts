@@ -2,7 +2,7 @@
 import type { Bytes, Milliseconds, NodeId } from "../wire/types.ts"
 import { type Rate, TokenBuckets } from "./token-bucket.ts"
 
-export const FORWARD_RATE: Rate = { burst: 200, perSecond: 50 }
+const FORWARD_RATE: Rate = { burst: 200, perSecond: 50 }
 /** Holds a whole join sync: own announcement, 256 floors, 256 announcements. */
 const MAX_QUEUED = 1_024
 

@@ -15,14 +15,14 @@ import { TokenBuckets } from "./token-bucket.ts"
 import { VersionHistory } from "./version-history.ts"
 
 /** Verifications charged to the neighbour that delivers, so that nobody can spend another's allowance. */
-export const NEIGHBOUR_RATE = { burst: 200, perSecond: 50 }
+const NEIGHBOUR_RATE = { burst: 200, perSecond: 50 }
 /** Verified announcements per origin. */
-export const ORIGIN_RATE = { burst: 4, perSecond: 1 }
+const ORIGIN_RATE = { burst: 4, perSecond: 1 }
 
 /** `accepted`, `duplicate`, `own`, or the reason why it was dropped. */
 export type AnnouncementOutcome = "accepted" | "duplicate" | "own" | ErrorCode
 
-export interface ReceiveResult {
+interface ReceiveResult {
   outcome: AnnouncementOutcome
   /** To be passed on, already with its new hop count. */
   forward?: { hopCount: number; payload: Bytes }
@@ -35,7 +35,7 @@ export interface ReceiveResult {
   floorRose?: boolean
 }
 
-export interface ReceiverOptions {
+interface ReceiverOptions {
   self: NodeId
   index: CapabilityIndex
   pins: PinTable

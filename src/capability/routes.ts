@@ -3,10 +3,8 @@ import { LruMap } from "../identity/index.ts"
 import type { Milliseconds, NodeId } from "../wire/types.ts"
 
 const MAX_ROUTES = 16_384
-/** Metric of a direct link. */
-export const DIRECT_METRIC = 1
 
-export interface Route {
+interface Route {
   via: NodeId
   metric: number
   expiresAt: Milliseconds

@@ -37,7 +37,7 @@ export interface SelfFacts {
   nat?: NatClass | undefined
 }
 
-export interface SelfIdentity {
+interface SelfIdentity {
   nodeId: NodeId
   entityId: Bytes
   pqHash: Bytes
@@ -166,7 +166,7 @@ export class SelfState {
 }
 
 /** Services are named like channels, in at most 128 bytes. @throws AvError the errors of channel names. */
-export function canonicalServiceName(name: string): string {
+function canonicalServiceName(name: string): string {
   const service = canonicalChannelName(name)
   if (service.length > MAX_SERVICE_NAME) throw new AvError("TooLong", { what: "service name" })
   return service

@@ -1,5 +1,5 @@
 /** Tags: how they look, which a builder may set, and the membership they declare (control-plane 2.4). */
-import { compareBytes, equalBytes, fromHex, toHex } from "../wire/bytes.ts"
+import { compareBytes, equalBytes, fromHex } from "../wire/bytes.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
 import { MAX_TAG_LENGTH } from "./announcement.ts"
@@ -8,11 +8,11 @@ import { MAX_TAG_LENGTH } from "./announcement.ts"
 export type NatClass = "open" | "cone" | "symmetric" | "unknown"
 
 /** Prefixes that belong to other systems; applications cannot announce them. */
-export const RESERVED_TAG_PREFIXES = ["causal:", "dataforts:", "fork-of:", "heat:", "scope:"] as const
+const RESERVED_TAG_PREFIXES = ["causal:", "dataforts:", "fork-of:", "heat:", "scope:"] as const
 /** Metadata that would steer a receiver: kept for one's own entry, removed from everybody else's. */
-export const RESERVED_METADATA_KEYS = ["intent", "colocate-with", "colocate-with-strict", "priority", "owner"] as const
+const RESERVED_METADATA_KEYS = ["intent", "colocate-with", "colocate-with-strict", "priority", "owner"] as const
 /** Further metadata to strip, by prefix. */
-export const RESERVED_METADATA_PREFIXES: readonly string[] = []
+const RESERVED_METADATA_PREFIXES: readonly string[] = []
 
 const NAT_PREFIX = "nat:"
 
@@ -32,14 +32,6 @@ export function isTag(text: string): boolean {
 /** The tag under which a service is found. */
 export function serviceTag(service: string): string {
   return `nrpc:${service}`
-}
-
-export function subnetTag(subnet: Bytes): string {
-  return `subnet:${toHex(subnet)}`
-}
-
-export function groupTag(group: Bytes): string {
-  return `group:${toHex(group)}`
 }
 
 /**

@@ -9,7 +9,7 @@ import { Gossip, type GossipAction, type GossipOptions } from "./gossip.ts"
 /** Unix milliseconds at which the tests begin. */
 export const START = 1_760_000_000_000
 
-export type TestSigner = Awaited<ReturnType<typeof signerFromSeeds>>
+type TestSigner = Awaited<ReturnType<typeof signerFromSeeds>>
 
 export function testSigner(seed: number): Promise<TestSigner> {
   return signerFromSeeds(new Uint8Array(32).fill(seed))

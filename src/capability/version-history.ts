@@ -14,7 +14,7 @@ interface Highest {
   keepUntil: Milliseconds
 }
 
-export type VersionVerdict = "newer" | "duplicate" | "Equivocation" | "StaleVersion"
+type VersionVerdict = "newer" | "duplicate" | "Equivocation" | "StaleVersion"
 
 export class VersionHistory {
   readonly #highest: LruMap<NodeId, Highest>

@@ -5,7 +5,7 @@ import { subtle, view } from "./subtle.ts"
 
 /** Bytes the tag adds to every plaintext. */
 export const AEAD_TAG_LENGTH = 16
-export const AEAD_NONCE_LENGTH = 12
+const AEAD_NONCE_LENGTH = 12
 
 /** A non-extractable key for {@link aeadSeal} and {@link aeadOpen}. `raw` must be 32 bytes (`KeyInvalid`). Import once, not per chunk. */
 export async function importAeadKey(raw: Bytes): Promise<CryptoKey> {

@@ -24,10 +24,6 @@ export function hmacSha256Sync(key: Bytes, data: Bytes): Bytes {
   return hmac(nobleSha256, key, data)
 }
 
-export async function hmacSha256(key: Bytes, data: Bytes): Promise<Bytes> {
-  return hmacSha256Sync(key, data)
-}
-
 /** HKDF-SHA-256, extract and expand (RFC 5869). An empty salt means 32 zero bytes, as the RFC says. */
 export function hkdfSync(ikm: Bytes, salt: Bytes, info: Bytes, length: number): Bytes {
   return nobleHkdf(nobleSha256, ikm, salt, info, length)

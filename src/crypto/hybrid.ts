@@ -13,12 +13,12 @@ export interface HybridSignature {
 }
 
 /** The two halves of a signer. Without `signMlDsa65` a hybrid signature is refused. */
-export interface HybridKeys {
+interface HybridKeys {
   signEd25519(message: Bytes): Promise<Bytes>
   signMlDsa65?(message: Bytes): Promise<Bytes>
 }
 
-export interface HybridPublicKeys {
+interface HybridPublicKeys {
   ed25519: Bytes
   mlDsa65?: Bytes | undefined
 }

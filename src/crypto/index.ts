@@ -2,7 +2,6 @@
 export * from "./aead.ts"
 export * from "./compare.ts"
 export * from "./ed25519.ts"
-export { isStrictEd25519, isStrictPoint } from "./ed25519-strict.ts"
 export * from "./hash.ts"
 export * from "./hybrid.ts"
 export * from "./ids.ts"

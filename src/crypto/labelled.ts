@@ -4,7 +4,7 @@ import { ed25519Verify } from "./ed25519.ts"
 import { ascii, concat } from "./layout.ts"
 
 /** Every label in use. One object, one label: a signature can never be replayed as another kind of object. */
-export type SignatureLabel =
+type SignatureLabel =
   | "mesh/hello/v1"
   | "mesh/ann/v1"
   | "mesh/floor/v1"

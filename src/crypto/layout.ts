@@ -25,12 +25,6 @@ export function lp16(value: Bytes | string): Bytes {
   return out
 }
 
-export function u64(value: bigint): Bytes {
-  const out = new Uint8Array(8)
-  new DataView(out.buffer).setBigUint64(0, value)
-  return out
-}
-
 /** Throws `KeyInvalid` unless `bytes` has exactly `length` bytes. */
 export function requireLength(bytes: Bytes, length: number, what: string): void {
   if (!(bytes instanceof Uint8Array) || bytes.length !== length)

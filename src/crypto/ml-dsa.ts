@@ -9,7 +9,7 @@ import { probeOnce, subtle, supports, view } from "./subtle.ts"
 
 export const ML_DSA_PUBLIC_LENGTH = 1952
 export const ML_DSA_SIGNATURE_LENGTH = 3309
-export const ML_DSA_SEED_LENGTH = 32
+const ML_DSA_SEED_LENGTH = 32
 
 const NAME = "ML-DSA-65"
 

@@ -12,7 +12,7 @@ import { probeOnce, subtle, supports, view } from "./subtle.ts"
 
 export const ML_KEM_PUBLIC_LENGTH = 1184
 export const ML_KEM_CIPHERTEXT_LENGTH = 1088
-export const ML_KEM_SEED_LENGTH = 64
+const ML_KEM_SEED_LENGTH = 64
 
 const NAME = "ML-KEM-768"
 

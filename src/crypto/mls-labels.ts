@@ -4,7 +4,7 @@ import { hkdfExpandSync, sha256Sync } from "./hash.ts"
 import { ascii, concat } from "./layout.ts"
 
 /** `ExpandWithLabel` over SHA-256. Label and context must be shorter than 16 384 bytes. */
-export function expandWithLabel(secret: Bytes, label: string, context: Bytes, length: number): Bytes {
+function expandWithLabel(secret: Bytes, label: string, context: Bytes, length: number): Bytes {
   const size = Uint8Array.of(length >>> 8, length & 0xff)
   return hkdfExpandSync(secret, concat(size, vector(ascii(`MLS 1.0 ${label}`)), vector(context)), length)
 }

@@ -13,7 +13,7 @@ export interface X25519KeyPair {
 }
 
 /** True when this thread computes X25519 natively. */
-export const hasNativeX25519 = probeOnce(async () => {
+const hasNativeX25519 = probeOnce(async () => {
   const secret = new Uint8Array(32).fill(7)
   const peer = x25519.getPublicKey(new Uint8Array(32).fill(9))
   return ctEqual(await nativeShared(secret, peer), x25519.getSharedSecret(secret, peer))

@@ -18,9 +18,9 @@ import {
 import { secureRandom } from "./random.ts"
 import { x25519PublicKey, x25519Shared } from "./x25519.ts"
 
-export const XWING_SEED_LENGTH = 32
-export const XWING_PUBLIC_LENGTH = ML_KEM_PUBLIC_LENGTH + 32
-export const XWING_CIPHERTEXT_LENGTH = ML_KEM_CIPHERTEXT_LENGTH + 32
+const XWING_SEED_LENGTH = 32
+const XWING_PUBLIC_LENGTH = ML_KEM_PUBLIC_LENGTH + 32
+const XWING_CIPHERTEXT_LENGTH = ML_KEM_CIPHERTEXT_LENGTH + 32
 
 /** The label of the combiner, `\.//^\` in ASCII. */
 const COMBINER_LABEL = hexToBytes("5c2e2f2f5e5c")
@@ -36,7 +36,7 @@ interface ExpandedKey {
 
 const expandedBySeed = new Map<string, ExpandedKey>()
 
-export interface XWingKeyPair {
+interface XWingKeyPair {
   /** 1216 bytes. */
   publicKey: Bytes
   /** The 32-byte seed. */

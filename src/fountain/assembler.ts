@@ -21,7 +21,7 @@ const MAX_ATTEMPTS = 8
 /** Bytes of symbols and recovered objects held for all frames together; a publisher that never completes a frame must not fill the memory. */
 const MAX_HELD_BYTES = 16 * 1024 * 1024
 
-export interface AssembledFrame {
+interface AssembledFrame {
   frameId: number
   ptsUs: U64
   keyframe: boolean
@@ -35,7 +35,7 @@ export interface AssembledFrame {
 }
 
 /** Counters since the start, for statistics. */
-export interface AssemblerStats {
+interface AssemblerStats {
   symbols: number
   /** Symbols of frames that were complete, given up or known already. */
   surplus: number

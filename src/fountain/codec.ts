@@ -28,11 +28,6 @@ export async function initFountain(source: BufferSource | WebAssembly.Module): P
   module = compiled
 }
 
-/** True once {@link initFountain} is done in this thread. */
-export function isFountainReady(): boolean {
-  return module !== undefined
-}
-
 /** The compiled codec, for another thread; undefined before {@link initFountain}. */
 export function fountainModule(): WebAssembly.Module | undefined {
   return module

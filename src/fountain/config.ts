@@ -16,7 +16,7 @@ export interface FountainConfig {
 /** Body bytes per symbol that the live profile aims at. */
 const LIVE_SYMBOL_BYTES = 1_000
 /** A frame with more source symbols is split into several objects. */
-export const MAX_LIVE_SOURCE = 192
+const MAX_LIVE_SOURCE = 192
 /** Sizes the codec can take: multiples of this, and at least {@link MIN_SYMBOL_SIZE}. */
 const SYMBOL_ALIGNMENT = 8
 const MIN_SYMBOL_SIZE = 64

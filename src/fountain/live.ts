@@ -4,7 +4,7 @@ import { encodeRepair } from "./codec.ts"
 import { fecQuality, liveFountainConfig, splitObjects } from "./config.ts"
 import { sourceSymbols } from "./object.ts"
 
-export interface LiveSymbol {
+interface LiveSymbol {
   symbolId: number
   bytes: Bytes
   /** `layer.quality` of the chunk that carries it. */

@@ -6,11 +6,11 @@ import type { Bytes } from "../wire/types.ts"
 import { type CodedSymbol, checkBlock, decodeBlock, encodeRepair } from "./codec.ts"
 import { type FountainConfig, validateFountainConfig } from "./config.ts"
 
-export interface FountainSymbol extends CodedSymbol {
+interface FountainSymbol extends CodedSymbol {
   sha256: Bytes
 }
 
-export interface FountainEncoded {
+interface FountainEncoded {
   originalContentLength: number
   /** Ordered by id: source symbols, then repair. */
   symbols: FountainSymbol[]

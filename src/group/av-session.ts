@@ -7,10 +7,10 @@ import type { Member } from "./member.ts"
 import { MlsSession, type MlsSessionOptions, type RosterOp } from "./mls-session.ts"
 
 /** A wanted change: `replace` names all the other members, the own one is always kept (D-12.1). */
-export type RosterDelta = { join: Member } | { leave: PeerKeyId } | { replace: Member[] } | { batch: RosterOp[] }
+type RosterDelta = { join: Member } | { leave: PeerKeyId } | { replace: Member[] } | { batch: RosterOp[] }
 
 /** A staged step to the next epoch: to be distributed, then confirmed or aborted. */
-export interface EpochRekeyArtifacts {
+interface EpochRekeyArtifacts {
   newEpoch: U64
   commitBytes: Bytes
   /** One per newcomer, all the same bytes. */
@@ -21,7 +21,7 @@ export interface EpochRekeyArtifacts {
   abort(): void
 }
 
-export interface AvSessionOptions extends MlsSessionOptions {
+interface AvSessionOptions extends MlsSessionOptions {
   /** The reference's behaviour, for rooms with a single committer: commits are in force at once. */
   autoConfirm?: boolean
 }

@@ -23,9 +23,9 @@ export interface CheckedAdd {
 }
 
 /** RM-14: reasons of a commit take at most this many bytes. */
-export const MAX_AUTHENTICATED_DATA = 8 * 1024
+const MAX_AUTHENTICATED_DATA = 8 * 1024
 
-export interface CheckedCommit {
+interface CheckedCommit {
   adds: CheckedAdd[]
   removes: number[]
 }

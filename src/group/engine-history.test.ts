@@ -1,23 +1,13 @@
 /** Long random lives of a group: everybody on one secret, newcomers included, and nobody who was removed. */
 import { describe, expect, test } from "vitest"
 import { isAvError } from "../wire/errors.ts"
+import { seededRandom } from "../wire/seeded.ts"
 import { MlsEngine, membersOf } from "./engine.ts"
 import type { GroupState } from "./state.ts"
 
 const NOW = 1_750_000_000_000
 const MAX_MEMBERS = 20
 const STEPS = 100
-
-/** A small seeded generator (mulberry32): the same seed is the same history. */
-function makeRandom(seed: number): (below: number) => number {
-  let a = seed
-  return (below) => {
-    a = (a + 0x6d2b79f5) | 0
-    let t = Math.imul(a ^ (a >>> 15), 1 | a)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below)
-  }
-}
 
 interface History {
   members: Map<string, GroupState>
@@ -83,7 +73,7 @@ async function found(engine: MlsEngine): Promise<History> {
 
 describe("random histories", () => {
   test(`${STEPS} adds, removes, updates and batches over ${MAX_MEMBERS} members`, async () => {
-    const random = makeRandom(20_250_615)
+    const random = seededRandom(20_250_615).below
     const engine = new MlsEngine()
     const history = await found(engine)
     for (let i = 0; i < STEPS; i++) await step(engine, history, random)
@@ -100,7 +90,7 @@ describe("random histories", () => {
   test("small groups that shrink to the right half of the tree", async () => {
     const engine = new MlsEngine()
     for (const seed of [1, 2, 3]) {
-      const random = makeRandom(seed)
+      const random = seededRandom(seed).below
       const history = await found(engine)
       for (let i = 0; i < 6; i++) await step(engine, history, random)
     }

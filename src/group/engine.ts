@@ -25,16 +25,16 @@ import { leafKeyId, listLeaves } from "./tree.ts"
 import { readWelcome, type TakenWelcome, takeWelcome } from "./welcome.ts"
 
 /** Label of the exporter behind the content key (av-mesh 6.2). */
-export const ROOT_SECRET_LABEL = "ciris-realtime-av-epoch-dek-seed-v1"
+const ROOT_SECRET_LABEL = "ciris-realtime-av-epoch-dek-seed-v1"
 
-export interface GroupOperations {
+interface GroupOperations {
   adds?: KeyPackage[]
   /** Leaf indices. */
   removes?: number[]
 }
 
 /** An application message or a proposal, opened. */
-export interface OpenedContent {
+interface OpenedContent {
   senderLeaf: number
   kind: "application" | "proposal"
   /** Application data; empty for a proposal. */
@@ -162,11 +162,25 @@ export class MlsEngine {
   }
 }
 
+/** A member of the group as the tree has it. */
+interface TreeMember {
+  readonly keyId: PeerKeyId
+  readonly leafIndex: number
+  readonly leafKey: Bytes
+}
+
+/** A tree never changes, and every message asks for its members. */
+const members = new WeakMap<RatchetTree, readonly TreeMember[]>()
+
 /** Key id, leaf index and leaf key of everybody, by leaf index. Keys are copies: the tree's own are views of a large buffer. */
-export function membersOf(state: GroupState): { keyId: PeerKeyId; leafIndex: number; leafKey: Bytes }[] {
-  return listLeaves(state.tree).map(({ leafIndex, leaf }) => ({
+export function membersOf({ tree }: GroupState): readonly TreeMember[] {
+  const known = members.get(tree)
+  if (known !== undefined) return known
+  const listed = listLeaves(tree).map(({ leafIndex, leaf }) => ({
     keyId: leafKeyId(leaf),
     leafIndex,
     leafKey: leaf.signaturePublicKey.slice(),
   }))
+  members.set(tree, listed)
+  return listed
 }

@@ -11,7 +11,7 @@ export const HPKE_KEM_ID = 0x647a
 export const HPKE_KDF_ID = 0x0001
 export const HPKE_AEAD_ID = 0x0003
 /** Bytes of an encapsulated X-Wing key: ML-KEM-768 ciphertext and an X25519 public key. */
-export const HPKE_ENC_LENGTH = 1120
+const HPKE_ENC_LENGTH = 1120
 const KEY_LENGTH = 32
 const NONCE_LENGTH = 12
 const HASH_LENGTH = 32

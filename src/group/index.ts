@@ -1,15 +1,7 @@
 /** Group keys: one MLS group per room (av-mesh 6) behind plain values. Rooms use {@link RoomGroup}; the engine stays inside. */
 
-export { AvSession, type AvSessionOptions, type EpochRekeyArtifacts, type RosterDelta } from "./av-session.ts"
-export { MlsEngine, membersOf, type OpenedContent, ROOT_SECRET_LABEL } from "./engine.ts"
-export { EpochDek } from "./epoch-dek.ts"
-export type { GroupIdentity } from "./joining.ts"
-export type { OwnKeyPackage } from "./key-package.ts"
-export { type KexPubkeys, type Member, memberOf } from "./member.ts"
-export { readMessageHead } from "./message-head.ts"
-export { MlsSession, type MlsSessionOptions, type RosterOp, type StagedBatch } from "./mls-session.ts"
+export { MlsEngine } from "./engine.ts"
 export type { ShelvedPackage } from "./package-shelf.ts"
-export { type BoundLeaf, keyIdOf, verifyKeyPackageRecord, verifyLeafBinding } from "./records.ts"
-export { MAX_APPLICATION_BYTES, MlsRoomGroup, type RoomGroupOptions } from "./room-group.ts"
-export { CIPHERSUITE_ID } from "./suite.ts"
+export { verifyKeyPackageRecord, verifyLeafBinding } from "./records.ts"
+export { MlsRoomGroup } from "./room-group.ts"
 export * from "./types.ts"

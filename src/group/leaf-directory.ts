@@ -50,6 +50,11 @@ export class LeafDirectory {
     this.#evict()
   }
 
+  /** The leaf key of a member of the present epoch. */
+  memberKey(keyId: PeerKeyId): Bytes | undefined {
+    return this.#members.get(keyId)
+  }
+
   /** Verifies evidence and remembers it when it holds. */
   async learnLeaf(evidence: LeafEvidence, now: Milliseconds): Promise<LeafVerdict> {
     try {
@@ -90,7 +95,7 @@ export class LeafDirectory {
   }
 
   /** Those whose leaf has no verified record. */
-  unverified(leaves: BoundLeaf[]): PeerKeyId[] {
+  unverified(leaves: readonly BoundLeaf[]): PeerKeyId[] {
     return leaves.filter(({ keyId, leafKey }) => !this.isVerified(keyId, leafKey)).map(({ keyId }) => keyId)
   }
 

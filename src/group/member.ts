@@ -5,7 +5,7 @@ import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import { readKeyPackage, requireXWing } from "./key-package.ts"
 import { leafKeyId } from "./tree.ts"
 
-export interface KexPubkeys {
+interface KexPubkeys {
   /** 32 bytes. */
   x25519Pub: Bytes
   /** 1184 bytes; without it the peer is refused: what it receives could be recorded and opened by a quantum computer later. */
@@ -19,7 +19,7 @@ export interface Member {
   keyPackage?: Bytes | undefined
 }
 
-export const MLKEM768_PUBLIC_LENGTH = 1184
+const MLKEM768_PUBLIC_LENGTH = 1184
 
 /** A KeyPackage is all there is to a member: both keys are parts of its X-Wing init key (D-43 b). */
 export function memberOf(keyId: PeerKeyId, keyPackage: Bytes): Member {

@@ -13,7 +13,7 @@ import { type GroupState, PADDING, RETENTION } from "./state.ts"
 import { invalid, leafAt } from "./tree.ts"
 
 /** av-mesh D-35: MLS bytes on the control channel are at most 4 MiB. */
-export const MAX_MLS_BYTES = 4 * 1024 * 1024
+const MAX_MLS_BYTES = 4 * 1024 * 1024
 const EMPTY = new Uint8Array()
 
 /** Content of an authentic message, its sender, and the state after its key was used up. */

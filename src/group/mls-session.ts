@@ -19,7 +19,7 @@ export interface MlsSessionOptions extends CommitOptions {
 }
 
 /** A commit that changes nothing before `confirm` (D-13). */
-export interface StagedBatch {
+interface StagedBatch {
   commit: Bytes
   /** One per Add, in their order, all the same bytes: every newcomer finds its own entry. */
   welcomes: Bytes[]

@@ -6,7 +6,7 @@ import type { Bytes } from "../wire/types.ts"
 import type { OwnKeyPackage } from "./key-package.ts"
 
 /** A newcomer that asks again makes a new package each time; the answers to earlier ones may still be on their way. */
-export const MAX_OWN_PACKAGES = 4
+const MAX_OWN_PACKAGES = 4
 
 export class OwnPackages {
   readonly #packages = new Map<string, OwnKeyPackage>()

@@ -8,7 +8,7 @@ import { equalBytes } from "../wire/bytes.ts"
 import type { Bytes } from "../wire/types.ts"
 
 /** Tree hashes (RFC 9420 7.8) by node index; the root's is that of the group. */
-export type TreeHashes = ReadonlyMap<number, Bytes>
+type TreeHashes = ReadonlyMap<number, Bytes>
 
 /** All subtree hashes in one pass. The library computes them again for every parent, which is most of the cost of joining a large group. */
 export async function hashTree(tree: RatchetTree, hash: Hash): Promise<TreeHashes> {

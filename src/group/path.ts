@@ -13,13 +13,13 @@ import type { Bytes } from "../wire/types.ts"
 import { checkUniqueKeys, invalid, leafAt } from "./tree.ts"
 
 /** The tree after a path, and what the holder of a path secret knows then. */
-export interface PathResult {
+interface PathResult {
   tree: RatchetTree
   privatePath: PrivateKeyPath
   commitSecret: Bytes
 }
 
-export interface CreatedPath extends PathResult {
+interface CreatedPath extends PathResult {
   path: UpdatePath
   /** From the lowest node of the path to the highest; newcomers get theirs in the Welcome. */
   pathSecrets: PathSecret[]

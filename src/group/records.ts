@@ -37,14 +37,14 @@ export interface BoundLeaf {
   leafKey: Bytes
 }
 
-export interface VerifiedPackage extends BoundLeaf {
+interface VerifiedPackage extends BoundLeaf {
   keyPackage: KeyPackage
   ref: Bytes
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000
 /** No KeyPackage is offered for longer (D-18). */
-export const MAX_VALIDITY_MS = 30 * DAY_MS
+const MAX_VALIDITY_MS = 30 * DAY_MS
 /** A binding has to outlast the call: newcomers check it for as long as its leaf is in the tree. */
 const BINDING_AFTER_MS = 29 * DAY_MS
 

@@ -1,9 +1,10 @@
 /** The group as a room uses it: founding, joining, leaving, races and refusals. */
-import { describe, expect, test } from "vitest"
+import { describe, expect, test, vi } from "vitest"
 import { welcomeProof } from "../crypto/room-keys.ts"
 import { utf8Decode, utf8Encode } from "../wire/bytes.ts"
 import { isAvError } from "../wire/errors.ts"
 import { decodeWelcomeEnvelope } from "../wire/key-records.ts"
+import { MlsEngine } from "./engine.ts"
 import { readMessageHead } from "./message-head.ts"
 import { admit, INVITE_KEY, makePeers, makeRoom, NOW, ROOM_ID, TestPeer } from "./test-peer.ts"
 import { EPOCH_KEEP_MS } from "./types.ts"
@@ -292,5 +293,21 @@ describe("messages", () => {
     expect(await check("holomesh participant state", b.keyId, state)).toBe(false)
     expect(await check("holomesh participant state", a.keyId, utf8Encode("other"))).toBe(false)
     expect(await check("holomesh participant state", "mk1nobody", state)).toBe(false)
+  })
+
+  test("a commit is opened once, also when a message is opened between looking at it and taking it", async () => {
+    const [a, b] = (await makeRoom(2)) as [TestPeer, TestPeer]
+    const text = await a.group.protect(utf8Encode("hello"))
+    const { bytes } = await a.group.stageCommit({ now: NOW })
+    const open = vi.spyOn(MlsEngine.prototype, "open")
+    try {
+      await b.group.previewCommit(bytes)
+      expect(utf8Decode((await b.group.open(text)).plaintext)).toBe("hello")
+      await b.group.processCommit(bytes, NOW)
+      expect(open).toHaveBeenCalledTimes(1)
+    } finally {
+      open.mockRestore()
+    }
+    expect((await b.group.view()).epoch).toBe(2n)
   })
 })

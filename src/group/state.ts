@@ -43,7 +43,7 @@ export const PADDING: PaddingConfig = { kind: "padUntilLength", padUntilLength: 
 export const MAX_PROPOSALS = 256
 
 /** The pieces every transition into a new epoch has in common. */
-export interface NextEpoch {
+interface NextEpoch {
   context: GroupContext
   tree: RatchetTree
   privatePath: PrivateKeyPath

@@ -16,7 +16,7 @@ import { hpkeOpen, hpkeReceiveExport, hpkeSeal, hpkeSendExport } from "./hpke.ts
 export const CIPHERSUITE_ID = 0x004d
 /** X-Wing public key: ML-KEM-768 encapsulation key (1184) and X25519 public key (32). */
 export const XWING_PUBLIC_KEY_LENGTH = 1216
-export const XWING_SEED_LENGTH = 32
+const XWING_SEED_LENGTH = 32
 const EMPTY = new Uint8Array()
 
 /**

@@ -15,7 +15,7 @@ import { hashTree, parentHashesHold } from "./parent-hash.ts"
 import { SUITE_NAME, XWING_PUBLIC_KEY_LENGTH } from "./suite.ts"
 
 /** A leaf with its place. */
-export interface PlacedLeaf {
+interface PlacedLeaf {
   leafIndex: number
   leaf: LeafNode
 }

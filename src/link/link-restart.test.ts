@@ -39,11 +39,13 @@ async function connect() {
   const both = Promise.all([ready(a), ready(b)])
   await a.acceptAnswer(answered.answer)
   await both
-  await vi.waitFor(async () =>
-    expect([await openLanes(a), await openLanes(b)]).toEqual([
-      [0, 1, 2, 3],
-      [0, 1, 2, 3],
-    ]),
+  await vi.waitFor(
+    async () =>
+      expect([await openLanes(a), await openLanes(b)]).toEqual([
+        [0, 1, 2, 3],
+        [0, 1, 2, 3],
+      ]),
+    { timeout: 20_000 },
   )
   return { a, b, ofAlice, ofBob }
 }
@@ -64,7 +66,10 @@ describe("an ICE restart", () => {
         break_([...ofAlice, ...ofBob], state)
         const before = ofAlice.map(({ remote }) => remote?.ufrag)
         await from.acceptAnswer(await to.answerRestart(await from.restart()))
-        await vi.waitFor(() => expect([...ofAlice, ...ofBob].map(({ connectionState }) => connectionState)).not.toContain(state))
+        await vi.waitFor(
+          () => expect([...ofAlice, ...ofBob].map(({ connectionState }) => connectionState)).not.toContain(state),
+          { timeout: 20_000 },
+        )
         for (const link of [a, b]) link.hold(false)
         expect(await openLanes(a)).toEqual([0, 1, 2, 3])
         expect(await openLanes(b)).toEqual([0, 1, 2, 3])

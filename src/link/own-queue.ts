@@ -36,7 +36,7 @@ interface Look {
   delivered: number
 }
 
-export interface OwnQueueVerdict {
+interface OwnQueueVerdict {
   /** What to send at most for now, bit/s. */
   limit: number
   /** The path has no queue any more, although its delay is not what it was: the present one is its shortest. */

@@ -9,7 +9,7 @@ const KEEP_BYTES = 2 * 1_234
 export const MESSAGE_OVERHEAD = 78
 /** Retransmission, base, enhancement, extra repair, padding. */
 export type SendClass = 0 | 1 | 2 | 3 | 4
-export const SEND_CLASSES = 5
+const SEND_CLASSES = 5
 
 /** What may be sent now, in bytes with {@link MESSAGE_OVERHEAD}. */
 export class SendBudget {

@@ -4,7 +4,7 @@ import { ReportWindow } from "./rate-window.ts"
 
 /** Bounds and first value of the rate, bit/s. */
 export const MIN_RATE = 150_000
-export const MAX_RATE = 20_000_000
+const MAX_RATE = 20_000_000
 export const START_RATE = 600_000
 
 /** Queueing delay under which a path counts as free, above which it counts as full, and which is too much at once; ms. */
@@ -46,7 +46,7 @@ const SILENCE_FACTOR = 0.7
 
 export type RateMode = "startup" | "steady" | "compete"
 
-export interface RateInput extends RateDigest {
+interface RateInput extends RateDigest {
   /** Our clock, ms. */
   now: number
   /** Something other than the path limits what is sent: the lanes, or an encoder below 80 % of the rate. */

@@ -3,7 +3,7 @@ import { FRAME_ROUTED_HELLO } from "../wire/control-frame.ts"
 import { decodeRoutedFrame, decodeRoutedHello, routedFrameWithTtl, routedHelloWithTtl } from "../wire/routed.ts"
 import type { Bytes, NodeId } from "../wire/types.ts"
 
-export interface RoutedForward {
+interface RoutedForward {
   /** Where it goes next; the relay has or has not a link to it. */
   dst: NodeId
   /** The same payload with one hop less. */

@@ -3,7 +3,7 @@
 /** Things waiting; an honest peer never causes that many. */
 export const MAX_INBOX = 512
 
-export interface InboxHooks<Item> {
+interface InboxHooks<Item> {
   /** Undefined: it is done already. */
   work(item: Item): Promise<void> | undefined
   failed(error: unknown): void

@@ -1,5 +1,7 @@
 /** A simulated path for tests of the rate controller: bottleneck with a drop-tail queue, loss, reordering, a Reno-like competitor. */
+
 import { decodeLaneMessage, encodeLaneReport, type LaneReport } from "../wire/lane-message.ts"
+import { seeded } from "../wire/seeded.ts"
 import { LinkRate } from "./link-rate.ts"
 import { LoopWatch } from "./loop-watch.ts"
 import { MESSAGE_OVERHEAD, SendBudget } from "./pacer.ts"
@@ -46,18 +48,6 @@ interface FlowOptions {
   /** The receiver's clock: its value at 0 in µs, and how fast it runs. */
   clockUs?: number
   clockPpm?: number
-}
-
-/** Small deterministic generator (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
 }
 
 interface Passed {
@@ -166,7 +156,7 @@ export class Path {
 }
 
 /** Our sender and receiver, with the real report builder, digest and controller between them. */
-export class Flow {
+class Flow {
   readonly rate = new LinkRate(START_RATE)
   /** Target at every millisecond. */
   readonly targets: number[] = []

@@ -4,7 +4,7 @@ import { mediaError } from "./media-errors.ts"
 import { watchPage } from "./page-life.ts"
 import { AUDIO_SAMPLE_RATE, CAPTURE_PROCESSOR, PLAYOUT_PROCESSOR, PROCESSOR_ENDED, SOUND_UNFIT } from "./types.ts"
 
-export interface AudioEngineOptions {
+interface AudioEngineOptions {
   /** URL of the module `workers/audio-worklet.ts`. */
   workletUrl: string | URL
 }
@@ -17,7 +17,7 @@ export interface AudioCapture {
 }
 
 /** A received sound stream as a track. */
-export interface AudioOutput {
+interface AudioOutput {
   readonly track: MediaStreamTrack
   /** Decoded sound goes in here: transfer it to the receive worker (`ReceiveApi.addAudio`). */
   readonly port: MessagePort

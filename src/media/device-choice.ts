@@ -4,7 +4,7 @@ import type { Device } from "./devices.ts"
 /** The pseudo device by which browsers name the system's choice of a microphone. */
 const SYSTEM_DEFAULT = "default"
 
-export interface DeviceSituation {
+interface DeviceSituation {
   kind: "camera" | "microphone"
   /** The person's own choice, a device id; undefined: the system's default. A fallback never changes it. */
   preferred: string | undefined

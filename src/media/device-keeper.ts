@@ -9,7 +9,7 @@ const SETTLE_MS = 300
 const RETRY_MS = 500
 const MAX_RETRY_MS = 8_000
 
-export interface DeviceKeeperOptions {
+interface DeviceKeeperOptions {
   kind: "camera" | "microphone"
   preferred?: string
   track: MediaStreamTrack

@@ -11,7 +11,7 @@ export interface Device {
   groupId: string
 }
 
-export interface OpenOptions {
+interface OpenOptions {
   /** `true`: the default camera; a string: the device with this id; constraints are passed on. Default false. */
   video?: boolean | string | MediaTrackConstraints
   audio?: boolean | string | MediaTrackConstraints

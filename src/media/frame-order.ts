@@ -1,7 +1,7 @@
 /** Puts frames of one stream back in order and lets through only what a decoder can use: it is never fed a hole. */
 import { groupLength, layerAt } from "./temporal-pattern.ts"
 
-export interface FrameMeta {
+interface FrameMeta {
   /** `frame_id` as on the wire: unsigned 32 bit, wraps. */
   frameId: number
   keyframe: boolean
@@ -10,7 +10,7 @@ export interface FrameMeta {
   bytes: number
 }
 
-export interface FrameOrderOptions {
+interface FrameOrderOptions {
   /** Temporal layers of the stream: base frames stand `2^(layers-1)` numbers apart. 1 for audio. */
   temporalLayers: number
   /** Frames held at most. Default 128, about four seconds of video. */
@@ -19,7 +19,7 @@ export interface FrameOrderOptions {
   maxBytes?: number
 }
 
-export type PushResult = "taken" | "duplicate" | "late"
+type PushResult = "taken" | "duplicate" | "late"
 
 interface Entry<T> {
   id: number

@@ -1,6 +1,6 @@
 /** Measures how unevenly frames arrive and says how much buffering evens it out. */
 
-export interface JitterOptions {
+interface JitterOptions {
   /** Least buffering in ms. Default 20. */
   minMs?: number
   /** Most buffering in ms. Default 500: with more, people talk over each other. */

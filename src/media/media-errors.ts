@@ -47,7 +47,7 @@ export function mediaError(cause: unknown, kind: MediaRequest): AvError {
 }
 
 /** Who said no: the person, the person by closing the question, the operating system, or a rule of the page. */
-export type RefusedBy = "person" | "dismissed" | "system" | "page"
+type RefusedBy = "person" | "dismissed" | "system" | "page"
 
 /** Browsers tell it in the text only, and not all do; without a sign the person is meant. */
 function refusedBy(cause: unknown): RefusedBy {
@@ -58,30 +58,6 @@ function refusedBy(cause: unknown): RefusedBy {
 }
 
 /** One or two sentences that a person who only wants to talk can act on. */
-export function userMessage(error: AvError): string {
-  const { kind, missing } = error.details
-  const asked = isRequest(kind) ? kind : "both"
-  switch (error.code) {
-    case "MediaPermission":
-    case "MediaDeviceMissing":
-    case "MediaDeviceBusy":
-    case "MediaConstraints":
-      return sentence(error.code, asked)
-    case "MediaUnsupported":
-      return typeof missing === "string"
-        ? `This browser lacks something a call needs (${missing}). Please try a current Chrome or Edge.`
-        : sentence(error.code, asked)
-    case "MediaEncodeFailed":
-      return "Your picture or sound could not be prepared for sending. Please switch the device off and on again."
-    case "MediaDecodeFailed":
-      return "A picture or sound of somebody else could not be decoded here."
-    case "TrackEnded":
-      return "The device stopped delivering. Was it unplugged? Please choose another one."
-    default:
-      return error.message
-  }
-}
-
 function sentence(code: MediaErrorCode, kind: MediaRequest): string {
   const name = NAMES[kind]
   switch (code) {
@@ -98,8 +74,4 @@ function sentence(code: MediaErrorCode, kind: MediaRequest): string {
     case "Aborted":
       return `Starting the ${name} was interrupted.`
   }
-}
-
-function isRequest(value: unknown): value is MediaRequest {
-  return typeof value === "string" && Object.hasOwn(NAMES, value)
 }

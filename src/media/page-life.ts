@@ -1,6 +1,6 @@
 /** What happens to the page as a whole: hidden, shown again, frozen, resumed. Timers and events in between may have been lost. */
 
-export interface PageLifeHandlers {
+interface PageLifeHandlers {
   /** The page is seen again, or runs again after it was frozen or put aside: check everything at once. */
   onReturn?(about: { awayMs: number }): void
   /** Nobody sees the page now; it goes on running, with slow timers. */

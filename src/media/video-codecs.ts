@@ -2,7 +2,7 @@
 
 export type VideoCodecName = "av1" | "vp9" | "vp8" | "h264"
 
-export interface VideoCodec {
+interface VideoCodec {
   readonly name: VideoCodecName
   /** WebCodecs codec string, as it stands in the descriptor. */
   readonly codec: string

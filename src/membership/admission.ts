@@ -2,14 +2,14 @@
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 
 /** Joiners that may wait at once. */
-export const MAX_WAITING = 64
+const MAX_WAITING = 64
 /** A host has this long to answer a knock. */
-export const KNOCK_WAIT_MS = 300_000
+const KNOCK_WAIT_MS = 300_000
 /** The version of the room protocol that this code speaks. */
 export const ROOM_VERSION = 1
 const BUSY_RETRY_MS = 1_000
 
-export interface JoinFacts {
+interface JoinFacts {
   keyId: PeerKeyId
   version: number
   proofOk: boolean
@@ -20,7 +20,7 @@ export interface JoinFacts {
   alreadyWaiting: boolean
 }
 
-export interface AdmissionState {
+interface AdmissionState {
   iCommit: boolean
   admission: "invited" | "knock" | "locked"
   maxMembers: number
@@ -37,7 +37,7 @@ export interface AdmissionState {
 
 export type RefuseReason = "wrong-invitation" | "room-full" | "locked" | "declined" | "barred" | "too-old" | "busy" | "version"
 
-export type JoinAnswer = { pending: "batch" | "knock" | "committer" } | { refuse: RefuseReason; retryMs?: Milliseconds }
+type JoinAnswer = { pending: "batch" | "knock" | "committer" } | { refuse: RefuseReason; retryMs?: Milliseconds }
 
 /** The first rule that fits decides; the order of the lines is the specification's. */
 export function answerJoin(join: JoinFacts, state: AdmissionState): JoinAnswer {

@@ -4,7 +4,7 @@ import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 const GATHER_MS = 50
 const BETWEEN_STARTS_MS = 250
 /** Adds in one commit. */
-export const MAX_ADDS = 64
+const MAX_ADDS = 64
 
 export interface Batch<Add, Remove> {
   adds: Add[]

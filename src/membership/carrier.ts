@@ -10,7 +10,7 @@ import { FloodGate, mayForward } from "./flood.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { SessionId } from "./types.ts"
 
-export type MlsMessage = ControlMessageOf<"av.mls">
+type MlsMessage = ControlMessageOf<"av.mls">
 
 /** An `av.mls` message that passed the first look and waits for the proof of its authenticity. */
 export interface Flooded {

@@ -5,7 +5,8 @@ import type { Bytes } from "../wire/types.ts"
 import { CatchUp } from "./catch-up.ts"
 import type { RoomCore } from "./core.ts"
 import type { RoomSession } from "./sessions.ts"
-import { TestNetwork, type TestNode } from "./test-network.ts"
+import { TestNetwork } from "./test-network.ts"
+import type { TestNode } from "./test-node.ts"
 
 /** Two members; `a`'s tab stands still, and the test speaks for it on its session with `b`. */
 async function frozen(seed: number) {

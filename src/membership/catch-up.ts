@@ -27,7 +27,7 @@ const ANSWERS_PER_SECOND = 4
 /** Tips of past epochs remembered, as many as commits are kept for others. */
 const MAX_TIPS = 64
 
-export interface CatchUpHooks {
+interface CatchUpHooks {
   /** The peer is on another branch that no commit leads to: compare the groups (RM-11). */
   otherBranch(session: SessionId): void
   /** The room is too far ahead to catch up with. */
@@ -38,7 +38,7 @@ export interface CatchUpHooks {
 }
 
 /** What a neighbour last said about its epoch. */
-export interface PeerEpoch {
+interface PeerEpoch {
   roomId: Bytes
   epoch: U64
   tip: Bytes

@@ -3,7 +3,7 @@ import { compareBytes } from "../wire/bytes.ts"
 import type { Bytes } from "../wire/types.ts"
 
 /** What is compared about a group (RM-11): `id` is the room id, or the epoch tip between branches of one room (RM-13). */
-export interface Head {
+interface Head {
   root: Bytes
   size: number
   id: Bytes
@@ -16,7 +16,7 @@ export function chooseHead<T extends Head>(heads: readonly T[], root: Bytes | un
 }
 
 /** What is compared about commits made on one and the same state (RM-29). */
-export interface CommitCandidate {
+interface CommitCandidate {
   authorLeaf: number
   /** Leaf indices that it removes. */
   removes: readonly number[]

@@ -6,7 +6,7 @@ import type { Bytes, PeerKeyId } from "../wire/types.ts"
 import { verifyOrder } from "./orders.ts"
 import type { RoomRights } from "./rights.ts"
 
-export interface CommitFacts {
+interface CommitFacts {
   roomId: Bytes
   root: Bytes
   adds: readonly PeerKeyId[]

@@ -2,11 +2,11 @@
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 
 /** Silence reported by somebody makes a peer lost after this long. */
-export const LOST_AFTER_MS = 5_000
+const LOST_AFTER_MS = 5_000
 /** The same for a peer that said goodbye. */
-export const LEFT_AFTER_MS = 500
+const LEFT_AFTER_MS = 500
 /** A successor waits this long after the last lower leaf became lost. */
-export const SUCCESSION_MS = 500
+const SUCCESSION_MS = 500
 
 export interface LossReport {
   /** When it arrived here. */
@@ -24,7 +24,7 @@ export interface RosterEntry {
   heard?: Milliseconds
 }
 
-export interface LostPeer {
+interface LostPeer {
   keyId: PeerKeyId
   leaf: number
   since: Milliseconds
@@ -42,7 +42,7 @@ export interface CommitterVerdict {
 }
 
 /** When the peer is lost and why; undefined without a counting report. The time may lie in the future. */
-export function lossOf(entry: RosterEntry): { since: Milliseconds; reason: "left" | "gone" } | undefined {
+function lossOf(entry: RosterEntry): { since: Milliseconds; reason: "left" | "gone" } | undefined {
   const heard = entry.heard ?? Number.NEGATIVE_INFINITY
   let first = Number.POSITIVE_INFINITY
   let firstLeft = Number.POSITIVE_INFINITY

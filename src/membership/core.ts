@@ -1,7 +1,8 @@
 /** What the parts of the room machine share: time, actions, asynchronous operations, counters, and the group as it stands. */
-import type { GroupMember, GroupView } from "../group/types.ts"
+import { readMessageHead } from "../group/message-head.ts"
+import type { GroupMember, GroupView, MessageHead } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
-import type { AvError } from "../wire/errors.ts"
+import { type AvError, isAvError } from "../wire/errors.ts"
 import type { Bytes, Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import type { RoomOp, RoomOpName, RoomOpResult, RoomOps } from "./ops.ts"
 import { SessionTable } from "./sessions.ts"
@@ -35,6 +36,8 @@ export class RoomCore {
   serverConnected = false
   /** Registered nodes besides this one; undefined until the first ROSTER. */
   roster: Set<NodeId> | undefined
+  /** Counts the changes of {@link roster}. */
+  rosterVersion = 0
   room: RoomIdentity | undefined
   view: GroupView | undefined
   /** What proofs are made with now; a host may replace it (RM-18). */
@@ -97,6 +100,17 @@ export class RoomCore {
   count(name: string): void {
     if (name in this.counters || Object.keys(this.counters).length < MAX_COUNTERS) {
       this.counters[name] = (this.counters[name] ?? 0) + 1
+    }
+  }
+
+  /** The open part of an MLS message; what can not be read is counted. */
+  headOf(bytes: Bytes): MessageHead | undefined {
+    try {
+      return readMessageHead(bytes)
+    } catch (error) {
+      if (!isAvError(error)) throw error
+      this.count(error.code)
+      return undefined
     }
   }
 

@@ -33,7 +33,7 @@ export interface JoinRequest extends JoinerInput {
   session: SessionId
 }
 
-export interface DoorHooks {
+interface DoorHooks {
   /** The acting committer as seen here; `without` does not count, and whether this peer commits. */
   committer(without?: PeerKeyId): { keyId: PeerKeyId; nodeId: NodeId; iCommit: boolean } | undefined
   /** Adds waiting for the next commit. */

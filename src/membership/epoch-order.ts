@@ -10,7 +10,7 @@ const WAITING_MESSAGE_BYTES = 1024 * 1024
 const WAIT_MS = 10_000
 const KEPT = BigInt(EPOCH_KEEP_COUNT)
 
-export interface EpochFacts {
+interface EpochFacts {
   kind: "commit" | "app"
   /** The epoch the message was made in. */
   theirs: U64
@@ -27,7 +27,7 @@ export interface EpochFacts {
  * `process`: a commit for the present state. `choose`: a commit for a state that is still kept (RM-13). `open`: an application message
  * that can be opened. `hold`: it waits for its epoch.
  */
-export type EpochVerdict = "process" | "choose" | "open" | "hold" | "drop"
+type EpochVerdict = "process" | "choose" | "open" | "hold" | "drop"
 
 export function epochVerdict(facts: EpochFacts): EpochVerdict {
   const { theirs, mine } = facts
@@ -43,7 +43,7 @@ export function epochVerdict(facts: EpochFacts): EpochVerdict {
 }
 
 /** One message that waits for its epoch. */
-export interface Waiting<T> {
+interface Waiting<T> {
   epoch: U64
   bytes: Bytes
   at: Milliseconds

@@ -10,7 +10,7 @@ import type { OwnCommit, TakenCommit } from "./ops.ts"
 import { ParkedCommits } from "./parked-commits.ts"
 import type { SessionId } from "./types.ts"
 
-export interface TrackHooks {
+interface TrackHooks {
   /** A new epoch is in force. `own` when this peer made the commit. */
   changed(change: EpochChange, how: { own: boolean; rolledBack: boolean }): void
   /** The group goes on without this peer. `authenticatedData` says why (RM-14). */

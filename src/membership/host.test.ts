@@ -3,9 +3,11 @@ import { describe, expect, it } from "vitest"
 import { encodeChain, issueToken, SCOPE } from "../token/index.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import { DEFAULT_SETTINGS, encodeSettingsBody, parseSettingsBody, type RoomSettings } from "../wire/room-settings.ts"
+import { seededRandom } from "../wire/seeded.ts"
 import type { Bytes } from "../wire/types.ts"
 import { type RightClaim, RoomRights, rightChannel } from "./rights.ts"
-import { START, seededRandom, type TestIdentity, TestNetwork, type TestNode, testIdentity } from "./test-network.ts"
+import { START, TestNetwork } from "./test-network.ts"
+import { type TestIdentity, type TestNode, testIdentity } from "./test-node.ts"
 
 const ROOM = "test-room"
 const HOUR = 3_600

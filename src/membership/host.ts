@@ -18,7 +18,7 @@ const MAX_BARRED = 256
 const REMOVAL_MS = 30_000
 const NO_LEAF: Bytes = new Uint8Array(32)
 
-export interface HostHooks {
+interface HostHooks {
   /** A valid order removes this member. */
   remove(keyId: PeerKeyId, order: RoomOrder): void
   /** A newcomer may come in, or not. */

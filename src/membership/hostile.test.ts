@@ -3,8 +3,10 @@ import { describe, expect, test } from "vitest"
 import { invitationProof, inviteKey } from "../crypto/room-keys.ts"
 import { encodeCommitReasons } from "../wire/commit-reasons.ts"
 import type { ControlMessage } from "../wire/control-json.ts"
+import { seededRandom } from "../wire/seeded.ts"
 import { RoomMachine } from "./machine.ts"
-import { START, seededRandom, TestNetwork, type TestNode, testIdentity } from "./test-network.ts"
+import { START, TestNetwork } from "./test-network.ts"
+import { type TestNode, testIdentity } from "./test-node.ts"
 import type { RoomAction } from "./types.ts"
 
 const SECRET = new Uint8Array(32).fill(3)

@@ -15,36 +15,49 @@ export class IdleLinks {
   readonly #core: RoomCore
   /** How often links of a member were ended here since one was needed; bounded by the members. */
   readonly #ended = new Map<PeerKeyId, number>()
+  /** What was looked at last, and when the next link ends by that. */
+  #last: { plan: number; sessions: number; next: Milliseconds | undefined } | undefined
 
   constructor(core: RoomCore) {
     this.#core = core
   }
 
-  /** Ends idle links. `needed` says whether a link to that member is wanted by anybody. */
-  tick(needed: (keyId: PeerKeyId) => boolean): void {
-    const { now } = this.#core
+  /**
+   * Ends idle links. `needed` says whether a link to that member is wanted by anybody, `plan` changes whenever its answers may. Called with
+   * every event; all links are looked at only when something changed or one is due.
+   */
+  tick(needed: (keyId: PeerKeyId) => boolean, plan: number): void {
+    const { now, sessions } = this.#core
+    const last = this.#last
+    const same = last !== undefined && last.plan === plan && last.sessions === sessions.changes
+    if (same && (last.next === undefined || now < last.next)) return
     for (const session of this.#links()) {
       const { keyId } = session.peer
-      if (!needed(keyId)) continue
-      session.usedAt = now
-      this.#ended.delete(keyId)
+      const is = needed(keyId)
+      // It was needed up to this change.
+      if (is || session.needed) session.usedAt = now
+      session.needed = is
+      if (is) this.#ended.delete(keyId)
     }
-    for (const { session, endsAt } of this.#idle(needed)) {
-      if (now >= endsAt) {
-        const { keyId } = session.peer
-        session.parted = true
-        this.#ended.set(keyId, (this.#ended.get(keyId) ?? 0) + 1)
-        this.#core.count("link-idle")
-        // Not `leaving`: the member stays, only this link ends.
-        this.#core.act({ type: "goaway", session: session.id, code: 0 })
+    let next: Milliseconds | undefined
+    for (const { session, endsAt } of this.#idle()) {
+      if (now < endsAt) {
+        next = earliest(next, endsAt)
+        continue
       }
+      const { keyId } = session.peer
+      session.parted = true
+      this.#ended.set(keyId, (this.#ended.get(keyId) ?? 0) + 1)
+      this.#core.count("link-idle")
+      // Not `leaving`: the member stays, only this link ends.
+      this.#core.act({ type: "goaway", session: session.id, code: 0 })
     }
+    this.#last = { plan, sessions: sessions.changes, next }
   }
 
-  wake(needed: (keyId: PeerKeyId) => boolean): Milliseconds | undefined {
-    let time: Milliseconds | undefined
-    for (const { endsAt } of this.#idle(needed)) time = earliest(time, endsAt)
-    return time
+  /** When the next link ends, as of the last {@link IdleLinks.tick}. */
+  wake(): Milliseconds | undefined {
+    return this.#last?.next
   }
 
   membersChanged(): void {
@@ -57,8 +70,8 @@ export class IdleLinks {
   }
 
   /** Links that nothing needs, and when each of them ends. */
-  #idle(needed: (keyId: PeerKeyId) => boolean): { session: RoomSession; endsAt: Milliseconds }[] {
-    const idle = this.#links().filter(({ peer }) => !needed(peer.keyId))
+  #idle(): { session: RoomSession; endsAt: Milliseconds }[] {
+    const idle = this.#links().filter(({ needed }) => !needed)
     if (idle.length > MAX_SPARE) idle.sort((a, b) => b.usedAt - a.usedAt)
     return idle.map((session, place) => {
       const times = this.#ended.get(session.peer.keyId) ?? 0

@@ -1,9 +1,6 @@
 /** Takes the messages of the control channel: who may send what, and which part each is for (RM-6, RM-26). */
-import { readMessageHead } from "../group/message-head.ts"
-import type { MessageHead } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import type { ControlMessage, ControlMessageOf, KnownControlMessage } from "../wire/control-json.ts"
-import { isAvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
 import type { Life } from "./life.ts"
 import { acceptsFrom, SUBSCRIBE_FAMILY } from "./peer-class.ts"
@@ -111,14 +108,8 @@ export class Inbox {
       core.count("mls-other-room")
       return
     }
-    let head: MessageHead
-    try {
-      head = readMessageHead(message.bytes)
-    } catch (error) {
-      if (!isAvError(error)) throw error
-      core.count(error.code)
-      return
-    }
+    const head = core.headOf(message.bytes)
+    if (head === undefined) return
     const kind = head.content === "application" ? "app" : head.content
     if (kind !== message.kind || !equalBytes(head.groupId, message.roomId)) {
       core.count("mls-mislabelled")

@@ -1,11 +1,6 @@
 /** The room protocol machine (room.md) and the pure rules it is made of. */
-export { answerJoin, ROOM_VERSION } from "./admission.ts"
-export { KEYFRAME_GAP_MS, KEYFRAME_REQUEST_GAP_MS, type KeyframeAnswer, KeyframeGate } from "./keyframe-gate.ts"
 export { RoomMachine } from "./machine.ts"
-export { FULL_MESH, neighbours, neighboursOnRing, ringOrder } from "./neighbours.ts"
-export type { OwnCommit, RoomOp, RoomOpName, RoomOpResult, RoomOps, TakenCommit } from "./ops.ts"
-export { mergePolicies, POLICY_GAP_MS } from "./policy-merge.ts"
-export { refusalError } from "./refusals.ts"
-export { type ProvenRight, type RightClaim, type RoomRight, RoomRights, rightChannel } from "./rights.ts"
+export { mergePolicies } from "./policy-merge.ts"
+export { type ProvenRight, RoomRights, rightChannel } from "./rights.ts"
 export { type RoomOpContext, runRoomOp } from "./run-op.ts"
 export type * from "./types.ts"

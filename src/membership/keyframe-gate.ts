@@ -3,10 +3,8 @@ import type { Milliseconds } from "../wire/types.ts"
 
 /** Between two requests that a child sends up. */
 export const KEYFRAME_REQUEST_GAP_MS = 300
-/** Between two keyframes that a publisher makes. */
-export const KEYFRAME_GAP_MS = 500
 
-export type KeyframeAnswer = "now" | "joined" | { at: Milliseconds }
+type KeyframeAnswer = "now" | "joined" | { at: Milliseconds }
 
 export class KeyframeGate {
   readonly #gapMs: Milliseconds

@@ -1,7 +1,7 @@
 /** What is done, in which order, when this peer leaves (RM-15). */
 
 /** One step of leaving; `link` steps are done on every room link. */
-export type LeaveStep =
+type LeaveStep =
   | { step: "room.state" }
   | { step: "av.leaving"; link: string }
   | { step: "proposal" }

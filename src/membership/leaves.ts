@@ -15,7 +15,7 @@ const PER_MESSAGE = 64
 /** Answers to `av.leaf?` that one session may have in a second; each can be 400 KB. */
 const ANSWERS_PER_SECOND = 8
 
-export interface LeafHooks {
+interface LeafHooks {
   /** More leaves are verified than before. */
   learned(): void
   /** All are: this peer may seal (D-43 d). */
@@ -72,12 +72,13 @@ export class Leaves {
   membersChanged(): void {
     const core = this.#core
     for (const keyId of this.#nodes.keys()) if (!core.members.has(keyId)) this.#forget(keyId)
-    const unknown = [...core.members.keys()].filter((keyId) => !this.#nodes.has(keyId)).slice(0, PER_MESSAGE)
-    if (unknown.length === 0) return
-    core.run("evidence", { keyIds: unknown }, (leaves) => {
-      this.#remember(leaves)
-      if (leaves.length > 0) this.#hooks.learned()
-    })
+    const unknown = [...core.members.keys()].filter((keyId) => !this.#nodes.has(keyId))
+    for (let at = 0; at < unknown.length; at += PER_MESSAGE) {
+      core.run("evidence", { keyIds: unknown.slice(at, at + PER_MESSAGE) }, (leaves) => {
+        this.#remember(leaves)
+        if (leaves.length > 0) this.#hooks.learned()
+      })
+    }
   }
 
   ask(keyIds: readonly PeerKeyId[], session: SessionId): void {

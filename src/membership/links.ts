@@ -4,7 +4,7 @@ import type { Milliseconds, NodeId, PeerKeyId } from "../wire/types.ts"
 import { earliest, type RoomCore } from "./core.ts"
 import { IdleLinks } from "./idle-links.ts"
 import type { Leaves } from "./leaves.ts"
-import { callersOnRing, neighboursOnRing, type RingRules, ringOrder, ringRules } from "./neighbours.ts"
+import { callersOnRing, neighboursOnRing, RingOrder, type RingRules, ringRules } from "./neighbours.ts"
 import type { Routes } from "./routes.ts"
 import type { RoomSession } from "./sessions.ts"
 import type { Via } from "./types.ts"
@@ -37,6 +37,7 @@ export class Links {
   readonly #idle: IdleLinks
   readonly #rules: RingRules
   readonly #attempts = new Map<PeerKeyId, Attempt>()
+  readonly #order = new RingOrder()
   /** Members on the ring, this peer included. */
   #ring: readonly PeerKeyId[] = []
   /** Those that want a link to this peer by their own plan. */
@@ -47,6 +48,8 @@ export class Links {
   /** Those it is to be linked to, unreachable ones replaced. */
   #wanted: PeerKeyId[] = []
   #ideal: PeerKeyId[] = []
+  /** Counts the changes of who is wanted. */
+  #plans = 0
   /** When a member that could not be reached is worth another look. */
   #planAgainAt: Milliseconds | undefined
 
@@ -74,6 +77,7 @@ export class Links {
     const before = this.#calls
     this.#calls = new Set(call.slice(0, MAX_CALLS))
     this.#kept = new Set(keep)
+    this.#plans++
     for (const keyId of this.#calls) {
       const attempt = this.#attempts.get(keyId)
       // Whoever is asked for a stream is called at once, also when it could not be reached a while ago.
@@ -95,7 +99,7 @@ export class Links {
       const wait = mine ? 0 : lower ? WAIT_LOWER_MS : WAIT_HIGHER_MS
       this.#attempts.set(keyId, { next: now + wait, tries: 0, routedAt: now + wait + ROUTED_AFTER_MS, unreachableUntil: 0 })
     }
-    this.#ring = room === undefined ? [] : ringOrder(room.roomId, [...members.keys()])
+    this.#ring = room === undefined ? [] : this.#order.of(room.roomId, [...members.keys()])
     this.#callers = new Set(callersOnRing(this.#ring, this.#ring.indexOf(this.#core.me), this.#rules))
     this.#idle.membersChanged()
     this.#plan()
@@ -146,13 +150,13 @@ export class Links {
         attempt.routedAt = core.now + this.#backOff(attempt.tries)
       }
     }
-    if (core.members.size > this.#rules.fullMesh) this.#idle.tick(this.#needed)
+    if (core.members.size > this.#rules.fullMesh) this.#idle.tick(this.#needed, this.#plans)
   }
 
   wake(): Milliseconds | undefined {
     let time = this.#planAgainAt
     if (this.#core.view !== undefined && this.#core.members.size > this.#rules.fullMesh) {
-      time = earliest(time, this.#idle.wake(this.#needed))
+      time = earliest(time, this.#idle.wake())
     }
     for (const keyId of this.#targets()) {
       const attempt = this.#attempts.get(keyId)
@@ -182,6 +186,7 @@ export class Links {
   }
 
   #plan(): void {
+    this.#plans++
     const { members, me, now } = this.#core
     const canLink = (keyId: PeerKeyId) =>
       members.size <= this.#rules.fullMesh || (this.#attempts.get(keyId)?.unreachableUntil ?? 0) <= now

@@ -1,6 +1,7 @@
 /** The room protocol as stories: several machines on one virtual network (room.md 10). */
 import { describe, expect, test } from "vitest"
-import { TestNetwork, type TestNode } from "./test-network.ts"
+import { TestNetwork } from "./test-network.ts"
+import type { TestNode } from "./test-node.ts"
 
 async function makeRoom(seed: number, count: number): Promise<{ net: TestNetwork; nodes: TestNode[] }> {
   const net = new TestNetwork(seed)
@@ -136,13 +137,13 @@ describe("leaving", () => {
   test("RM-T8: cable pulled for 4 s: nobody is removed; for 60 s: comes back by itself", async () => {
     const { net, nodes } = await makeRoom(13, 3)
     const epoch = nodes[0]!.machine.view?.epoch
-    let heal = net.cut((a, b) => (a === nodes[2]) !== (b === nodes[2]))
+    let heal = net.sessions.cut((a, b) => (a === nodes[2]) !== (b === nodes[2]))
     await net.run(4_000)
     heal()
     await net.run(8_000)
     expect(net.agreed()).toBe(true)
     expect(nodes[0]!.machine.view?.epoch).toBe(epoch)
-    heal = net.cut((a, b) => (a === nodes[2]) !== (b === nodes[2]))
+    heal = net.sessions.cut((a, b) => (a === nodes[2]) !== (b === nodes[2]))
     await net.run(60_000)
     expect(nodes[0]!.memberIds).toHaveLength(2)
     heal()
@@ -174,7 +175,7 @@ describe("leaving", () => {
 
   test("RM-T9: a live member reported as lost again and again stays", async () => {
     const { net, nodes } = await makeRoom(16, 3)
-    const cut = net.cut((a, b) => [a, b].includes(nodes[0]!) && [a, b].includes(nodes[1]!))
+    const cut = net.sessions.cut((a, b) => [a, b].includes(nodes[0]!) && [a, b].includes(nodes[1]!))
     await net.run(60_000)
     expect(net.agreed()).toBe(true)
     cut()
@@ -190,7 +191,7 @@ describe("forks and lost servers", () => {
     test(`RM-T5: partition of 4 + 4 healed after ${seconds} s`, async () => {
       const { net, nodes } = await makeRoom(seed, 8)
       const left = new Set(nodes.slice(0, 4))
-      const heal = net.cut((a, b) => left.has(a) !== left.has(b))
+      const heal = net.sessions.cut((a, b) => left.has(a) !== left.has(b))
       await net.run(seconds * 1_000)
       heal()
       expect(await took(net, 60_000, () => net.agreed())).toBeLessThan(45_000)
@@ -200,7 +201,7 @@ describe("forks and lost servers", () => {
   test("a fork of one epoch is resolved by rollback, without joining again", async () => {
     const { net, nodes } = await makeRoom(22, 4)
     const left = new Set(nodes.slice(0, 2))
-    const heal = net.cut((a, b) => left.has(a) !== left.has(b))
+    const heal = net.sessions.cut((a, b) => left.has(a) !== left.has(b))
     await net.run(13_500)
     expect(new Set(nodes.map(({ tip }) => tip)).size).toBe(2)
     heal()
@@ -218,7 +219,7 @@ describe("forks and lost servers", () => {
     net.feed(nodes[0]!, { type: "leave" })
     await took(net, 5_000, () => net.agreed())
     const [b, c] = [nodes[1]!, nodes[2]!]
-    const heal = net.cut((x, y) => [x, y].includes(b) && [x, y].includes(c))
+    const heal = net.sessions.cut((x, y) => [x, y].includes(b) && [x, y].includes(c))
     await net.run(20_000)
     expect(b.machine.sessionOf(c.keyId)).toBeUndefined()
     heal()

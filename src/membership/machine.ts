@@ -132,9 +132,11 @@ export class RoomMachine implements RoomMachineFace {
       case "roster":
         core.serverConnected = true
         core.roster = new Set(event.nodes)
+        core.rosterVersion++
         return
       case "rosterDelta":
         core.roster ??= new Set()
+        core.rosterVersion++
         for (const node of event.left) core.roster.delete(node)
         for (const node of event.joined) if (core.roster.size < 10_000) core.roster.add(node)
         return
@@ -252,7 +254,7 @@ export class RoomMachine implements RoomMachineFace {
     if (!member || core.view === undefined) return
     life.heardOn(session)
     life.alive(session)
-    if (life.ready) life.sync.ask(session)
+    if (life.ready) life.sync.met(session)
     core.emit({ type: "connection", keyId: peer.keyId, connection: "connected" })
   }
 
@@ -265,6 +267,7 @@ export class RoomMachine implements RoomMachineFace {
     life.leaves.closed(id)
     life.catchUp.closed(id)
     life.merge.closed(id)
+    life.sync.closed(id)
     if (life.newcomer.active) life.newcomer.closed(id)
     life.ownState.linksChanged()
     const { keyId } = session.peer

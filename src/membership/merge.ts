@@ -1,5 +1,5 @@
 /** Two groups of one name, or two branches of one group: finds the other one, compares, and moves over when it wins (RM-11, RM-13). */
-
+import type { GroupView } from "../group/types.ts"
 import { compareUtf8, equalBytes } from "../wire/bytes.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
 import type { RoomMessageOf } from "../wire/room-message.ts"
@@ -14,6 +14,8 @@ import type { SessionId } from "./types.ts"
 
 /** A registered node that is neither a member nor joining is looked at after this. */
 const STRAY_MS = 5_000
+/** Between two looks at who is registered and not in the room: that takes a walk over all members. */
+const SURVEY_MS = 250
 /** A request to join counts this long as being on the way in. */
 const JOINING_MS = 15_000
 /** Somebody who knocked and did not ask to join may be a member of another group: knock back. */
@@ -27,7 +29,7 @@ const PARTED_MS = 20_000
 /** Nodes kept an eye on; a ROSTER names at most 256. */
 const MAX_STRAYS = 512
 
-export interface MergeHooks {
+interface MergeHooks {
   iCommit(): boolean
   /** The other group wins: tell the own one, leave it, join there. */
   move(head: ProvenHead): void
@@ -39,6 +41,8 @@ export class Merge {
   readonly #catchUp: CatchUp
   readonly #hooks: MergeHooks
   readonly #strays = new Map<NodeId, Milliseconds>()
+  /** When and at what state of things that was last looked for. */
+  #survey: { at: Milliseconds; view: GroupView | undefined; rosterVersion: number } | undefined
   readonly #looked = new Map<NodeId, Milliseconds>()
   /** Sessions on which a knock of ours waits for its head, or for the tip that follows it. */
   readonly #probes = new Map<SessionId, { at: Milliseconds; head?: ProvenHead }>()
@@ -116,11 +120,16 @@ export class Merge {
     for (const [node, at] of this.#looked) if (core.now - at >= LOOK_AGAIN_MS) this.#looked.delete(node)
     for (const [node, at] of this.#wanted) if (core.now - at >= 2 * PROBE_MS) this.#wanted.delete(node)
     this.#knockBack()
+    if (this.#survey !== undefined && core.now - this.#survey.at < SURVEY_MS) return
+    this.#survey = { at: core.now, view: core.view, rosterVersion: core.rosterVersion }
     this.#lookForStrays()
   }
 
   wake(): Milliseconds | undefined {
-    let time: Milliseconds | undefined
+    const { view, rosterVersion } = this.#core
+    const survey = this.#survey
+    const changed = survey !== undefined && (survey.view !== view || survey.rosterVersion !== rosterVersion)
+    let time = changed ? survey.at + SURVEY_MS : undefined
     for (const at of this.#strays.values()) time = earliest(time, Math.max(at + STRAY_MS, this.#core.now + 1_000))
     for (const session of this.#core.sessions.all()) {
       if (this.#owesJoin(session)) time = earliest(time, Math.max(session.headSentAt! + KNOCK_BACK_MS, this.#core.now + 250))
@@ -131,6 +140,7 @@ export class Merge {
 
   reset(): void {
     this.#strays.clear()
+    this.#survey = undefined
     this.#probes.clear()
     this.#parted.clear()
     this.#wanted.clear()

@@ -1,6 +1,6 @@
 /** Who is linked to whom (RM-20, RM-38): everybody up to eight members, places on a ring above. */
 import { ringPosition } from "../crypto/room-keys.ts"
-import { compareBytes, compareUtf8 } from "../wire/bytes.ts"
+import { compareBytes, compareUtf8, equalBytes } from "../wire/bytes.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
 
 /** Up to this many members, everybody is linked to everybody. */
@@ -50,10 +50,23 @@ function places(size: number, rules: RingRules): number[] {
 
 /** All members in the order of their places on the ring. */
 export function ringOrder(roomId: Bytes, members: readonly PeerKeyId[]): PeerKeyId[] {
-  return members
-    .map((keyId) => ({ keyId, position: ringPosition(roomId, keyId) }))
-    .sort((a, b) => compareBytes(a.position, b.position) || compareUtf8(a.keyId, b.keyId))
-    .map(({ keyId }) => keyId)
+  return new RingOrder().of(roomId, members)
+}
+
+/** {@link ringOrder} of a room as its members come and go: a place is worked out once for each. */
+export class RingOrder {
+  #roomId: Bytes = new Uint8Array()
+  #positions = new Map<PeerKeyId, Bytes>()
+
+  of(roomId: Bytes, members: readonly PeerKeyId[]): PeerKeyId[] {
+    const known = equalBytes(roomId, this.#roomId) ? this.#positions : new Map<PeerKeyId, Bytes>()
+    // Only members are kept.
+    this.#positions = new Map(members.map((keyId) => [keyId, known.get(keyId) ?? ringPosition(roomId, keyId)]))
+    this.#roomId = roomId.slice()
+    return [...this.#positions]
+      .sort(([a, first], [b, second]) => compareBytes(first, second) || compareUtf8(a, b))
+      .map(([id]) => id)
+  }
 }
 
 /** {@link neighbours} of the member at place `own` of a ring that is known already; none for a place below 0. */

@@ -1,8 +1,10 @@
 /** Refusals on the way in: what a stranger says does not count, and an honest refusal comes soon and by name (RM-7). */
 import { describe, expect, test } from "vitest"
 import { invitationProof, inviteKey } from "../crypto/room-keys.ts"
+import { seededRandom } from "../wire/seeded.ts"
 import { RoomMachine } from "./machine.ts"
-import { START, seededRandom, TestNetwork, type TestNode, testIdentity } from "./test-network.ts"
+import { START, TestNetwork } from "./test-network.ts"
+import { type TestNode, testIdentity } from "./test-node.ts"
 import type { RoomAction, RoomEvent, RoomPeer } from "./types.ts"
 
 const WRONG = new Uint8Array(32).fill(4)
@@ -112,7 +114,7 @@ describe("waiting to be let in", () => {
     const node = net.add("newcomer")
     await net.run(400)
     expect(node.machine.phase).toBe("joining")
-    const heal = net.cut((a, b) => (a === node) !== (b === node))
+    const heal = net.sessions.cut((a, b) => (a === node) !== (b === node))
     // Without the server nobody founds.
     net.stopServer()
     await net.run(60_000)
@@ -125,7 +127,7 @@ describe("waiting to be let in", () => {
   test("while a member answers and the committer cannot be reached, it ends after 30 s", async () => {
     const net = await room(41, 2)
     const [committer] = net.nodes
-    net.cut((a, b) => [a, b].includes(committer!) && ![a, b].includes(net.nodes[1]!))
+    net.sessions.cut((a, b) => [a, b].includes(committer!) && ![a, b].includes(net.nodes[1]!))
     const node = net.add("newcomer")
     expect(await net.run(35_000, () => node.finished)).toBe(true)
     expect(node.saw("failed")[0]?.error.code).toBe("JoinTimeout")

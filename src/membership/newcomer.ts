@@ -32,7 +32,7 @@ interface Ask {
   pendingAt: Milliseconds
 }
 
-export interface NewcomerHooks {
+interface NewcomerHooks {
   founded(view: GroupView, room: RoomIdentity): void
   welcomed(view: GroupView, room: RoomIdentity, session: RoomSession): void
   failed(error: AvError): void

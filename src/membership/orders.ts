@@ -9,7 +9,7 @@ import type { RightClaim, RoomRights } from "./rights.ts"
 const EARLY_MS = 60_000n
 const NO_LEAF: Bytes = new Uint8Array(32)
 
-export interface OrderContext {
+interface OrderContext {
   roomId: Bytes
   root: Bytes
   /** The target's leaf key now; only looked at for a removal, so an old order is worth nothing against a new leaf. */

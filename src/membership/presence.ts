@@ -27,7 +27,7 @@ interface Watched {
 }
 
 /** What was learned by one call: to be told to the application. */
-export interface PresenceChange {
+interface PresenceChange {
   keyId: PeerKeyId
   connection: "connected" | "lost"
   left: boolean
@@ -40,6 +40,9 @@ export class Presence {
   /** The last verdict, which holds until something changes: it is asked for many times an event, and rooms may be large. */
   #verdict: { without: PeerKeyId | undefined; from: Milliseconds; verdict: CommitterVerdict } | undefined
 
+  /** Nobody counts as silent before `at`: what is heard only moves it on. Undefined when it must be looked for anew. */
+  #quiet: { wanted: readonly PeerKeyId[]; at: Milliseconds } | undefined
+
   constructor(me: PeerKeyId) {
     this.#me = me
   }
@@ -47,6 +50,7 @@ export class Presence {
   /** The member list changed. Newcomers start as heard now; a replaced leaf starts afresh. */
   setMembers(members: readonly GroupMember[], fresh: ReadonlySet<PeerKeyId>, now: Milliseconds): void {
     this.#verdict = undefined
+    this.#quiet = undefined
     const present = new Set(members.map(({ keyId }) => keyId))
     for (const keyId of this.#peers.keys()) if (!present.has(keyId)) this.#peers.delete(keyId)
     for (const { keyId } of members) {
@@ -66,6 +70,7 @@ export class Presence {
 
   clear(): void {
     this.#verdict = undefined
+    this.#quiet = undefined
     this.#peers.clear()
     this.#order = []
   }
@@ -77,6 +82,7 @@ export class Presence {
     peer.heard = Math.max(peer.heard, at)
     if (peer.reports.length === 0 || peer.going !== undefined) return undefined
     this.#verdict = undefined
+    this.#quiet = undefined
     peer.reports = peer.reports.filter((report) => report.at >= peer.heard)
     if (peer.reports.length > 0) return undefined
     const reporters = peer.reporters
@@ -87,7 +93,9 @@ export class Presence {
   /** A session with it exists: from now on its silence is noticed here. */
   neighbour(keyId: PeerKeyId): void {
     const peer = this.#peers.get(keyId)
-    if (peer !== undefined) peer.neighbour = true
+    if (peer === undefined || peer.neighbour) return
+    peer.neighbour = true
+    this.#quiet = undefined
   }
 
   /** The last session with it was ended on purpose: those that keep a link to it notice its silence. */
@@ -125,6 +133,7 @@ export class Presence {
 
   /** Those of whom nothing was heard for too long: neighbours, and members that should be (`wanted`). Each is named once in a while. */
   silent(now: Milliseconds, wanted: readonly PeerKeyId[]): PeerKeyId[] {
+    if (this.#quietUntil(now, wanted) > now) return []
     return [...this.#silences(wanted)].flatMap(([keyId, at]) => (at <= now ? [keyId] : []))
   }
 
@@ -168,7 +177,17 @@ export class Presence {
   wake(now: Milliseconds, wanted: readonly PeerKeyId[]): Milliseconds | undefined {
     const { changesAt, lost } = this.verdict(now)
     const told = lost.flatMap(({ keyId }) => this.#peers.get(keyId)?.toldAt ?? []).map((at) => at + TELL_AGAIN_MS)
-    return earliest(changesAt, ...told, ...this.#silences(wanted).values())
+    const silence = this.#quietUntil(now, wanted)
+    return earliest(changesAt, ...told, silence === Number.POSITIVE_INFINITY ? undefined : silence)
+  }
+
+  /** A time before which nobody counts as silent; infinite when nobody is watched. */
+  #quietUntil(now: Milliseconds, wanted: readonly PeerKeyId[]): Milliseconds {
+    if (this.#quiet !== undefined && this.#quiet.wanted === wanted && this.#quiet.at > now) return this.#quiet.at
+    let at = Number.POSITIVE_INFINITY
+    for (const time of this.#silences(wanted).values()) at = Math.min(at, time)
+    this.#quiet = { wanted, at }
+    return at
   }
 
   /** When each peer that is watched counts as silent. */

@@ -4,7 +4,8 @@ import { MlsRoomGroup } from "../group/room-group.ts"
 import type { EpochSecret } from "../group/types.ts"
 import { createIdentity, type IdentitySigner } from "../identity/index.ts"
 import { toHex } from "../wire/bytes.ts"
-import { TestNetwork, type TestNode } from "./test-network.ts"
+import { TestNetwork } from "./test-network.ts"
+import type { TestNode } from "./test-node.ts"
 
 interface RealNode {
   node: TestNode
@@ -76,7 +77,7 @@ test("a fork is resolved by rollback over real states", async () => {
   expect(await net.run(10_000, () => net.agreed())).toBe(true)
   await net.run(5_000)
   const left = new Set(nodes.slice(0, 2).map(({ node }) => node))
-  const heal = net.cut((x, y) => left.has(x) !== left.has(y))
+  const heal = net.sessions.cut((x, y) => left.has(x) !== left.has(y))
   await net.run(13_500)
   expect(new Set(nodes.map(lastSecret)).size).toBe(2)
   heal()

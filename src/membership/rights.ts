@@ -6,7 +6,7 @@ import { equalBytes, toHex, utf8Encode } from "../wire/bytes.ts"
 import { isAvError } from "../wire/errors.ts"
 import type { Bytes, Milliseconds, U64 } from "../wire/types.ts"
 
-export type RoomRight = "host" | "publish" | "relay"
+type RoomRight = "host" | "publish" | "relay"
 
 const CHANNEL_LABEL = "AVMESH-ROOMCHAN1"
 /** Bytes of the digest that name a room's channel. */

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest"
+import { seededRandom } from "../wire/seeded.ts"
 import { RoomCore } from "./core.ts"
 import { Routes } from "./routes.ts"
 import type { HeldState } from "./state-book.ts"
-import { seededRandom, testIdentity } from "./test-network.ts"
+import { testIdentity } from "./test-node.ts"
 import type { RoomPeer } from "./types.ts"
 
 /** A room seen from `me`: who is linked to whom is what their states say; `direct` are this peer's own links. */

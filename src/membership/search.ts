@@ -21,7 +21,7 @@ const KNOCK_REFUSALS = ["wrong-invitation", "version"]
  * `found`: nobody is in this room, make it. `failed`: everybody that answered refused. `again`: nobody is left to contact, but a peer that
  * proved the invitation is still connected: ask it again. Undefined: go on.
  */
-export type SearchResult = { result: "found" | "again" } | { result: "failed"; error: AvError } | undefined
+type SearchResult = { result: "found" | "again" } | { result: "failed"; error: AvError } | undefined
 
 export class Search {
   readonly #core: RoomCore

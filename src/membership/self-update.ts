@@ -1,10 +1,7 @@
 /** Refreshes this member's part of the tree: offers an empty commit to the acting committer, and takes offers as committer (RM-12). */
 import { sha256Sync } from "../crypto/hash.ts"
-import { readMessageHead } from "../group/message-head.ts"
-import type { MessageHead } from "../group/types.ts"
 import { equalBytes } from "../wire/bytes.ts"
 import type { ControlMessageOf } from "../wire/control-json.ts"
-import { isAvError } from "../wire/errors.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../wire/types.ts"
 import { mlsMessage } from "./carrier.ts"
 import { earliest, type RoomCore } from "./core.ts"
@@ -21,7 +18,7 @@ const RETRY_MS = 30_000
 /** Offers that one session may make in a minute. */
 const OFFER_GAP_MS = 1_000
 
-export interface SelfUpdateHooks {
+interface SelfUpdateHooks {
   iCommit(): boolean
   ready(): boolean
   committer(): PeerKeyId | undefined
@@ -84,14 +81,8 @@ export class SelfUpdate {
     const core = this.#core
     const { room, now } = core
     if (room === undefined || !equalBytes(message.roomId, room.roomId) || now - this.#takenAt < OFFER_GAP_MS) return
-    let head: MessageHead
-    try {
-      head = readMessageHead(message.bytes)
-    } catch (error) {
-      if (!isAvError(error)) throw error
-      core.count(error.code)
-      return
-    }
+    const head = core.headOf(message.bytes)
+    if (head === undefined) return
     if (head.content !== "commit" || !this.#hooks.iCommit()) return
     this.#takenAt = now
     const item = {

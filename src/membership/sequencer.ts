@@ -22,7 +22,7 @@ const MAX_WELCOME_RECORDS = 64
 const RETRY_MS = 1_000
 const PENDING_MS = 100
 
-export interface RemoveRequest {
+interface RemoveRequest {
   keyId: PeerKeyId
   reason: "left" | "gone" | "removed"
   order?: RoomOrder
@@ -31,7 +31,7 @@ export interface RemoveRequest {
 
 type Queue = BatchQueue<JoinRequest, RemoveRequest>
 
-export interface SequencerHooks {
+interface SequencerHooks {
   iCommit(): boolean
 }
 

@@ -31,12 +31,13 @@ export interface RoomSession {
   spoke: boolean
   /** When it last did; a member does every five seconds. */
   spokeAt: Milliseconds
-  /** When its peer was last asked for settings that it says it has. */
-  settingsAskedAt: Milliseconds | undefined
+  /** When its peer was last asked for states and settings. */
+  syncedAt: Milliseconds | undefined
   /** One end said that it needs this session no more: its end is no loss. */
   parted: boolean
-  /** Something last needed it. */
+  /** Something last needed it, and whether something did at the last look. */
   usedAt: Milliseconds
+  needed: boolean
   /** The class last told to the driver, and since when. */
   peerClass: PeerClass
   classSince: Milliseconds
@@ -44,6 +45,15 @@ export interface RoomSession {
 
 export class SessionTable {
   readonly #byId = new Map<SessionId, RoomSession>()
+  /** The sessions of each peer, oldest first: the machine asks for them with every event. */
+  readonly #byKey = new Map<PeerKeyId, RoomSession[]>()
+  readonly #byNode = new Map<NodeId, RoomSession[]>()
+  #changes = 0
+
+  /** Counts the sessions that came and went. */
+  get changes(): number {
+    return this.#changes
+  }
 
   get(id: SessionId): RoomSession | undefined {
     return this.#byId.get(id)
@@ -73,37 +83,55 @@ export class SessionTable {
       returning: false,
       spoke: false,
       spokeAt: now,
-      settingsAskedAt: undefined,
+      syncedAt: undefined,
       parted: false,
       usedAt: now,
+      needed: false,
       peerClass: "stranger",
       classSince: now,
     }
+    this.close(id)
+    this.#changes++
     this.#byId.set(id, session)
+    add(this.#byKey, peer.keyId, session)
+    add(this.#byNode, peer.nodeId, session)
     return session
   }
 
   close(id: SessionId): RoomSession | undefined {
     const session = this.#byId.get(id)
+    if (session === undefined) return undefined
+    this.#changes++
     this.#byId.delete(id)
+    drop(this.#byKey, session.peer.keyId, session)
+    drop(this.#byNode, session.peer.nodeId, session)
     return session
   }
 
   /** The session to use for a peer: direct before routed, then the newest. */
-  best(matches: (session: RoomSession) => boolean): RoomSession | undefined {
-    let best: RoomSession | undefined
-    for (const session of this.#byId.values()) {
-      if (!matches(session)) continue
-      if (best === undefined || session.kind === "direct" || best.kind === "routed") best = session
-    }
-    return best
-  }
-
   ofKey(keyId: PeerKeyId): RoomSession | undefined {
-    return this.best(({ peer }) => peer.keyId === keyId)
+    return best(this.#byKey.get(keyId))
   }
 
   ofNode(nodeId: NodeId): RoomSession | undefined {
-    return this.best(({ peer }) => peer.nodeId === nodeId)
+    return best(this.#byNode.get(nodeId))
   }
+}
+
+function best(sessions: readonly RoomSession[] = []): RoomSession | undefined {
+  let best: RoomSession | undefined
+  for (const session of sessions) if (best === undefined || session.kind === "direct" || best.kind === "routed") best = session
+  return best
+}
+
+function add<K>(index: Map<K, RoomSession[]>, key: K, session: RoomSession): void {
+  const sessions = index.get(key)
+  if (sessions === undefined) index.set(key, [session])
+  else sessions.push(session)
+}
+
+function drop<K>(index: Map<K, RoomSession[]>, key: K, session: RoomSession): void {
+  const left = (index.get(key) ?? []).filter((other) => other !== session)
+  if (left.length === 0) index.delete(key)
+  else index.set(key, left)
 }

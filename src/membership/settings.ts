@@ -34,7 +34,7 @@ export async function verifySettings(
   return verifyLabelled(SETTINGS_LABEL, settingsBytes(roomId, signed.version, signed.body), signed.entityId, signed.sig)
 }
 
-export type SettingsVerdict = "accepted" | "ignored" | "refused"
+type SettingsVerdict = "accepted" | "ignored" | "refused"
 
 /** The settings in force. Starts with the defaults, version 0. */
 export class SettingsBook {

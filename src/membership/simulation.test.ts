@@ -1,6 +1,8 @@
 /** RM-T16: random histories of twelve machines; at rest there is one tip and one member list, and the same seed gives the same run. */
 import { describe, expect, test } from "vitest"
-import { seededRandom, TestNetwork, type TestNode } from "./test-network.ts"
+import { seededRandom } from "../wire/seeded.ts"
+import { TestNetwork } from "./test-network.ts"
+import type { TestNode } from "./test-node.ts"
 
 const MACHINES = 12
 // `HOLOMESH_SIMULATIONS=10000 npx vitest run src/membership/simulation` for a long run; a failing seed is a bug report.
@@ -32,7 +34,7 @@ async function history(seed: number, log: (line: string) => void = () => {}): Pr
       net.add(`${node.label}'`, { identity: node.identity })
     } else if (what === 9 && heals.length === 0) {
       const side = new Set(net.nodes.filter(() => below(2) === 0))
-      heals.push(net.cut((a, b) => side.has(a) !== side.has(b)))
+      heals.push(net.sessions.cut((a, b) => side.has(a) !== side.has(b)))
     } else if (what === 10) {
       if (net.serverUp) net.stopServer()
       else net.startServer()

@@ -1,6 +1,7 @@
 /** Members whose processor is busy: operations on the group take up to 0.7 s, and messages wait as long; nobody loses the group for it. */
 import { describe, expect, test } from "vitest"
-import { TestNetwork, type TestNode } from "./test-network.ts"
+import { TestNetwork } from "./test-network.ts"
+import type { TestNode } from "./test-node.ts"
 
 const RUNS = Number(process.env.HOLOMESH_SIMULATIONS ?? 4)
 const FIRST = Number(process.env.HOLOMESH_SEED ?? 1)

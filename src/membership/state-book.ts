@@ -16,7 +16,7 @@ export interface HeldState {
   sig: Bytes
 }
 
-export interface OfferedState {
+interface OfferedState {
   /** MLS sender of the message; undefined when it came out of `room.states`. */
   sender: PeerKeyId | undefined
   keyId: PeerKeyId
@@ -26,13 +26,19 @@ export interface OfferedState {
   signatureOk: boolean
 }
 
-export type StateVerdict = "accepted" | "older" | "same" | "conflict" | "ignored"
+type StateVerdict = "accepted" | "older" | "same" | "conflict" | "ignored"
 
 export class StateBook {
   readonly #states = new Map<PeerKeyId, HeldState>()
 
   get(keyId: PeerKeyId): HeldState | undefined {
     return this.#states.get(keyId)
+  }
+
+  /** Exactly this was taken before, for the leaf that the key id has now. */
+  holds(keyId: PeerKeyId, bytes: Bytes, sig: Bytes): boolean {
+    const held = this.#states.get(keyId)
+    return held !== undefined && equalBytes(held.bytes, bytes) && equalBytes(held.sig, sig)
   }
 
   all(): Iterable<[PeerKeyId, HeldState]> {

@@ -20,7 +20,7 @@ const MAX_WAITING = 64
 /** A live peer answers reports about itself, but not each of many. */
 const HERE_GAP_MS = 1_000
 
-export interface TalkHooks {
+interface TalkHooks {
   /** Something authentic of a member came. */
   heard(keyId: PeerKeyId, at: Milliseconds): void
   lost(keyId: PeerKeyId, left: boolean, reporter: PeerKeyId): void
@@ -184,6 +184,8 @@ export class Talk {
       core.count("state-ignored")
       return
     }
+    // Pages bring late joiners what floods brought already: what was verified for this leaf, byte for byte, is not verified again.
+    if (this.#states.holds(keyId, bytes, sig)) return
     core.run("verifyState", { roomId: room.roomId, keyId, state: bytes, sig }, (signatureOk) => {
       if (!core.members.has(keyId)) return
       const verdict = this.#states.offer({ sender, keyId, bytes, sig, signatureOk })

@@ -2,7 +2,7 @@
 import type { Remote } from "comlink"
 
 /** A part and how it ends. */
-export interface InThread<Api> {
+interface InThread<Api> {
   remote: Remote<Api>
   /** Calls after this, and those without an answer yet, get none: as with a worker that was ended. */
   end(): void

@@ -29,7 +29,7 @@ export interface NodeJoinOptions
   memory?: NodeMemory
   /**
    * Your word that everybody reaches `udpPort` there, through no NAT or through a mapping that you made: it is announced as `nat:open`
-   * without any look. An IP address and a UDP port.
+   * without any look. An IP address and a UDP port. Where peers are to try is said by `external`.
    */
   reachableAt?: { host: string; port: number }
 }

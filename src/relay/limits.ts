@@ -3,7 +3,7 @@ import { equalBytes } from "../wire/bytes.ts"
 import { AvError } from "../wire/errors.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
 
-export interface SubStreamLimit {
+interface SubStreamLimit {
   /** One byte per binary choice (av-mesh 8.1). */
   path: Bytes
   uplinkMbps: number
@@ -23,7 +23,7 @@ export interface RelayLimits {
 }
 
 /** Name of the limit that was reached, in the words of the advertisement; `limit` of a `CapacityExceeded`. */
-export type RelayLimitName =
+type RelayLimitName =
   | "max_streams"
   | "max_subscribers_per_stream"
   | "max_subscribers"
@@ -32,7 +32,7 @@ export type RelayLimitName =
   | "sub_stream_max_subscribers"
   | "sub_stream_uplink_mbps"
 
-export interface RelayLoad {
+interface RelayLoad {
   /** What the subscription is expected to take. */
   mbps: number
   /** Default: the whole stream. */

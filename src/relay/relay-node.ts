@@ -26,13 +26,13 @@ export interface RelayNodeOptions {
   profile?: SealProfile
 }
 
-export interface RelaySubscribeOptions {
+interface RelaySubscribeOptions {
   /** What the subscription is expected to take; counted against the budgets. Default 0. */
   bitrateMbps?: number
   subStreamPath?: Bytes
 }
 
-export interface ForwardResult {
+interface ForwardResult {
   /** In the order of subscription. */
   outs: { subscriber: PeerKeyId; linkSeq: U64; sealed: SealedAvChunk }[]
   failures: { subscriber: PeerKeyId; error: AvError }[]

@@ -28,7 +28,7 @@ export interface AddressWord {
 }
 
 /** Judges the candidates of one exchange of descriptions and of everything that follows it. */
-export interface AddressGate {
+interface AddressGate {
   /** The candidates in their places; `undefined` stands for those that must not be used. */
   admit(candidates: readonly CandidateEntry[]): readonly (CandidateEntry | undefined)[]
 }

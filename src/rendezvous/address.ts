@@ -1,7 +1,7 @@
 /** The server's WebSocket address: what may be opened and what must never be sent along (room RM-1, RM-24). */
 import { AvError } from "../wire/errors.ts"
 
-export interface ServerAddress {
+interface ServerAddress {
   url: string
   loopback: boolean
 }

@@ -29,7 +29,7 @@ export interface CandidateEvidence {
   maxPublicHosts?: number
 }
 
-export interface CandidateVerdict {
+interface CandidateVerdict {
   kept: number[]
   /** Why each candidate was dropped; null for those kept. */
   reasons: (CandidateDrop | null)[]

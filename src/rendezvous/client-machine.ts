@@ -35,7 +35,7 @@ export type ClientAction =
   /** The answer to a REFLEX_QUERY. */
   | { type: "reflex"; queryId: U64; entries: ReflexReplyEntry[] }
 
-export interface ClientMachineOptions {
+interface ClientMachineOptions {
   namespace: string
   self: { entityId: Bytes; nodeId: NodeId }
   expectedEntity: Bytes | undefined

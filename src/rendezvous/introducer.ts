@@ -21,7 +21,7 @@ export type IntroducerAction =
   | { type: "candidates"; via: NodeId; description: Bytes }
   | { type: "reject"; via: NodeId; rejection: Rejection }
 
-export interface IntroducerOptions {
+interface IntroducerOptions {
   self: NodeId
   /** An authenticated session with that node is open. */
   hasSession(node: NodeId): boolean

@@ -14,7 +14,7 @@ const AT_ONCE_ATTESTED = 8
 const MAX_REFUSED = 4_096
 
 /** Who introduces: the own rendezvous server, or the authenticated node of a session. */
-export type Introducer = "server" | NodeId
+type Introducer = "server" | NodeId
 
 export class ResponderBudget {
   readonly #members = new FixedWindows(PER_MEMBER)

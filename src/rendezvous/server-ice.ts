@@ -7,7 +7,7 @@ import type { ProvenPeer } from "./server-sessions.ts"
 import type { IceServer } from "./types.ts"
 
 /** ICE servers for one session, with credentials made for it (D50). */
-export interface IceConfiguration {
+interface IceConfiguration {
   servers: IceServer[]
   /** Address blocks of the TURN servers, port 0. */
   relayAllow: AddressBlock[]

@@ -15,7 +15,7 @@ const QUERIES: Budget = [6, 60_000]
 /** What a query showed is attested as long as an attestation lives, and until the next query of a browser has come (300 s, ± 10 %). */
 const EXTRA_MS = 360_000
 
-export interface ReflexDeskOptions {
+interface ReflexDeskOptions {
   /** Undefined: no STUN here, so nobody was seen anywhere but at the socket. */
   observers: StunObservers | undefined
   sessions: Pick<Sessions, "attestedToo">

@@ -8,7 +8,7 @@ import type { Session } from "./server-sessions.ts"
 import type { RejectReason } from "./types.ts"
 import { FixedWindows } from "./windows.ts"
 
-export type RoutingResult =
+type RoutingResult =
   | { kind: "forward"; to: NodeId; payload: Bytes }
   | { kind: "reject"; target: NodeId; reason: RejectReason; retryAfterMs: Milliseconds }
   | { kind: "drop"; why: "routed-malformed" | "routed-source" | "routed-ttl" | "routed-budget" | "routed-target" }

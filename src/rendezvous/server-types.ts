@@ -9,8 +9,6 @@ import type { DeskAction } from "./server-directory.ts"
 import type { IceFor } from "./server-ice.ts"
 import type { RendezvousDrops } from "./types.ts"
 
-export type { IceConfiguration } from "./server-ice.ts"
-
 export type ServerAction =
   /** Send GOAWAY and end the socket. */
   | { type: "close"; session: SessionId; reason: GoawayReason; text: string }

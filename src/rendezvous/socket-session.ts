@@ -23,7 +23,7 @@ const PING_AFTER_MS = 2_000
 /** There are no certificates to bind on a WebSocket (control-plane 1.5). */
 const NO_FINGERPRINT = /* @__PURE__ */ new Uint8Array(32)
 
-export interface SocketSessionHooks {
+interface SocketSessionHooks {
   send(bytes: Bytes): void
   proven(peer: AuthenticatedPeer): void
   /** A whole message of the proven peer, GOAWAY included; HELLO, PING and PONG are handled here. */
@@ -32,7 +32,7 @@ export interface SocketSessionHooks {
   lost(error: AvError): void
 }
 
-export interface SocketSessionOptions {
+interface SocketSessionOptions {
   signer: IdentitySigner
   random: RandomBytes
   /** Silence after which the peer counts as gone. */

@@ -1,26 +1,23 @@
 /** The conductor of a room: composes the room machine, the connections, the workers and the media, and routes what each tells. */
-import { secureRandom } from "../crypto/index.ts"
 import type { GroupView } from "../group/types.ts"
 import type { IdentitySigner } from "../identity/index.ts"
 import { type ControlSession, GOAWAY } from "../link/index.ts"
 import type { AudioEngine } from "../media/index.ts"
-import { RoomMachine, type RoomOpContext, RoomRights } from "../membership/index.ts"
+import { type RoomOpContext, RoomRights } from "../membership/index.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { DEFAULT_SETTINGS, toHex } from "../wire/index.ts"
 import type { Bytes, PeerKeyId } from "../wire/types.ts"
-import { type ActionHost, asAvError, performAction } from "./actions.ts"
+import { type ActionHost, asAvError } from "./actions.ts"
 import { WallClock } from "./clock.ts"
 import { Connections } from "./connections.ts"
-import { diagnosticsText, pageFacts, RoomLog, userAgent } from "./diagnostics.ts"
 import { Emitter } from "./emitter.ts"
 import { FileSharing } from "./files/room-files.ts"
 import { HostTools } from "./host/host-tools.ts"
 import type { RoomAddress } from "./invitation.ts"
 import { Lifecycle } from "./lifecycle.ts"
 import { reconnectBudget } from "./link-care.ts"
-import { MachineDriver } from "./machine-driver.ts"
-import { mediaEvents } from "./media-events.ts"
-import { MediaPlane } from "./media-plane.ts"
+import type { MachineDriver } from "./machine-driver.ts"
+import type { MediaPlane } from "./media-plane.ts"
 import { createMemory } from "./memory/create-memory.ts"
 import type { PageMemory } from "./memory/room-memory.ts"
 import type { DirectAttempts } from "./nat/direct-attempts.ts"
@@ -34,7 +31,10 @@ import { People } from "./people.ts"
 import type { Surroundings } from "./platform.ts"
 import { QualityWatch } from "./quality-watch.ts"
 import { handOver, relayOptions } from "./relaying.ts"
+import { createDriver } from "./room-driver.ts"
 import { createRoomHub } from "./room-hub.ts"
+import { createMedia } from "./room-media.ts"
+import { RoomReport } from "./room-report.ts"
 import { roomServer } from "./room-server.ts"
 import type { ControlPlane } from "./rpc/control-plane.ts"
 import { roomControl } from "./rpc/room-control.ts"
@@ -43,8 +43,8 @@ import { SavingWatch } from "./saving.ts"
 import { describeError } from "./sentences.ts"
 import type { ServerConnection } from "./server-connection.ts"
 import { type Simulation, simulate } from "./simulate.ts"
-import { collectStats } from "./stats.ts"
-import type { JoinOptions, JoinStep, LeaveReason, RoomEvents, RoomState, RoomStats } from "./types.ts"
+import { SoundWatch } from "./sound-watch.ts"
+import type { JoinOptions, JoinStep, LeaveReason, RoomEvents, RoomState } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
 
 /** Characters of a name (RM-19). */
@@ -55,7 +55,7 @@ const LEAVE_MS = 2_500
 const SERVER_MS = 15_000
 
 /** Everything a room is made of. */
-export interface RoomParts {
+interface RoomParts {
   address: RoomAddress
   /** The link it was joined with. */
   url: string
@@ -85,9 +85,9 @@ export class Conductor implements ActionHost {
   readonly media: MediaPlane
   readonly parents: ParentDirector
   readonly saving: SavingWatch
-  readonly #quality: QualityWatch
-  readonly #log = new RoomLog(this.events)
-  readonly #warned: Record<string, number> = {}
+  readonly quality: QualityWatch
+  readonly report: RoomReport
+  readonly #sound: SoundWatch
   readonly connections: Connections
   readonly mesh: RoomWorkers["mesh"]
   readonly clock = new WallClock()
@@ -95,33 +95,20 @@ export class Conductor implements ActionHost {
   #roomId: Bytes | undefined
   #failure: AvError | undefined
   #ended: LeaveReason | undefined
-  #soundBlocked = false
   #joined: { resolve: () => void; reject: (error: AvError) => void } | undefined
   #finish: () => void = () => {}
 
   constructor(parts: RoomParts) {
-    const { address, options, workers, signer, group, audio } = parts
+    const { address, options, workers, signer, audio } = parts
     const budget = reconnectBudget(options.reconnect)
     this.#parts = parts
     this.mesh = workers.mesh
+    this.report = new RoomReport(this, parts)
     this.saving = new SavingWatch(options.saving ?? "auto")
     this.people = new People(new RoomParticipant(signer.keyId, true), this.events)
     this.people.local.name = [...(options.name ?? "")].slice(0, MAX_NAME).join("")
-    const machine = new RoomMachine({
-      name: address.name,
-      self: signer,
-      inviteKey: address.inviteKey,
-      relayKey: address.relayKey,
-      ...(address.root === undefined ? {} : { root: address.root }),
-      ...(this.people.local.name === "" ? {} : { displayName: this.people.local.name }),
-      ...(options.maxNeighbours === undefined ? {} : { maxNeighbours: options.maxNeighbours }),
-      isHost: (entity) => this.hostTools.isHostEntity(entity),
-      writeOffsetMs: () => this.clock.offsetMs,
-      random: secureRandom,
-    })
     const rights = new RoomRights(address.name, (issuer) => this.control.gossip.floors.get(issuer))
-    const around = { wallClock: this.clock.now, sessions: () => this.hub.sessions.map(({ id }) => id) }
-    this.driver = new MachineDriver(machine, { group, signer, rights }, around, (action) => performAction(action, this))
+    this.driver = createDriver(this, parts, rights)
     this.server = roomServer(this, parts, (error) => this.#end("failed", error))
     this.control = roomControl(this, parts)
     this.nat = roomNat(this, options, parts.around)
@@ -129,33 +116,13 @@ export class Conductor implements ActionHost {
     this.memory = createMemory(this, parts)
     this.hub = createRoomHub(this, parts)
     this.connections = new Connections(this, budget)
-    this.media = new MediaPlane({
-      workers,
-      audio,
-      random: secureRandom,
-      ownKeyId: signer.keyId,
-      ...(options.videoCodecs === undefined ? {} : { videoCodecs: options.videoCodecs }),
-      headless: parts.around.headless,
-      roomId: () => this.#requireRoomId(),
-      send: (keyId, message) => this.send(this.directSession(keyId), message),
-      reply: (session, message) => this.send(this.hub.session(session), message),
-      linkTo: (keyId) => {
-        const session = this.directSession(keyId)
-        return session && { id: session.id, send: (message) => this.send(session, message) }
-      },
-      makePlace: (streamId, asker) => this.parents.makePlace(streamId, asker),
-      isKept: (streamId, asker) => this.parents.isKept(streamId, asker),
-      mayServe: (streamId) => this.hostTools.own.mayRelay || this.media.publications.byStreamKey(toHex(streamId)) !== undefined,
-      capacity: (from, signed) => void this.parents.desk.offer(from, signed, this.clock.now()),
-      events: mediaEvents(this),
-    })
+    this.media = createMedia(this, parts)
     this.hostTools = new HostTools(this, { name: address.name, url: parts.url, root: address.root }, rights)
     this.files = new FileSharing(this)
     this.files.pace.uplink = options.uplinkBitrate
     this.parents = createDirector(this, parts)
-    audio.onStateChange(() => this.#audioState())
-    audio.onLatency((ms) => void workers.receive.setOutputLatency(ms))
-    this.#quality = new QualityWatch({ workers, media: this.media, people: this.people })
+    this.#sound = new SoundWatch(audio, this.events, () => this.state === "connected")
+    this.quality = new QualityWatch({ workers, media: this.media, people: this.people })
   }
 
   /** Starts joining; resolves when this page is a member and may send. Rejects with the refusal, after everything is closed. */
@@ -179,7 +146,7 @@ export class Conductor implements ActionHost {
     })
     this.sendState(true)
     // Not before the application holds the room and listens.
-    setTimeout(() => this.#audioState())
+    setTimeout(() => this.#sound.check())
   }
 
   get state(): RoomState {
@@ -188,39 +155,6 @@ export class Conductor implements ActionHost {
 
   get ended(): boolean {
     return this.#ended !== undefined
-  }
-
-  stats(): Promise<RoomStats> {
-    return collectStats({
-      machine: this.driver.machine,
-      hub: this.hub,
-      media: this.media,
-      workers: this.#parts.workers,
-      local: this.people.local,
-      roomName: this.#parts.address.name,
-      serverConnected: this.server.connected,
-      warnings: this.#warned,
-      quality: this.#quality.board,
-      parents: this.parents,
-      control: this.control.stats(),
-      nat: this.nat.stats,
-      direct: this.direct.stats,
-    })
-  }
-
-  async diagnostics(): Promise<string> {
-    const { audio, address, options } = this.#parts
-    const stats = await this.stats()
-    const page = {
-      ...pageFacts(),
-      state: this.state,
-      openRoom: address.open,
-      sound: audio.context.state,
-      saving: this.saving.reason,
-      forwardMedia: options.forwardMedia ?? false,
-    }
-    const participants = [this.people.local, ...this.people.remote.values()]
-    return diagnosticsText(stats, { browser: userAgent(), page, participants, log: this.#log.entries })
   }
 
   /** For recordings, which mix what is heard. */
@@ -337,18 +271,6 @@ export class Conductor implements ActionHost {
     }
   }
 
-  #audioState(): void {
-    const { audio } = this.#parts
-    if (audio.blocked && this.state === "connected") {
-      audio.resume().catch(() => undefined)
-      this.#soundBlocked = true
-      this.events.emit("audioBlocked", {})
-    } else if (this.#soundBlocked && !audio.blocked) {
-      this.#soundBlocked = false
-      this.events.emit("audioStarted", {})
-    }
-  }
-
   /** Nobody was reachable for as long as the application allows. */
   giveUp(): void {
     this.#end("failed", new AvError("LinkFailed", { why: "nobody reachable" }))
@@ -360,12 +282,11 @@ export class Conductor implements ActionHost {
   }
 
   warn(error: AvError): void {
-    this.count(error)
-    this.events.emit("warning", { error, message: describeError(error) })
+    this.report.warn(error)
   }
 
   count(error: AvError): void {
-    this.#warned[error.code] = (this.#warned[error.code] ?? 0) + 1
+    this.report.count(error)
   }
 
   #end(reason: LeaveReason, error?: AvError): void {
@@ -377,7 +298,7 @@ export class Conductor implements ActionHost {
     this.driver.stop()
     this.connections.close()
     this.nat.close()
-    this.#quality.close()
+    this.quality.close()
     this.saving.close()
     this.hostTools.close()
     this.files.close()
@@ -398,7 +319,7 @@ export class Conductor implements ActionHost {
     queueMicrotask(() => this.events.clear())
   }
 
-  #requireRoomId(): Bytes {
+  roomId(): Bytes {
     if (this.#roomId === undefined) throw new AvError("RoomClosed", { why: "not in the room yet" })
     return this.#roomId
   }

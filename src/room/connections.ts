@@ -17,7 +17,7 @@ const TICK_MS = 250
 const STOOD_STILL_MS = 1_500
 
 /** The parts of a room that this looks after. */
-export interface ConnectionsHost {
+interface ConnectionsHost {
   hub: Pick<PeerHub, "sessions" | "link" | "restart">
   driver: Pick<MachineDriver, "machine" | "feed">
   control: { rpc: Pick<RpcNode, "partners"> }

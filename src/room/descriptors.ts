@@ -35,7 +35,7 @@ export function rungLabel(track: string, spatial: number): string {
 }
 
 /** Number of the rung that a stream label names; undefined when it is none of this track. */
-export function rungOf(track: string, label: string): number | undefined {
+function rungOf(track: string, label: string): number | undefined {
   if (label === track) return 0
   const number = label.startsWith(`${track}~`) ? label.slice(track.length + 1) : ""
   return /^[1-9]$/.test(number) ? Number(number) : undefined
@@ -52,7 +52,7 @@ function descriptionOf(path: Bytes): number {
 }
 
 /** Fallback codecs have no number of their own; `codec` of the descriptor names them (D-32). */
-export function videoCodecId(codec: string, description: number | undefined): number {
+function videoCodecId(codec: string, description: number | undefined): number {
   if (description !== undefined) return CODEC_MDC
   return codecNameOf(codec) === "av1" ? CODEC_AV1_SVC : CODEC_OPAQUE
 }

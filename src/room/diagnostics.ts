@@ -7,7 +7,7 @@ const MAX_ENTRIES = 100
 /** Enough of an id to tell two apart. */
 const ID_LENGTH = 11
 
-export interface LogEntry {
+interface LogEntry {
   /** Unix milliseconds. */
   at: number
   what: string
@@ -57,7 +57,7 @@ export function userAgent(): string {
 }
 
 /** What else is known about the page. */
-export interface DiagnosticsFacts {
+interface DiagnosticsFacts {
   browser: string
   /** Open or invited, visible or hidden, sound running or blocked, and the like. */
   page: Readonly<Record<string, string | number | boolean | undefined>>

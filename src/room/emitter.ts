@@ -1,9 +1,9 @@
 /** Typed events on top of mitt: `on` returns the function that unsubscribes, and a broken handler harms nobody else. */
 import mitt from "mitt"
 
-export type EventMap = Record<string, unknown>
+type EventMap = Record<string, unknown>
 
-export interface Listenable<Events extends EventMap> {
+interface Listenable<Events extends EventMap> {
   on<K extends keyof Events>(event: K, handler: (value: Events[K]) => void): () => void
 }
 

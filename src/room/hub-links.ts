@@ -34,7 +34,7 @@ interface Preparing {
 }
 
 /** With the hub's own word on who brought it. */
-export type Introduced = IncomingIntroduction & { byMember: boolean }
+type Introduced = IncomingIntroduction & { byMember: boolean }
 
 interface Attempt extends Preparing {
   link: PeerLink

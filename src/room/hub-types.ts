@@ -10,7 +10,7 @@ import type { DirectAttempts } from "./nat/direct-attempts.ts"
 import type { Signal } from "./signalling.ts"
 
 /** What the hub tells the room. */
-export interface PeerHubEvents {
+interface PeerHubEvents {
   sessionOpen(session: ControlSession): void
   /** `reason`: why; a session of a link that was ended hears of it a moment before. */
   sessionClosed(session: ControlSession, reason: CloseReason): void

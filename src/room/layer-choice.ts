@@ -9,7 +9,7 @@ const REGRET_MS = 30_000
 /** A tile may be this much larger than the picture in it before the next rung is worth its bits. */
 const ENLARGE = 1.25
 
-export interface Rung {
+interface Rung {
   spatial: number
   width: number
   height: number
@@ -25,7 +25,7 @@ export interface LayerWish {
   size?: { width: number; height: number }
 }
 
-export interface LayerDecision {
+interface LayerDecision {
   /** Undefined: nothing is to be received. */
   spatial: number | undefined
   reason: LayerReason

@@ -73,7 +73,7 @@ export type CareAction =
   | { type: "giveUp"; link: string; why: CareReason }
 
 /** Why a link is in trouble, or what ended the trouble. */
-export type CareReason = "silence" | "ice-failed" | "control-silent" | "heard"
+type CareReason = "silence" | "ice-failed" | "control-silent" | "heard"
 
 interface Patient {
   leads: boolean

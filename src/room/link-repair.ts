@@ -17,7 +17,7 @@ interface Pending {
   at: number
 }
 
-export interface LinkRepairOptions {
+interface LinkRepairOptions {
   self: NodeId
   links(): Iterable<PeerLink>
   /** The ways to a node that are open now, best first; not those over its own link. */

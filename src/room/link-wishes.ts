@@ -14,7 +14,7 @@ interface Wish {
   waiting: { resolve: () => void; reject: (error: AvError) => void; giveUpAt: Milliseconds }[]
 }
 
-export interface LinkUse {
+interface LinkUse {
   /** A link to each of these is needed. */
   call: PeerKeyId[]
   /** Links to these are in use and must stay. */

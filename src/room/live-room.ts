@@ -182,7 +182,7 @@ export class LiveRoom implements Room {
   }
 
   stats(): Promise<RoomStats> {
-    return this.#conductor.stats()
+    return this.#conductor.report.stats()
   }
 
   reclassifyNat(): Promise<NatStats> {
@@ -190,7 +190,7 @@ export class LiveRoom implements Room {
   }
 
   diagnostics(): Promise<string> {
-    return this.#conductor.diagnostics()
+    return this.#conductor.report.diagnostics()
   }
 
   simulate(kind: Simulation): void {

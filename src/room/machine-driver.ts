@@ -12,7 +12,7 @@ const MAX_SLEEP_MS = 10_000
 /** A tick that comes later than this says that the page or the machine stood still, ms. */
 const STOOD_STILL_MS = 2_000
 
-export interface DriverHost {
+interface DriverHost {
   /** Unix milliseconds as the others count them. */
   wallClock(): number
   /** Ids of the open sessions. */

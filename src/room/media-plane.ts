@@ -52,9 +52,9 @@ export interface MediaPlaneEvents {
   warning(error: AvError): void
 }
 
-export type LaneWishEvent = Extract<MeshEvent, { type: "lanes-wanted" }>
+type LaneWishEvent = Extract<MeshEvent, { type: "lanes-wanted" }>
 
-export interface MediaPlaneOptions {
+interface MediaPlaneOptions {
   workers: RoomWorkers
   audio: AudioEngine
   random: RandomBytes

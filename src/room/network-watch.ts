@@ -1,6 +1,6 @@
 /** What the browser tells about the network and about being away: hints to look, never proof. */
 
-export interface NetworkHints {
+interface NetworkHints {
   /** Another network, or a network again. */
   changed(): void
   /** Something may have happened: the page came to the front, or was frozen. */

@@ -6,6 +6,9 @@ import type { Introduction, RendezvousClient, RendezvousEvents } from "../rendez
 import type { NodeId } from "../wire/types.ts"
 import { PeerHub, type PeerHubOptions } from "./peer-hub.ts"
 
+/** A busy machine takes its time. */
+const soon = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 })
+
 const [one, other, mallory] = await Promise.all([createIdentity(), createIdentity(), createIdentity()])
 /** The offer of the smaller node id wins when two cross. */
 const [small, large] = one.nodeId < other.nodeId ? [one, other] : [other, one]
@@ -107,7 +110,7 @@ function hubOf(
   return { hub, told }
 }
 
-const opened = (told: string[]) => vi.waitFor(() => expect(told.some((line) => line.startsWith("open"))).toBe(true), 5_000)
+const opened = (told: string[]) => soon(() => expect(told.some((line) => line.startsWith("open"))).toBe(true))
 
 describe("introductions", () => {
   test("make a link; calls that cross make one", async () => {
@@ -129,7 +132,7 @@ describe("introductions", () => {
     })
     const [a, b] = [hubOf(small, 0, {}, counts("a")), hubOf(large, 0, {}, counts("b"))]
     a.hub.connect(large.nodeId, "server")
-    await vi.waitFor(() => expect(a.told).toEqual([`failed ${large.nodeId}`]))
+    await soon(() => expect(a.told).toEqual([`failed ${large.nodeId}`]))
     expect([server.connects, heard]).toEqual([[], []])
     worth = true
     a.hub.connect(large.nodeId, "server")
@@ -149,15 +152,15 @@ describe("introductions", () => {
     server.hold = true
     const [a, b] = [hubOf(small), hubOf(large)]
     b.hub.connect(small.nodeId, "server")
-    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    await soon(() => expect(server.connects).toHaveLength(1))
     // A true offer of the one who would win, with a broken signature: it must not make us drop our own.
     a.hub.connect(large.nodeId, "server")
-    await vi.waitFor(() => expect(server.connects).toHaveLength(2))
+    await soon(() => expect(server.connects).toHaveLength(2))
     const { introduction } = server.connects[1]!
     const description = introduction.description.slice()
     description[description.length - 1]! ^= 1
     server.tell(large.nodeId, "introduce", { ...introduction, description, from: small.nodeId, ttlMs: 10_000 })
-    await vi.waitFor(() => expect(b.told).toEqual(["dropped DescriptionInvalid signature"]))
+    await soon(() => expect(b.told).toEqual(["dropped DescriptionInvalid signature"]))
     // The true one comes later under the same attempt id and is still taken.
     server.hold = false
     server.tell(large.nodeId, "introduce", { ...introduction, from: small.nodeId, ttlMs: 10_000 })
@@ -169,7 +172,7 @@ describe("introductions", () => {
     const { hub, told } = hubOf(small)
     hubOf(large)
     hub.connect(large.nodeId, "server")
-    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    await soon(() => expect(server.connects).toHaveLength(1))
     const attemptId = new DataView(server.connects[0]!.introduction.description.slice().buffer).getBigUint64(48, true)
     const reject = (changes: Partial<RendezvousEvents["reject"]>) => {
       const reason = "target-busy" as const
@@ -180,7 +183,7 @@ describe("introductions", () => {
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect(told).toEqual([])
     reject({})
-    await vi.waitFor(() => expect(told).toEqual([`failed ${large.nodeId}`]))
+    await soon(() => expect(told).toEqual([`failed ${large.nodeId}`]))
   })
 })
 
@@ -196,7 +199,7 @@ describe("addresses that are named", () => {
     const [a, b] = [hubOf(small, 0, seen), hubOf(large, 0, seen)]
     server.hold = true
     a.hub.connect(large.nodeId, "server")
-    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    await soon(() => expect(server.connects).toHaveLength(1))
     server.hold = false
     const attestation = Uint8Array.of(1, 2, 3)
     // Only the hub itself says that a member brought something.
@@ -215,7 +218,7 @@ describe("a flood of introductions", () => {
     server.hold = true
     const { told } = hubOf(small)
     hubOf(large).hub.connect(small.nodeId, "server")
-    await vi.waitFor(() => expect(server.connects).toHaveLength(1))
+    await soon(() => expect(server.connects).toHaveLength(1))
     const { introduction } = server.connects[0]!
     const forged = (attempt: number) => {
       const description = introduction.description.slice()
@@ -224,7 +227,7 @@ describe("a flood of introductions", () => {
     }
     for (let attempt = 1; attempt <= 40; attempt++) forged(attempt)
     forged(40)
-    await vi.waitFor(() => expect(told.filter((line) => line.startsWith("dropped"))).toHaveLength(41))
+    await soon(() => expect(told.filter((line) => line.startsWith("dropped"))).toHaveLength(41))
     expect(told.filter((line) => line.includes("signature"))).toHaveLength(32)
     expect(told.filter((line) => line.includes("LimitExceeded"))).toHaveLength(9)
     expect(server.rejects.map(({ attemptId }) => attemptId)).toEqual([33n, 34n, 35n, 36n, 37n, 38n, 39n, 40n])
@@ -236,7 +239,7 @@ describe("restarts", () => {
     const [a, b] = [hubOf(small), hubOf(large)]
     a.hub.connect(large.nodeId, "server")
     await Promise.all([opened(a.told), opened(b.told)])
-    await vi.waitFor(() => expect([a.hub.readyLinks.length, b.hub.readyLinks.length]).toEqual([1, 1]))
+    await soon(() => expect([a.hub.readyLinks.length, b.hub.readyLinks.length]).toEqual([1, 1]))
     return { a, b }
   }
   const attemptOf = (hub: PeerHub) => hub.readyLinks[0]?.attemptId
@@ -246,14 +249,14 @@ describe("restarts", () => {
     const first = attemptOf(a.hub)
     const session = a.hub.directSession(large.nodeId)
     expect(a.hub.restart(a.hub.readyLinks[0]!)).toBe(true)
-    await vi.waitFor(() => {
+    await soon(() => {
       expect(attemptOf(a.hub)).not.toBe(first)
       expect(attemptOf(b.hub)).toBe(attemptOf(a.hub))
     })
     const second = attemptOf(a.hub)
     a.hub.restart(a.hub.readyLinks[0]!)
     b.hub.restart(b.hub.readyLinks[0]!)
-    await vi.waitFor(() => {
+    await soon(() => {
       expect(attemptOf(a.hub)).not.toBe(second)
       expect(attemptOf(b.hub)).toBe(attemptOf(a.hub))
     })
@@ -265,11 +268,11 @@ describe("restarts", () => {
     const { a, b } = await linked()
     server.hold = true
     a.hub.restart(a.hub.readyLinks[0]!)
-    await vi.waitFor(() => expect(server.connects).toHaveLength(2))
+    await soon(() => expect(server.connects).toHaveLength(2))
     const { introduction } = server.connects[1]!
     b.hub.readyLinks[0]!.abandon("local")
     server.tell(large.nodeId, "introduce", { ...(introduction as LinkDescription), from: small.nodeId, ttlMs: 10_000 })
-    await vi.waitFor(() => expect(server.rejects).toHaveLength(1))
+    await soon(() => expect(server.rejects).toHaveLength(1))
     expect(b.told.at(-1)).toBe("closed local")
   })
 })

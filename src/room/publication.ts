@@ -10,7 +10,7 @@ export interface PublicationHost {
   unpublish(publication: LocalPublication): Promise<void>
 }
 
-export interface LocalPublicationInit {
+interface LocalPublicationInit {
   label: string
   kind: TrackKind
   source: TrackSource

@@ -22,7 +22,7 @@ const SECOND_SHARE = 0.4
 const SHARE_END_MS = 50
 
 /** What publications need from the room around them. */
-export interface PublishingHost extends StarterHost {
+interface PublishingHost extends StarterHost {
   /** Puts a track behind a source of the publish worker; returns what lets go of it. */
   addSource(sourceKey: string, track: MediaStreamTrack): Promise<() => void>
   removeSource(sourceKey: string): void

@@ -17,7 +17,7 @@ const WHOLE_BITRATE = 700_000
 const MAX_FPS = 120
 
 /** What the room knows about a stream it receives. */
-export interface ReceivedFacts {
+interface ReceivedFacts {
   participant: string
   source: TrackSource
   muted: boolean
@@ -26,7 +26,7 @@ export interface ReceivedFacts {
 }
 
 /** What the room knows about a stream it sends. */
-export interface SentFacts {
+interface SentFacts {
   source: TrackSource
   muted: boolean
   /** What the device was asked for; undefined when nothing is promised. */

@@ -11,7 +11,7 @@ const EVERY_MS = 1_000
 
 const LOST: Quality = { score: 0, level: "lost", reason: "network" }
 
-export interface QualityWatchOptions {
+interface QualityWatchOptions {
   workers: RoomWorkers
   media: MediaPlane
   people: People

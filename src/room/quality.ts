@@ -25,7 +25,7 @@ export interface PictureSample {
 }
 
 /** What happened to received sound in one look. */
-export interface SoundSample {
+interface SoundSample {
   ms: number
   /** Packets that arrived. A sender that is silent sends few; none at all for seconds is a dead stream. */
   frames: number
@@ -57,7 +57,7 @@ export interface SendSample {
 }
 
 /** One look's verdict, before smoothing. */
-export interface Verdict {
+interface Verdict {
   score: number
   reason: QualityReason
 }

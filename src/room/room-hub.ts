@@ -19,7 +19,7 @@ import type { RoomWorkers } from "./workers.ts"
 const DEFAULT_VIDEO_LANES = 2
 
 /** What a room is made with, as far as links are concerned. */
-export interface RoomHubParts {
+interface RoomHubParts {
   signer: IdentitySigner
   options: JoinOptions
   workers: Pick<RoomWorkers, "mesh">
@@ -27,7 +27,7 @@ export interface RoomHubParts {
 }
 
 /** The parts of a room that links and sessions reach; `connections` and `media` come after the hub. */
-export interface RoomHubHost {
+interface RoomHubHost {
   server: ServerConnection
   clock: WallClock
   driver: MachineDriver

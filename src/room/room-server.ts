@@ -10,7 +10,7 @@ import type { Surroundings } from "./platform.ts"
 import { ServerConnection } from "./server-connection.ts"
 import type { RoomEvents, RoomState } from "./types.ts"
 
-export interface RoomServerHost {
+interface RoomServerHost {
   driver: Pick<MachineDriver, "feed">
   events: Emitter<RoomEvents>
   clock: Pick<WallClock, "heardServer">

@@ -117,7 +117,7 @@ describe("NAT-R0: direct links are an extra", () => {
     const [a, b] = [hubOf(one), hubOf(other)]
     a.hub.openRouted(other.nodeId, "server")
     const session = (hub: PeerHub) => hub.sessions.find(({ kind }) => kind === "routed")
-    await vi.waitFor(() => expect([session(a.hub)?.kind, session(b.hub)?.kind]).toEqual(["routed", "routed"]), 5_000)
+    await vi.waitFor(() => expect([session(a.hub)?.kind, session(b.hub)?.kind]).toEqual(["routed", "routed"]), 20_000)
     const numbers = Array.from({ length: 40 }, (__, i) => i)
     for (const number of numbers) {
       if (number % 10 === 0) a.hub.connect(other.nodeId, "server")
@@ -125,7 +125,7 @@ describe("NAT-R0: direct links are an extra", () => {
       session(b.hub)?.sendFrame(FRAME_RPC, Uint8Array.of(number))
       if (number % 4 === 0) await new Promise((resolve) => setTimeout(resolve))
     }
-    await vi.waitFor(() => expect([a.heard, b.heard]).toEqual([numbers, numbers]), 5_000)
+    await vi.waitFor(() => expect([a.heard, b.heard]).toEqual([numbers, numbers]), 20_000)
     expect([a.hub.directSession(other.nodeId), b.hub.directSession(one.nodeId)]).toEqual([undefined, undefined])
   })
 })

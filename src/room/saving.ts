@@ -4,7 +4,7 @@ import type { ReceiverLayerPolicy } from "../wire/types.ts"
 import type { PublishOptions, SavingReason } from "./types.ts"
 
 /** What the browser says; each undefined where it says nothing. */
-export interface SavingHints {
+interface SavingHints {
   /** The person asked the browser to save data. */
   saveData: boolean | undefined
   charging: boolean | undefined

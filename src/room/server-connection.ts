@@ -4,7 +4,7 @@ import type { RoomEvent } from "../membership/index.ts"
 import { AddressEvidence, openRendezvous, type RendezvousClient, type RendezvousOptions } from "../rendezvous/index.ts"
 import type { AvError } from "../wire/errors.ts"
 
-export interface ServerConnectionEvents {
+interface ServerConnectionEvents {
   feed(event: RoomEvent): void
   /** `why` is the name of the error that ended the connection. */
   connected(connected: boolean, why: string): void

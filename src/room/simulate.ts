@@ -3,13 +3,13 @@ import type { PeerLink } from "../link/index.ts"
 import { AvError } from "../wire/errors.ts"
 
 /** What `room.simulate` can bring about. */
-export const SIMULATIONS = ["kill-parent", "drop-rendezvous", "change-network", "lose-lane", "sleep", "full-rejoin"] as const
+const SIMULATIONS = ["kill-parent", "drop-rendezvous", "change-network", "lose-lane", "sleep", "full-rejoin"] as const
 export type Simulation = (typeof SIMULATIONS)[number]
 
 /** The page stands still for this long, ms: longer than a link takes to count as broken. */
 const SLEEP_MS = 5_000
 
-export interface SimulationHost {
+interface SimulationHost {
   readyLinks(): readonly PeerLink[]
   dropServer(): void
   networkChanged(): void

@@ -31,7 +31,7 @@ import type {
 import type { RoomWorkers } from "./workers.ts"
 
 /** Where the figures come from. */
-export interface StatsSources {
+interface StatsSources {
   machine: RoomMachineFace
   hub: PeerHub
   media: MediaPlane

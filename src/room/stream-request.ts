@@ -30,7 +30,7 @@ export interface RequestHost {
 }
 
 /** What is asked of the parent, as it is when the request goes out. */
-export interface RequestTerms {
+interface RequestTerms {
   policy(): ReceiverLayerPolicy
   deliver(): boolean
   /** Where else the stream can be had, the publisher last (D-45). */

@@ -29,7 +29,7 @@ export interface StarterHost {
 }
 
 /** Streams of one picture, and what encoding one takes. */
-export interface StartedVideo {
+interface StartedVideo {
   streams: PublishedStream[]
   msPerFrame: number | undefined
   frameRate: number

@@ -3,7 +3,7 @@ import type { Milliseconds } from "../wire/types.ts"
 import { type RpcClock, systemClock } from "./clock.ts"
 import { RpcError, retryable } from "./status.ts"
 
-export interface BreakerSettings {
+interface BreakerSettings {
   /** Failures in a row that open it. */
   failures: number
   openMs: Milliseconds

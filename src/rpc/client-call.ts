@@ -17,7 +17,7 @@ import { DEFAULT_WINDOW, ReceiveWindow, SendCredit, UPLOAD_CREDIT } from "./cred
 import { downloads, flagsOfShape, type RpcShape, uploads } from "./shape.ts"
 import { failureOfStatus, RPC_STATUS, type RpcFailure } from "./status.ts"
 
-export interface ClientCallSetup {
+interface ClientCallSetup {
   callId: U64
   target: NodeId
   service: string

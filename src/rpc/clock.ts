@@ -21,7 +21,7 @@ export const systemClock: RpcClock = {
 }
 
 /** `ms` held within what a timer can express. */
-export function clampTimer(ms: Milliseconds): Milliseconds {
+function clampTimer(ms: Milliseconds): Milliseconds {
   return Math.min(MAX_TIMER_MS, Math.max(0, ms))
 }
 

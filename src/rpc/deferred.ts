@@ -1,5 +1,5 @@
 /** A promise and the functions that settle it; Node 20 has no `Promise.withResolvers`. */
-export interface Deferred<T> {
+interface Deferred<T> {
   promise: Promise<T>
   resolve(value: T): void
   reject(error: Error): void

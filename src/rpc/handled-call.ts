@@ -20,7 +20,7 @@ import {
 import { ItemQueue, Producer } from "./stream.ts"
 import type { RpcContext, RpcReplyInit } from "./types.ts"
 
-export interface HandledCallHost {
+interface HandledCallHost {
   clock: RpcClock
   context(signal: AbortSignal): RpcContext
   /** The call has its outcome; its id is free again. */

@@ -20,8 +20,8 @@ export interface RpcSession {
 }
 
 /** Above this a session is full, and stays so until it was drained below the other. Bytes. */
-export const LINK_FULL = 1_048_576
-export const LINK_RESUME = 262_144
+const LINK_FULL = 1_048_576
+const LINK_RESUME = 262_144
 
 /** Counts a session's bytes and wakes who waits for space. */
 export class RpcLink {

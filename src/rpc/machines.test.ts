@@ -1,7 +1,7 @@
 /** The two halves of a call against each other: a random network, random readers and writers, and the rules that must always hold. */
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { RPC_FLAGS, type RpcFrame } from "../wire/rpc-frame.ts"
+import { RPC_FLAGS, type RpcFrame, type RpcRequest } from "../wire/rpc-frame.ts"
 import { type ClientAction, ClientCall } from "./client-call.ts"
 import { type ServerAction, ServerCall } from "./server-call.ts"
 import type { RpcShape } from "./shape.ts"
@@ -23,6 +23,12 @@ function clientOf(shape: RpcShape, window: number) {
     headers: [],
     trace: false,
   })
+}
+
+/** How a client with this window begins. */
+function requestFrame(responseWindow: number): RpcRequest {
+  const rest = { timeoutMs: 0, headers: [], body: new Uint8Array() }
+  return { kind: "request", flags: 0, seq: 0, callId, service: "s", responseWindow, ...rest }
 }
 
 class Side<Action extends { type: string }> {
@@ -146,18 +152,7 @@ describe("call machines", () => {
       fc.property(shapes, fc.array(frames, { maxLength: 12 }), (shape, list) => {
         const client = clientOf(shape, 2)
         let ends = client.open(new Uint8Array(), !uploads(shape), 0).filter(({ type }) => type === "failed").length
-        const request: RpcFrame = {
-          kind: "request",
-          flags: 0,
-          seq: 0,
-          callId,
-          service: "s",
-          timeoutMs: 0,
-          responseWindow: 2,
-          headers: [],
-          body: new Uint8Array(),
-        }
-        const server = new ServerCall(request, shape, { maxCallMs: 1_000, uploadWindow: 3 }, 0)
+        const server = new ServerCall(requestFrame(2), shape, { maxCallMs: 1_000, uploadWindow: 3 }, 0)
         server.admit()
         let finished = 0
         for (const { size, ...fields } of list) {
@@ -191,18 +186,7 @@ describe("call machines", () => {
       { type: "failed", failure: { kind: "server-error", status: 4 } },
     ])
 
-    const request: RpcFrame = {
-      kind: "request",
-      flags: 0,
-      seq: 0,
-      callId,
-      service: "s",
-      timeoutMs: 0,
-      responseWindow: 0,
-      headers: [],
-      body: new Uint8Array(),
-    }
-    const server = new ServerCall(request, "client-stream", { maxCallMs: 1_000, uploadWindow: 16 }, 0)
+    const server = new ServerCall(requestFrame(0), "client-stream", { maxCallMs: 1_000, uploadWindow: 16 }, 0)
     expect(server.admit()).toEqual([])
     const chunk = (seq: number): RpcFrame => ({ kind: "chunk", flags: 0, seq, callId, body: item(seq) })
     for (let seq = 1; seq <= 16; seq++) expect(server.receive(chunk(seq))).toMatchObject([{ type: "item" }])
@@ -224,18 +208,7 @@ describe("call machines", () => {
   })
 
   it("RPC-R8: let CANCEL win over whatever the handler returns", () => {
-    const request: RpcFrame = {
-      kind: "request",
-      flags: 0,
-      seq: 0,
-      callId,
-      service: "s",
-      timeoutMs: 0,
-      responseWindow: 0,
-      headers: [],
-      body: new Uint8Array(),
-    }
-    const server = new ServerCall(request, "unary", { maxCallMs: 1_000, uploadWindow: 1 }, 0)
+    const server = new ServerCall(requestFrame(0), "unary", { maxCallMs: 1_000, uploadWindow: 1 }, 0)
     server.start()
     expect(server.receive({ kind: "cancel", flags: 0, seq: 0, callId })).toMatchObject([
       { type: "abort" },

@@ -3,9 +3,9 @@ import type { Milliseconds } from "../wire/types.ts"
 import type { RpcFailure } from "./status.ts"
 
 /** Upper bounds of the latency buckets, seconds; the last bucket has none. */
-export const LATENCY_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
+const LATENCY_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
 /** Services after this many share one label: names come from the network. */
-export const MAX_SERVICE_LABELS = 4_096
+const MAX_SERVICE_LABELS = 4_096
 export const OVERFLOW_LABEL = "__overflow__"
 
 const COUNTERS = [
@@ -28,10 +28,10 @@ const COUNTERS = [
   "frames_ignored_total",
   "refusals_dropped_total",
 ] as const
-export type RpcCounter = (typeof COUNTERS)[number]
+type RpcCounter = (typeof COUNTERS)[number]
 
 /** A histogram of seconds; `buckets` counts each observation once, sums are made when it is read. */
-export class Histogram {
+class Histogram {
   readonly buckets: number[] = new Array<number>(LATENCY_BOUNDS.length + 1).fill(0)
   sum = 0
   count = 0

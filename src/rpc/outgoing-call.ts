@@ -13,7 +13,7 @@ import { RPC_STATUS, RpcError, type RpcFailure } from "./status.ts"
 import { ItemQueue, Producer } from "./stream.ts"
 import type { RpcReply } from "./types.ts"
 
-export interface CallPlan {
+interface CallPlan {
   service: string
   shape: RpcShape
   body: Bytes

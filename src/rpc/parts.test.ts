@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it, onTestFinished, vi } from "vitest"
 import { CallerLru } from "./caller-lru.ts"
 import { clampCallMs, MAX_TIMER_MS, systemClock } from "./clock.ts"
 import { ResponseDrainer } from "./drainer.ts"
@@ -29,6 +29,7 @@ describe("RPC-R6: the memory of callers", () => {
 describe("timers", () => {
   it("RPC-R8: do not fire at once for long times", () => {
     vi.useFakeTimers()
+    onTestFinished(() => void vi.useRealTimers())
     let fired = false
     systemClock.after(2 ** 33, () => (fired = true))
     const cancel = systemClock.after(5, () => (fired = true))
@@ -38,7 +39,6 @@ describe("timers", () => {
     expect([fired, vi.getTimerCount()]).toEqual([false, 1])
     vi.advanceTimersByTime(MAX_TIMER_MS)
     expect(fired).toBe(true)
-    vi.useRealTimers()
     expect([clampCallMs(0.2), clampCallMs(1e12), clampCallMs(-5)]).toEqual([1, 86_400_000, 1])
   })
 })

@@ -27,7 +27,7 @@ export const DEFAULT_RETRY: RetryPolicy = {
   retryable,
 }
 
-export type RetryStep = { retry: true; afterMs: Milliseconds } | { retry: false; failure: RpcFailure }
+type RetryStep = { retry: true; afterMs: Milliseconds } | { retry: false; failure: RpcFailure }
 
 /** The attempts of one call. */
 export class RetrySchedule {

@@ -23,7 +23,7 @@ export type ServerAction =
 
 export type AbortReason = "cancelled" | "deadline" | "transport" | "denied" | "protocol"
 
-export interface ServerCallSettings {
+interface ServerCallSettings {
   /** For callers that set no limit, milliseconds. */
   maxCallMs: Milliseconds
   /** Items of an upload that may wait unread. */

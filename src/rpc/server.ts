@@ -16,7 +16,7 @@ import { RPC_STATUS } from "./status.ts"
 const MAX_DENIALS = 64
 const DENIAL_WINDOW_MS = 10_000
 
-export interface ServerHost {
+interface ServerHost {
   admits(service: string, caller: NodeId): boolean
   clock: RpcClock
   metrics: RpcMetrics

@@ -21,7 +21,7 @@ export type RunHandler = (
   sink: Producer,
 ) => Promise<Bytes | RpcReplyInit | undefined>
 
-export interface ServiceSetup {
+interface ServiceSetup {
   name: string
   shape: RpcShape
   run: RunHandler

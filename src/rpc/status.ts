@@ -14,7 +14,7 @@ export const RPC_STATUS = {
   UnknownVersion: 0x0007,
   CapabilityDenied: 0x0008,
 } as const
-export type RpcStatusName = keyof typeof RPC_STATUS
+type RpcStatusName = keyof typeof RPC_STATUS
 
 /** First of the numbers that applications may give meanings to. */
 export const FIRST_APP_STATUS = 0x8000
@@ -31,7 +31,7 @@ const GRPC_CODES: Record<RpcStatusName, number> = {
   CapabilityDenied: 7,
 }
 
-export type DecodedStatus =
+type DecodedStatus =
   | { kind: "known"; name: RpcStatusName; value: number }
   | { kind: "reserved"; value: number }
   | { kind: "application"; value: number }

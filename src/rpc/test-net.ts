@@ -48,7 +48,7 @@ export async function settle(): Promise<void> {
 
 export const nodeId = (n: number): NodeId => n.toString(16).padStart(16, "0")
 
-export interface TestSession {
+interface TestSession {
   /** Frames sent by `from` towards `to` since the start. */
   readonly log: { from: NodeId; frame: RpcFrame }[]
   /** Bytes this end claims to have buffered; set to stop it. */

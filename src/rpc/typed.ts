@@ -34,7 +34,7 @@ export const jsonCodec: RpcCodec = {
 }
 
 /** A service by name, with the schemas both sides agree on. Share it between caller and callee. */
-export interface TypedService<Input, Output> {
+interface TypedService<Input, Output> {
   name: string
   input: StandardSchema<Input>
   output: StandardSchema<Output>

@@ -6,13 +6,13 @@ import type { Milliseconds } from "../wire/types.ts"
 export const FREE_DEADLINE_MS = 5_000
 
 /** A running operation. Ends once, however often it is told to. */
-export interface Operation {
+interface Operation {
   exit(): void
   [Symbol.dispose](): void
 }
 
 /** `drained`: the caller alone may release what is inside, once. `timed-out`: it is left alone for ever, on purpose. */
-export type FreeOutcome = "drained" | "already-freeing" | "timed-out"
+type FreeOutcome = "drained" | "already-freeing" | "timed-out"
 
 let lastId = 0
 let leaked = 0

@@ -8,7 +8,7 @@ const VERSION = 1
 
 /** Every collection of the database. They are created together, so that tabs never wait for each other's upgrade. */
 const COLLECTIONS = ["identity", "key-packages"] as const
-export type Collection = (typeof COLLECTIONS)[number]
+type Collection = (typeof COLLECTIONS)[number]
 
 /** Opens a collection. `StoreError` where IndexedDB is missing or refused (private windows of some browsers). */
 export async function openIndexedDbStore<Value>(collection: Collection): Promise<Store<Value>> {

@@ -45,7 +45,7 @@ export interface Peer {
   entity: Bytes
 }
 
-export type AccessVerdict = { granted: true; grant: Grant } | { granted: false; reason: AckReason }
+type AccessVerdict = { granted: true; grant: Grant } | { granted: false; reason: AckReason }
 
 export class ChannelAccess {
   readonly #options: ChannelAccessOptions

@@ -17,9 +17,9 @@ import {
 } from "./membership-frame.ts"
 
 /** How long a request waits for its answer. */
-export const ACK_WAIT_MS = 5_000
+const ACK_WAIT_MS = 5_000
 /** Stored chains are checked again this often. */
-export const DEFAULT_SWEEP_MS = 30_000
+const DEFAULT_SWEEP_MS = 30_000
 /** Frames of one session that may wait for a signature check; more are dropped. */
 const MAX_WAITING = 256
 /** Requests to one peer that wait for their answer. */
@@ -47,7 +47,7 @@ export interface ChannelNodeOptions extends ChannelAccessOptions {
 }
 
 /** Counts of what was dropped without an answer. */
-export interface ChannelCounters {
+interface ChannelCounters {
   unboundData: number
   malformed: number
   overload: number

@@ -37,7 +37,7 @@ export function tokenRequired(config: Pick<ChannelConfig, "requireToken" | "toke
 }
 
 /** `nobody-authorized`: tokens are required and no root can issue one. Worth a warning to whoever registered it. */
-export type RegistrationWarning = "nobody-authorized"
+type RegistrationWarning = "nobody-authorized"
 
 export class ChannelRegistry {
   readonly #exact = new Map<string, ChannelConfig>()

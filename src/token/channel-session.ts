@@ -7,19 +7,19 @@ import { FailureThrottle } from "./failure-throttle.ts"
 export const MAX_CHANNELS_PER_PEER = 1_024
 
 /** The peer listens to a channel of ours. */
-export interface Subscriber {
+interface Subscriber {
   grant: Grant
   /** Queue group, empty for none. */
   group: string
 }
 
 /** We listen to a channel of the peer. */
-export interface OwnSubscription {
+interface OwnSubscription {
   state: "asked" | "active"
 }
 
 /** The peer publishes to us. */
-export interface InboundHandle {
+interface InboundHandle {
   channel: string
   grant: Grant
   /** Messages left this second, where the channel has a limit. */
@@ -28,7 +28,7 @@ export interface InboundHandle {
 }
 
 /** We publish to the peer. */
-export interface OutboundHandle {
+interface OutboundHandle {
   handle: number
   nextSeq: number
   /** `new`: the peer has to be shown our chain (again) before the next message. */

@@ -2,7 +2,7 @@
 import type { Milliseconds } from "../wire/types.ts"
 
 /** Refusals within the window that start the pause. */
-export const MAX_FAILURES = 16
+const MAX_FAILURES = 16
 const WINDOW_MS = 60_000
 const PAUSE_MS = 30_000
 

@@ -61,7 +61,7 @@ export async function issueToken(signer: EntitySigner, request: IssueRequest): P
   })
 }
 
-export interface DelegateRequest extends TokenClock {
+interface DelegateRequest extends TokenClock {
   /** Entity id of who gets the permission. */
   subject: Bytes
   /** The child's scope is what the parent's has of this. */

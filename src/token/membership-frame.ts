@@ -29,7 +29,7 @@ export type MembershipFrame =
   | { kind: "PUBLISH_OPEN"; nonce: U64; handle: number; name: string; chain: Bytes }
   | { kind: "PUBLISH_CLOSE"; handle: number }
 
-export interface ChannelData {
+interface ChannelData {
   handle: number
   /** Counts the messages of a handle. */
   seq: number

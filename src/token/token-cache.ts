@@ -5,7 +5,7 @@ import type { Bytes, U64 } from "../wire/types.ts"
 import { authorizes, type PermissionToken, SCOPE, type SignedToken, scopeContains } from "./permission-token.ts"
 import { type TokenClock, timeFault, tokenFault } from "./validity.ts"
 
-export const MAX_SLOTS = 65_536
+const MAX_SLOTS = 65_536
 export const MAX_TOKENS_PER_SLOT = 32
 
 export class TokenCache {

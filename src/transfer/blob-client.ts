@@ -19,7 +19,7 @@ const BUSY_TRIES = 8
 const MAX_DROPPED = 1_024
 const REQUEST_IDS = 0x10000
 
-export interface BlobClientHost {
+interface BlobClientHost {
   send(peer: NodeId, payload: Bytes): void
   /** Runs `action` once after `ms`; the result cancels it. */
   after(ms: Milliseconds, action: () => void): () => void

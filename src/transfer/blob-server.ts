@@ -4,15 +4,15 @@ import { MAX_FRAME_PAYLOAD } from "../wire/frame.ts"
 import type { Bytes, NodeId } from "../wire/types.ts"
 
 /** Requests of one peer that may wait; the next one is told `busy`. */
-export const MAX_GETS_PER_PEER = 16
+const MAX_GETS_PER_PEER = 16
 /** Peers that are served at once. Each holds one chunk in memory. */
 const MAX_PEERS = 64
 /** Kind, reserved byte, request, offset and total. */
 const DATA_HEADER = 12
 /** A part fits into one frame, so that nothing is split and put together again. */
-export const BLOB_PART = MAX_FRAME_PAYLOAD - DATA_HEADER
+const BLOB_PART = MAX_FRAME_PAYLOAD - DATA_HEADER
 
-export interface BlobServerHost {
+interface BlobServerHost {
   /** Whether this node serves chunks to that one (`nrpc:blob`). Asked for every request. */
   admits(peer: NodeId): boolean
   /** Undefined: nothing that is shared has this chunk (any more). */

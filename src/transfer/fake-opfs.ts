@@ -3,9 +3,9 @@
 const missing = () => new DOMException("not found", "NotFoundError")
 
 /** What happens when a file is saved; throw to die there. `undefined` writes nothing. */
-export type OnSave = (name: string, bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | undefined
+type OnSave = (name: string, bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer> | undefined
 
-export class FakeFile {
+class FakeFile {
   readonly kind = "file"
   readonly name: string
   readonly #parent: FakeDirectory

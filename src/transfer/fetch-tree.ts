@@ -22,7 +22,7 @@ export const BYTES_IN_FLIGHT_BROWSER = 4_194_304
 /** Bytes of a digest that name a content among those of one place. */
 const ID_BYTES = 8
 
-export interface FetchProgress {
+interface FetchProgress {
   /** Bytes in place, those of an earlier attempt included. */
   bytes: number
   totalBytes: number
@@ -30,7 +30,7 @@ export interface FetchProgress {
   totalFiles: number
 }
 
-export interface FetchTreeOptions {
+interface FetchTreeOptions {
   /** Of the manifest. */
   ref: BlobRef
   /** A chunk of exactly `length` bytes whose hash is `chunkId`. */
@@ -177,7 +177,7 @@ function lengthOf({ size }: BlobRef, index: number): number {
 }
 
 /** The declared directories and those on the way to something, parents first. */
-export function directoriesOf(entries: readonly TreeEntry[]): string[] {
+function directoriesOf(entries: readonly TreeEntry[]): string[] {
   const paths = new Set<string>()
   for (const { path, kind } of entries) {
     const parts = path.split("/")

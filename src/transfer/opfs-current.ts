@@ -18,7 +18,7 @@ export interface CurrentTree {
 }
 
 /** `MTC1 <id> <first 8 bytes of the SHA-256 of what comes before, in hex>`. */
-export function currentText(id: string): Bytes {
+function currentText(id: string): Bytes {
   const said = `${MAGIC} ${id}`
   return utf8Encode(`${said} ${checksum(said)}`)
 }

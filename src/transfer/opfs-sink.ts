@@ -12,7 +12,7 @@ const QUOTA_SHARE = 0.8
 const SAVE_EVERY = 134_217_728
 const ITEMS_PER_ENTRY = 3
 
-export interface OpfsSinkOptions {
+interface OpfsSinkOptions {
   /** `record` keeps links in a list beside the tree; none is ever followed. Default `record`. */
   symlinks?: "reject" | "skip" | "record"
   /** Bytes left in the browser's storage; default: what it says. */

@@ -27,7 +27,7 @@ interface Place {
   length: number
 }
 
-export interface ShareOptions {
+interface ShareOptions {
   limits?: Partial<ManifestLimits>
   /** Bytes hashed so far. */
   onProgress?(bytes: number, totalBytes: number): void

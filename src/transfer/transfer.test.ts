@@ -1,95 +1,25 @@
-/** Trees over a wire that may lie, to the disk and to the browser's file system (DIR-R1 to R11, end to end). */
+/** Trees over a wire that may lie, to the disk (DIR-R1 to R11, end to end). */
 import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { sha256Sync } from "../crypto/index.ts"
 import { type BlobRef, encodeManifest, TREE_CHUNK, type TreeEntry } from "../store/tree/manifest.ts"
-import { decodeBlobFrame, encodeBlobFrame } from "../wire/blob-frame.ts"
 import { equalBytes, toHex, utf8Encode } from "../wire/bytes.ts"
-import { AvError, isAvError } from "../wire/errors.ts"
 import type { Bytes } from "../wire/types.ts"
-import { BlobClient } from "./blob-client.ts"
-import { BlobServer } from "./blob-server.ts"
 import { FakeDirectory } from "./fake-opfs.ts"
 import { fetchTree, treeId } from "./fetch-tree.ts"
 import { NodeTreeSink } from "./node-sink.ts"
-import { parseCurrent, readCurrent, writeCurrent } from "./opfs-current.ts"
-import { OpfsTreeSink, openOpfsTree } from "./opfs-sink.ts"
-import { SharedTree, type SourceEntry, sourceOf } from "./shared-tree.ts"
+import { OpfsTreeSink } from "./opfs-sink.ts"
+import { SharedTree } from "./shared-tree.ts"
 import type { TreeSink } from "./sink.ts"
-
-const file = (path: string, content: string | Bytes, mode = 0o644): SourceEntry => {
-  return { path, kind: "file", mode, source: sourceOf(typeof content === "string" ? utf8Encode(content) : content) }
-}
-const pattern = (length: number, seed = 1) => Uint8Array.from({ length }, (_, i) => (i * seed + (i >> 8)) & 0xff)
-const HOME: SourceEntry[] = [
-  { path: "docs", kind: "dir", mode: 0o755 },
-  file("docs/a.txt", "hello"),
-  file("docs/empty", ""),
-  file("docs/deep/er/b.bin", pattern(3 * TREE_CHUNK + 7)),
-  { path: "docs/link", kind: "symlink", mode: 0, target: "deep/er/b.bin" },
-  file("run.sh", "#!/bin/sh\n", 0o755),
-]
-
-/** A client and a server with a wire in between that a test may bend. */
-function wired(tree: { read(id: Bytes): Promise<Bytes | undefined> }, bend: (payload: Bytes) => Bytes | undefined = (p) => p) {
-  let asked = 0
-  const after = (ms: number, action: () => void) => {
-    const timer = setTimeout(action, ms)
-    return () => clearTimeout(timer)
-  }
-  const server = new BlobServer({
-    admits: () => true,
-    read: (id) => tree.read(id),
-    room: async () => true,
-    send(_peer, payload) {
-      const bent = bend(payload)
-      const frame = bent && decodeBlobFrame(bent)
-      if (frame !== undefined && frame.kind !== "get") queueMicrotask(() => client.receive("server", frame))
-    },
-  })
-  const client: BlobClient = new BlobClient({
-    after,
-    send(_peer, payload) {
-      asked++
-      const frame = decodeBlobFrame(payload)
-      if (frame.kind === "get") server.get("client", frame)
-    },
-  })
-  const get = (id: Bytes, length: number, signal: AbortSignal) => client.fetch("server", id, length, signal)
-  return { client, server, get, asked: () => asked }
-}
-
-async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
-  try {
-    await work
-    return undefined
-  } catch (error) {
-    if (isAvError(error)) return error.code
-    throw error
-  }
-}
-
-/** A source that offers a manifest no honest one would make. */
-function offering(manifest: Bytes, files: ReadonlyMap<string, Bytes> = new Map()) {
-  const chunks: Bytes[] = []
-  const known = new Map(files)
-  for (let offset = 0; offset < manifest.length; offset += TREE_CHUNK) {
-    const chunk = manifest.subarray(offset, offset + TREE_CHUNK)
-    chunks.push(sha256Sync(chunk))
-    known.set(toHex(sha256Sync(chunk)), chunk)
-  }
-  const ref: BlobRef = { size: manifest.length, chunks }
-  return { ref, read: async (id: Bytes) => known.get(toHex(id)) }
-}
+import { bytesInFlight, codeOf, file, HOME, offering, pattern, wired } from "./test-trees.ts"
 
 let folder = ""
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "holomesh-transfer-"))
 })
 afterEach(async () => rm(folder, { recursive: true, force: true }))
-const bytesInFlight = 8 * TREE_CHUNK
 
 describe("a tree", () => {
   it("arrives on the disk as it was: contents, permissions, links, nothing beside it", async () => {
@@ -277,196 +207,5 @@ describe("a tree", () => {
     const sink = new NodeTreeSink(join(folder, "in/got"))
     expect(await codeOf(fetchTree({ ref: tree.ref, get: wired(tree).get, sink, bytesInFlight }))).toBe("StoreError")
     await chmod(join(folder, "in"), 0o700)
-  })
-})
-
-describe("chunks", () => {
-  const chunk = pattern(TREE_CHUNK)
-  const id = sha256Sync(chunk)
-  const source = { read: async (asked: Bytes) => (equalBytes(asked, id) ? chunk : undefined) }
-  const signal = new AbortController().signal
-  const bent = (change: (frame: Extract<ReturnType<typeof decodeBlobFrame>, { kind: "data" }>) => void) => {
-    let first = true
-    return wired(source, (payload) => {
-      const frame = decodeBlobFrame(payload)
-      if (frame.kind !== "data" || !first) return payload
-      first = false
-      frame.bytes = frame.bytes.slice()
-      change(frame)
-      return encodeBlobFrame(frame)
-    })
-  }
-
-  it("DIR-R10: of a wrong content, length or order are not given out, and their source is asked no more", async () => {
-    const wrong = {
-      hash: bent((frame) => (frame.bytes[0]! ^= 1)),
-      total: bent((frame) => (frame.total -= 1)),
-      order: bent((frame) => (frame.offset = 1)),
-    }
-    for (const [why, { client, get, asked }] of Object.entries(wrong)) {
-      expect([why, await codeOf(get(id, chunk.length, signal))]).toEqual([why, "BlobInvalid"])
-      expect(client.isDropped("server")).toBe(true)
-      const before = asked()
-      expect(await codeOf(get(id, chunk.length, signal))).toBe("BlobInvalid")
-      expect(asked()).toBe(before)
-    }
-    // A chunk that is shorter than the reference says is refused by its length, before its hash.
-    expect(await codeOf(wired(source).get(id, chunk.length - 1, signal))).toBe("BlobInvalid")
-  })
-
-  it("come, many at once, a few asked for at a time", async () => {
-    const all = Array.from({ length: 40 }, (_, i) => pattern(1_000 + i, i + 1))
-    const byId = new Map(all.map((bytes) => [toHex(sha256Sync(bytes)), bytes]))
-    let waiting = 0
-    let most = 0
-    const { get, server } = wired({
-      read: async (asked) => {
-        most = Math.max(most, ++waiting)
-        await new Promise((resolve) => setTimeout(resolve, 1))
-        waiting--
-        return byId.get(toHex(asked))
-      },
-    })
-    const got = await Promise.all(all.map((bytes) => get(sha256Sync(bytes), bytes.length, signal)))
-    expect(got.every((bytes, i) => equalBytes(bytes, all[i]!))).toBe(true)
-    // One after the other for each peer, so that a greedy one does not fill the memory.
-    expect(most).toBe(1)
-    expect(server.refused.busy).toBe(0)
-  })
-
-  it("that nobody wants any more are not asked for: an abort sends nothing", async () => {
-    const asked: Bytes[] = []
-    const client = new BlobClient({ send: (_, payload) => void asked.push(payload), after: () => () => {} })
-    const controller = new AbortController()
-    const all = Array.from({ length: 30 }, (_, i) => codeOf(client.fetch("p", new Uint8Array(32).fill(i), 10, controller.signal)))
-    expect(asked).toHaveLength(8)
-    // One that waits goes alone, and makes no room.
-    const other = new AbortController()
-    const waiting = codeOf(client.fetch("p", id, 10, other.signal))
-    other.abort()
-    expect(await waiting).toBe("Aborted")
-    expect(asked).toHaveLength(8)
-    controller.abort()
-    expect(new Set(await Promise.all(all))).toEqual(new Set(["Aborted"]))
-    expect(asked).toHaveLength(8)
-    void client.fetch("p", id, 10).catch(() => undefined)
-    expect(asked).toHaveLength(9)
-  })
-
-  it("more than sixteen at once are told to wait, a stranger is refused, what is not shared is not found", async () => {
-    const sent: Bytes[] = []
-    const host = { read: source.read, room: async () => true, send: (_: string, payload: Bytes) => void sent.push(payload) }
-    const server = new BlobServer({ ...host, admits: (peer) => peer !== "stranger" })
-    const ask = (requestId: number, peer = "p", chunkId = id) => server.get(peer, { kind: "get", requestId, chunkId })
-    const errors = () => sent.map(decodeBlobFrame).flatMap((frame) => (frame.kind === "error" ? [frame.error] : []))
-    // One is answered, sixteen wait.
-    for (let i = 1; i <= 18; i++) ask(i)
-    ask(3)
-    ask(1, "stranger")
-    expect(errors()).toEqual(["busy", "busy", "refused"])
-    ask(1, "other", new Uint8Array(32))
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    expect(errors()).toEqual(["busy", "busy", "refused", "not-found"])
-    const done = sent
-      .map(decodeBlobFrame)
-      .filter((frame) => frame.kind === "data" && frame.offset + frame.bytes.length === frame.total)
-    expect(done).toHaveLength(17)
-  })
-
-  it("of a source that falls silent, is busy for ever or goes away end with an error", async () => {
-    const timers: (() => void)[] = []
-    const client = new BlobClient({
-      send() {},
-      after(_ms, action) {
-        timers.push(action)
-        return () => void timers.splice(timers.indexOf(action), 1)
-      },
-    })
-    const silent = codeOf(client.fetch("p", id, 10))
-    timers.shift()?.()
-    expect(await silent).toBe("BlobTimeout")
-    const gone = [codeOf(client.fetch("p", id, 10)), ...Array.from({ length: 20 }, () => codeOf(client.fetch("p", id, 10)))]
-    client.peerGone("p")
-    expect(new Set(await Promise.all(gone))).toEqual(new Set(["SessionClosed"]))
-    const ids: number[] = []
-    const busy = new BlobClient({
-      send: (_, payload) => void ids.push((decodeBlobFrame(payload) as { requestId: number }).requestId),
-      after(ms, action) {
-        if (ms < 30_000) queueMicrotask(action)
-        return () => {}
-      },
-    })
-    const refused = codeOf(busy.fetch("p", id, 10))
-    for (let i = 0; i < 9; i++) {
-      busy.receive("p", { kind: "error", requestId: ids.at(-1)!, error: "busy" })
-      await new Promise((resolve) => setTimeout(resolve))
-    }
-    expect(await refused).toBe("BlobRefused")
-    expect(ids).toHaveLength(9)
-    // Answers that nobody waits for do nothing.
-    busy.receive("p", { kind: "data", requestId: 4, offset: 0, total: 10, bytes: new Uint8Array(10) })
-    busy.receive("q", { kind: "error", requestId: 4, error: "busy" })
-  })
-})
-
-describe("the browser's file system", () => {
-  const bytesLeft = async () => 1e9
-
-  it("holds a tree under CURRENT, with links and permissions beside it, and collects what was replaced", async () => {
-    const root = new FakeDirectory()
-    for (const text of ["one", "two"]) {
-      const tree = await SharedTree.of([file("d/a", text, 0o600), { path: "d/l", kind: "symlink", mode: 0, target: "a" }])
-      await fetchTree({ ref: tree.ref, get: wired(tree).get, sink: new OpfsTreeSink(root.handle, { bytesLeft }), bytesInFlight })
-      const current = await openOpfsTree(root.handle)
-      expect(current?.id).toBe(treeId(tree.ref))
-      const list = root.list()
-      expect([...list.keys()].sort()).toEqual(["CURRENT", `trees/${current?.id}.links.cbor`, `trees/${current?.id}/d/a`].sort())
-      expect(list.get(`trees/${current?.id}/d/a`)).toBe(text)
-    }
-  })
-
-  it("refuses what there is no room for, and links where they are not wanted", async () => {
-    const tree = await SharedTree.of([file("a", "12345"), { path: "l", kind: "symlink", mode: 0, target: "a" }])
-    const run = (options: ConstructorParameters<typeof OpfsTreeSink>[1]) => {
-      const sink = new OpfsTreeSink(new FakeDirectory().handle, { bytesLeft, ...options })
-      return codeOf(fetchTree({ ref: tree.ref, get: wired(tree).get, sink, bytesInFlight }))
-    }
-    expect(await run({ bytesLeft: async () => 6 })).toBe("QuotaExceeded")
-    expect(await run({ bytesLeft: async () => 7 })).toBe(undefined)
-    expect(await run({ symlinks: "reject" })).toBe("UnsafePath")
-    expect(await run({ symlinks: "skip" })).toBe(undefined)
-  })
-
-  it.each([true, false])("DIR-R9: a torn CURRENT is recognised, at every byte (can move: %s)", async (canMove) => {
-    const [old, next] = ["0123456789abcdef", "fedcba9876543210"]
-    const whole = 38
-    for (const which of ["CURRENT.next", "CURRENT"]) {
-      for (let length = 0; length < whole; length++) {
-        const root = new FakeDirectory("", { canMove })
-        for (const id of [old, next])
-          await (await root.getDirectoryHandle("trees", { create: true })).getDirectoryHandle(id, { create: true })
-        await writeCurrent(root.handle, old)
-        root.saving = (name, bytes) => {
-          if (name !== which) return bytes
-          throw new AvError("StoreError", { what: "died", length })
-        }
-        // What the disk shows afterwards: the first bytes of the file that was being written.
-        const died = await codeOf(writeCurrent(root.handle, next))
-        const torn = await root.getFileHandle(which)
-        if (died !== undefined)
-          torn.bytes = new Uint8Array([...`MTC1 ${next} 0123456789abcdef`].map((c) => c.charCodeAt(0))).slice(0, length)
-        const current = await readCurrent(root.handle)
-        const expected = died === undefined || which === "CURRENT" ? next : old
-        expect([which, length, current?.id]).toEqual([which, length, expected])
-      }
-    }
-    expect(parseCurrent(utf8Encode("MTC1 0123456789abcdef 0000000000000000"))).toBeUndefined()
-  })
-
-  it("with a CURRENT that names a tree that is gone has none", async () => {
-    const root = new FakeDirectory()
-    await writeCurrent(root.handle, "0123456789abcdef")
-    expect(await openOpfsTree(root.handle)).toBeUndefined()
-    expect(await openOpfsTree(new FakeDirectory().handle)).toBeUndefined()
   })
 })

@@ -6,8 +6,6 @@ import type { Bytes } from "./types.ts"
 export { addressFromText, addressToText } from "./address-text.ts"
 
 export const ADDRESS_BLOCK_LENGTH = 19
-/** An address block with type, protocol and priority. */
-export const CANDIDATE_LENGTH = 25
 /** A description lists at most this many candidates. */
 export const MAX_CANDIDATES = 12
 
@@ -20,9 +18,9 @@ export interface AddressBlock {
 }
 
 export const CANDIDATE_TYPES = ["host", "srflx", "relay"] as const
-export type CandidateType = (typeof CANDIDATE_TYPES)[number]
+type CandidateType = (typeof CANDIDATE_TYPES)[number]
 export const CANDIDATE_PROTOCOLS = ["udp", "tcp"] as const
-export type CandidateProtocol = (typeof CANDIDATE_PROTOCOLS)[number]
+type CandidateProtocol = (typeof CANDIDATE_PROTOCOLS)[number]
 
 /** One ICE candidate as it travels in a description. */
 export interface CandidateEntry {
@@ -34,7 +32,7 @@ export interface CandidateEntry {
 }
 
 /** Appends the 19 bytes of an address block. */
-export function writeAddressBlock(writer: ByteWriter, block: AddressBlock): void {
+function writeAddressBlock(writer: ByteWriter, block: AddressBlock): void {
   writer.u8(block.family).fixed(block.address, 16).u16le(block.port)
 }
 

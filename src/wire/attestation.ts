@@ -8,7 +8,7 @@ import type { Bytes, U64 } from "./types.ts"
 /** Label of the signature. */
 export const ATTESTATION_LABEL = "mesh/addr/v1"
 /** Longest life of an attestation, milliseconds. */
-export const ATTESTATION_MAX_LIFE_MS = 300_000n
+const ATTESTATION_MAX_LIFE_MS = 300_000n
 const MAX_ADDRESSES = 4
 const MAGIC = /* @__PURE__ */ utf8Encode("MAA1")
 const SIGNATURE_LENGTH = 64
@@ -25,7 +25,7 @@ export interface AddressAttestation {
   addresses: AddressBlock[]
 }
 
-export interface SignedAttestation {
+interface SignedAttestation {
   attestation: AddressAttestation
   /** Everything before the signature, as it was signed. */
   signedBytes: Bytes

@@ -6,8 +6,8 @@ import type { Bytes } from "./types.ts"
 /** Largest chunk that may be announced, bytes. */
 export const MAX_BLOB_CHUNK = 262_144
 
-export const BLOB_ERRORS = { "not-found": 1, refused: 2, busy: 3 } as const
-export type BlobError = keyof typeof BLOB_ERRORS
+const BLOB_ERRORS = { "not-found": 1, refused: 2, busy: 3 } as const
+type BlobError = keyof typeof BLOB_ERRORS
 
 export type BlobFrame =
   | { kind: "get"; requestId: number; chunkId: Bytes }

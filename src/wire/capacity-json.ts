@@ -39,7 +39,7 @@ const commitmentShape = {
   maxSubscribers: required("max_subscribers", u16),
 }
 /** A promise for one sub-stream. */
-export type SubStreamCommitmentJson = Decoded<typeof commitmentShape>
+type SubStreamCommitmentJson = Decoded<typeof commitmentShape>
 
 const commitmentList = /* @__PURE__ */ listOf(objectOf(commitmentShape), 256)
 /** At most 256, no path twice (D-20). */

@@ -1,7 +1,7 @@
 /** What a relay says it can carry: limits, signed bytes, JSON form, and the arithmetic of room (av-mesh 8.1-8.3, 8.5). */
 import { ByteWriter, toHex, utf8Decode, utf8Encode } from "./bytes.ts"
 import { policyField, type SignedCapacityJson } from "./capacity-json.ts"
-import { AvError, isAvError } from "./errors.ts"
+import { AvError } from "./errors.ts"
 import { byteListField, type Field, intField, keyIdField, listOf, u64Field, utf8Field } from "./json-field.ts"
 import { objectOf, optional, readShape, required, writeShape } from "./json-shape.ts"
 import { isJsonObject, JsonNumber, parseJson } from "./json-text.ts"
@@ -12,14 +12,14 @@ import type { Bytes, PeerKeyId, ReceiverLayerPolicy, U64 } from "./types.ts"
 export const STALE_AFTER_MS = 30_000
 /** A measurement further in the future is treated as stale: one wrong clock must not pin an advertisement (D-22), ms. */
 export const MAX_FUTURE_MS = 5_000
-export const MAX_COMMITMENTS = 256
+const MAX_COMMITMENTS = 256
 /** Dyadic choices of a stream path. */
-export const MAX_PATH_DEPTH = 8
+const MAX_PATH_DEPTH = 8
 /** JSON longer than this is not even parsed; the limit of control messages (D-35). */
 const MAX_CAPACITY_JSON = 48 * 1024
 
 /** A promise for one sub-stream; the path is matched exactly. */
-export interface SubStreamCommitment {
+interface SubStreamCommitment {
   subStreamPath: Bytes
   /** Mbit/s, binary32. */
   uplinkBudgetMbps: number
@@ -150,17 +150,6 @@ export function capacityFromWire(bytes: Bytes): SignedRelayCapacity {
 export function withCommitments(read: SignedCapacityJson): SignedRelayCapacity {
   const { subStreamCommitments = [], ...capacity } = read.capacity
   return { ...read, capacity: checkCapacity({ ...capacity, subStreamCommitments }) }
-}
-
-/** True when {@link checkCapacity} accepts it. */
-export function isCapacityValid(capacity: RelayCapacity): boolean {
-  try {
-    checkCapacity(capacity)
-    return true
-  } catch (error) {
-    if (isAvError(error, "CapacityInvalid")) return false
-    throw error
-  }
 }
 
 const u16 = /* @__PURE__ */ intField(0, 0xffff)

@@ -3,13 +3,13 @@ import { utf8Encode } from "./bytes.ts"
 import { AvError } from "./errors.ts"
 
 /** Longest channel name in bytes. */
-export const MAX_CHANNEL_NAME = 255
+const MAX_CHANNEL_NAME = 255
 /** Longest name of a queue group in bytes; a group is one segment. */
-export const MAX_QUEUE_GROUP = 64
+const MAX_QUEUE_GROUP = 64
 /** The segment before a queue group in the name of the channel its tokens are made for (D32). */
 const QUEUE_GROUP_SEGMENT = "qg"
 
-export interface ChannelNameOptions {
+interface ChannelNameOptions {
   /** Allow `<channel>/qg/<group>`, which ordinary callers cannot name. */
   queueGroup?: boolean
 }

@@ -13,7 +13,7 @@ export const MAX_CHUNK_LENGTH = MAX_PLAINTEXT + MIN_CHUNK_LENGTH
 
 const LEGACY_HEADER_LENGTH = 48
 
-export interface DecodeChunkOptions {
+interface DecodeChunkOptions {
   /** Accept the 48-byte header of the reference, for conformance tests only (D-1). */
   allowHeaderOnly?: boolean
 }

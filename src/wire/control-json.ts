@@ -21,9 +21,9 @@ import { headShape, MAX_ROOM_SIZE } from "./room-head.ts"
 import type { Bytes, PeerKeyId, U64 } from "./types.ts"
 
 /** Limit of messages without MLS bytes, bytes of JSON (D-35). */
-export const MAX_CONTROL_MESSAGE = 48 * 1024
+const MAX_CONTROL_MESSAGE = 48 * 1024
 /** Limit of messages that carry MLS bytes or signed records. */
-export const MAX_MLS_MESSAGE = 4 * 1024 * 1024
+const MAX_MLS_MESSAGE = 4 * 1024 * 1024
 /** `room.sync?` may name 10 000 members (RM-27), which 48 KiB cannot hold. */
 const MAX_SYNC_MESSAGE = 1024 * 1024
 
@@ -167,8 +167,14 @@ export type ControlMessageOf<T extends KnownControlMessage["t"]> = Extract<Known
  * @throws AvError `MessageTooLarge` above the limit of its kind.
  */
 export function encodeControlMessage(message: KnownControlMessage): Bytes {
-  return encodeMessage(shapes, message, limits)
+  if (message.t !== "av.mls") return encodeMessage(shapes, message, limits)
+  // A flood goes over every link of the room, and may be a commit of 160 KB.
+  const bytes = flooded.get(message) ?? encodeMessage(shapes, message, limits)
+  flooded.set(message, bytes)
+  return bytes
 }
+
+const flooded = new WeakMap<KnownControlMessage, Bytes>()
 
 /**
  * Reads the payload of a JSON frame. A name this version does not know gives `{ t: "unknown", name }`; `holo.capacity` reads as

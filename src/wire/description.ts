@@ -30,7 +30,7 @@ export interface SessionDescription {
   candidates: CandidateEntry[]
 }
 
-export interface SignedDescription {
+interface SignedDescription {
   description: SessionDescription
   /** Everything before the signature, as it was signed. */
   signedBytes: Bytes

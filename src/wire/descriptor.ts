@@ -24,7 +24,7 @@ const layerShape = { spatial: required("spatial", u8), temporal: required("tempo
 const layerField: Field<ChunkLayer> = /* @__PURE__ */ objectOf(layerShape)
 
 const fountainField = /* @__PURE__ */ objectOf({ mapping: required("mapping", oneOf("fec", "symbol-index")) })
-export type FountainMapping = "fec" | "symbol-index"
+type FountainMapping = "fec" | "symbol-index"
 /** Null: the stream is sent as plain chunks. */
 const nullableFountain: Field<{ mapping: FountainMapping } | null> = {
   read: (value) => (value === null ? null : fountainField.read(value)),

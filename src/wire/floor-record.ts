@@ -6,9 +6,9 @@ import type { Bytes, U64 } from "./types.ts"
 
 /** Label of the signature. */
 export const FLOOR_LABEL = "mesh/floor/v1"
-export const FLOOR_RECORD_LENGTH = 112
+const FLOOR_RECORD_LENGTH = 112
 /** A FLOOR frame's payload: hop count, three zero bytes, the record. */
-export const FLOOR_PAYLOAD_LENGTH = 4 + FLOOR_RECORD_LENGTH
+const FLOOR_PAYLOAD_LENGTH = 4 + FLOOR_RECORD_LENGTH
 /** The last generation: the key is retired with it. */
 export const MAX_GENERATION = 0xffffffff
 
@@ -24,7 +24,7 @@ export interface FloorRecord {
   issuedMs: U64
 }
 
-export interface SignedFloorRecord {
+interface SignedFloorRecord {
   floor: FloorRecord
   /** Everything before the signature, as it was signed. */
   signedBytes: Bytes

@@ -120,7 +120,7 @@ export interface AssembledFrame {
   payload: Bytes
 }
 
-export interface AssemblerCounters {
+interface AssemblerCounters {
   /** Messages dropped by a limit, a timeout or a fault, each counted once (`frag_dropped_total`). */
   dropped: number
   /** Those of them for which nothing was thrown: a limit was reached, or the next fragment came too late. */

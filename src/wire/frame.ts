@@ -21,7 +21,7 @@ export const FRAME_BLOB = 0x60
 export const FRAME_JSON = 0x70
 export const FRAME_BINARY = 0x71
 
-export const FRAME_HEADER_LENGTH = 4
+const FRAME_HEADER_LENGTH = 4
 /** Largest frame in bytes, header included: every WebRTC implementation carries that much in one message. */
 export const MAX_FRAME_LENGTH = 16_384
 /** Largest payload of an unfragmented frame. */
@@ -30,7 +30,7 @@ export const MAX_FRAME_PAYLOAD = MAX_FRAME_LENGTH - FRAME_HEADER_LENGTH
 const FRAME_VERSION = 1
 const FLAG_FRAGMENT = 1
 
-export interface ControlFrame {
+interface ControlFrame {
   /** One of the `FRAME_*` values, or an unknown type, which the receiver counts and ignores. */
   type: number
   /** True when the payload starts with a fragment header instead of the message. */
@@ -71,7 +71,7 @@ export function decodeFrame(bytes: Bytes): ControlFrame {
 }
 
 /** Payload of a BINARY frame: the name of the part it belongs to, then that part's bytes. */
-export interface BinaryPayload {
+interface BinaryPayload {
   name: string
   bytes: Bytes
 }

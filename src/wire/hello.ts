@@ -3,9 +3,8 @@ import { ByteWriter } from "./byte-writer.ts"
 import { ByteReader } from "./bytes.ts"
 import type { Bytes, U64 } from "./types.ts"
 
-export const HELLO_LENGTH = 108
-export const HELLO_AUTH_LENGTH = 64
-export const HELLO_AUTH_LENGTH_WITH_MAC = 96
+const HELLO_LENGTH = 108
+const HELLO_AUTH_LENGTH_WITH_MAC = 96
 /** Label of the signature in HELLO_AUTH. */
 export const HELLO_LABEL = "mesh/hello/v1"
 /** Label in front of the transcript under the namespace key's MAC (D39). */
@@ -25,7 +24,7 @@ export interface Hello {
   wallMs: U64
 }
 
-export interface HelloAuth {
+interface HelloAuth {
   signature: Bytes
   /** Present when both sides use a namespace key. */
   namespaceMac?: Bytes

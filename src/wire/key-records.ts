@@ -15,7 +15,7 @@ const MAX_WELCOME = 4 * 1024 * 1024
 const FLAG_LAST_RESORT = 1
 
 /** Both halves of a hybrid bound signature (av-mesh 8.4). */
-export interface HybridSignature {
+interface HybridSignature {
   /** Ed25519, 64 bytes. */
   ed: Bytes
   /** ML-DSA-65 over the record and the Ed25519 signature. */
@@ -35,14 +35,14 @@ export interface KeyPackageRecord {
   keyPackage: Bytes
 }
 
-export interface LeafBindingRecord {
+interface LeafBindingRecord {
   keyId: PeerKeyId
   leafSignaturePublicKey: Bytes
   notBeforeUnixMs: U64
   notAfterUnixMs: U64
 }
 
-export interface WelcomeHeader {
+interface WelcomeHeader {
   inviterKeyId: PeerKeyId
   joinerKeyId: PeerKeyId
   keyPackageRef: Bytes
@@ -51,12 +51,12 @@ export interface WelcomeHeader {
 }
 
 /** A record as stored and sent, taken apart. `canonical` is what the signatures cover. */
-export interface Stored<T> {
+interface Stored<T> {
   record: T
   canonical: Bytes
   signature: HybridSignature
 }
-export interface StoredWelcome extends Stored<WelcomeHeader> {
+interface StoredWelcome extends Stored<WelcomeHeader> {
   /** The MLS Welcome. Whether it has the signed hash is for the reader to check. */
   welcome: Bytes
 }

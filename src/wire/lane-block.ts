@@ -5,15 +5,13 @@ import { isIceText, readIceText } from "./description.ts"
 import { AvError } from "./errors.ts"
 import type { Bytes } from "./types.ts"
 
-/** Label of the signature over the blocks beside a description. */
-export const LANES_LABEL = "mesh/lanes/v1"
 /** Largest key 8 of CONNECT, INTRODUCE and ANSWER, signature included. */
 export const MAX_LANE_KEY_LENGTH = 1_024
 const MAX_BLOCKS = 9
 const MAX_LANE_CANDIDATES = 12
 const SIGNATURE_LENGTH = 64
 
-export interface LaneCandidate {
+interface LaneCandidate {
   /** Index into the candidate list of the same sender's description; address, type and priority are taken from there. */
   index: number
   port: number
@@ -94,7 +92,7 @@ export function decodeLaneBlocks(bytes: Bytes, listed: number): LaneBlock[] {
 }
 
 /** The two parts of key 8. */
-export interface LaneKey {
+interface LaneKey {
   blocks: Bytes
   signature: Bytes
 }
@@ -118,7 +116,7 @@ export function joinLaneKey(blocks: Bytes, signature: Bytes): Bytes {
 }
 
 /**
- * The bytes to sign with {@link LANES_LABEL}: `SHA-256(description) ‖ blocks`. The hash is an input because hashing lives in
+ * The bytes to sign with `mesh/lanes/v1`: `SHA-256(description) ‖ blocks`. The hash is an input because hashing lives in
  * crypto; it covers the description with its signature.
  */
 export function lanesSigningBytes(descriptionHash: Bytes, blocks: Bytes): Bytes {

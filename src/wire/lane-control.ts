@@ -19,11 +19,11 @@ export interface LaneOffer {
   /** When not empty, the block's indexes point into these instead of the candidate list of lane 0. */
   addresses: CandidateEntry[]
 }
-export interface LaneClose {
+interface LaneClose {
   op: "close"
   laneId: number
 }
-export interface LaneRefuse {
+interface LaneRefuse {
   op: "refuse"
   laneId: number
   reason: LaneRefusal

@@ -5,8 +5,8 @@ import { AvError } from "./errors.ts"
 import type { Bytes } from "./types.ts"
 
 export const LANE_DATA = 0x10
-export const LANE_REPORT = 0x11
-export const LANE_NACK = 0x12
+const LANE_REPORT = 0x11
+const LANE_NACK = 0x12
 export const LANE_PADDING = 0x13
 
 /** Bytes in front of the link frame. */
@@ -18,7 +18,7 @@ const MIN_DATA_LENGTH = 17
 const MAX_REPORT_ENTRIES = 9
 const MAX_NACKED = 64
 
-export interface LaneData {
+interface LaneData {
   type: "data"
   /** u24, counts data and padding of this lane and direction; wraps. */
   laneSeq: number
@@ -27,7 +27,7 @@ export interface LaneData {
   /** One link frame; a view when decoded. */
   body: Bytes
 }
-export interface LanePadding {
+interface LanePadding {
   type: "padding"
   laneSeq: number
   sentUs: number
@@ -64,7 +64,7 @@ export interface LaneNack {
   laneSeqs: number[]
 }
 /** A first byte this version does not know: count it, ignore it. */
-export interface LaneUnknown {
+interface LaneUnknown {
   type: "unknown"
   firstByte: number
 }

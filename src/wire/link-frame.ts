@@ -9,13 +9,13 @@ export const LINK_FRAME_HEADER_LENGTH = 9
 /** Exact length of a keep-alive frame. */
 export const KEEP_ALIVE_FRAME_LENGTH = 57
 
-export interface LinkChunkFrame {
+interface LinkChunkFrame {
   type: "chunk"
   linkSeq: U64
   /** The chunk's bytes, not yet decoded; a view into the frame. */
   chunk: Bytes
 }
-export interface LinkKeepAliveFrame {
+interface LinkKeepAliveFrame {
   type: "keep-alive"
   linkSeq: U64
   streamId: Bytes

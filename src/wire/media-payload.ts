@@ -2,17 +2,15 @@
 import { AvError } from "./errors.ts"
 import type { Bytes, U64 } from "./types.ts"
 
-export const MEDIA_PAYLOAD_HEADER_LENGTH = 20
+const MEDIA_PAYLOAD_HEADER_LENGTH = 20
 /** Largest body in a chunk that travels on a lane or in a datagram, in bytes. */
 export const FRAGMENT_LIMIT_LANE = 1_000
-/** Largest body on a reliable ordered channel, in bytes. */
-export const FRAGMENT_LIMIT_RELIABLE = 15_000
 
 export const PAYLOAD_KIND_VIDEO = 1
 export const PAYLOAD_KIND_OPUS = 2
 export const PAYLOAD_KIND_FOUNTAIN = 3
 export const PAYLOAD_KIND_MDC = 4
-export const PAYLOAD_KIND_APPLICATION = 127
+const PAYLOAD_KIND_APPLICATION = 127
 
 const VERSION = 1
 const FLAG_KEYFRAME = 1

@@ -24,7 +24,7 @@ export interface MembershipCert {
   notAfter: U64
 }
 
-export interface SignedMembershipCert {
+interface SignedMembershipCert {
   cert: MembershipCert
   /** Everything before the signature, as it was signed. */
   signedBytes: Bytes

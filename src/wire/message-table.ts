@@ -18,7 +18,7 @@ export type MessageOf<Table extends Record<string, Shape>> = {
 }[keyof Table & string]
 
 /** How many bytes of JSON a message may have. */
-export interface LengthLimits {
+interface LengthLimits {
   /** The most any message of the table may have; longer input is not even parsed. */
   readonly most: number
   of(t: string): number

@@ -172,6 +172,16 @@ describe.each(tables)("%s messages", (_name, { decode, samples }) => {
 })
 
 describe("limits (RM-27, D-35)", () => {
+  test("a flooded message is encoded once for all its links, another one with the same content by itself", () => {
+    const message = { t: "av.mls", roomId: id, kind: "app", bytes: fill(9) } as const
+    const bytes = encodeControlMessage(message)
+    expect(encodeControlMessage(message)).toBe(bytes)
+    const other = encodeControlMessage({ ...message, bytes: fill(9) })
+    expect(other).not.toBe(bytes)
+    expect(other).toEqual(bytes)
+    expect(decodeControlMessage(encodeControlMessage({ ...message, bytes: fill(8) }))).toEqual({ ...message, bytes: fill(8) })
+  })
+
   test("64-bit integers come as number or text, never damaged (D-25)", () => {
     const ask = (from: string) => controlCode(`{"t":"room.commits?","room_id":"${toBase64(id)}","from_epoch":${from}}`)
     for (const good of ["0", '"0"', "9007199254740991", '"9007199254740992"', '"18446744073709551615"'])

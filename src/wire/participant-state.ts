@@ -25,9 +25,9 @@ import type { Bytes, Milliseconds, NodeId, PeerKeyId, U64 } from "./types.ts"
 /** Label of the MLS SignWithLabel signature over a state. */
 export const STATE_LABEL = "holomesh participant state"
 /** Largest state, bytes of its JSON. */
-export const MAX_STATE_LENGTH = 16_384
+const MAX_STATE_LENGTH = 16_384
 /** Streams one member may publish. */
-export const MAX_STREAMS = 64
+const MAX_STREAMS = 64
 const MAX_TRACKS = 64
 const MAX_LINKS = 256
 /** Kinds of video a member can name; there are not many. */

@@ -9,7 +9,7 @@ import type { Bytes, NodeId, U64 } from "./types.ts"
 export { type IceServer, REJECT_REASONS, type RejectReason }
 
 /** Largest RENDEZVOUS payload, bytes. */
-export const MAX_RENDEZVOUS_LENGTH = 8_192
+const MAX_RENDEZVOUS_LENGTH = 8_192
 
 export interface ReflexReplyEntry {
   address: AddressBlock
@@ -39,7 +39,7 @@ export type RendezvousMessage =
   | { kind: "roster-delta"; namespace: string; joined: NodeId[]; left: NodeId[] }
   | { kind: "unregister"; namespace: string }
   | { kind: "ice"; servers: IceServer[]; relayAddresses: AddressBlock[]; ttlS: number }
-export type RendezvousKind = RendezvousMessage["kind"]
+type RendezvousKind = RendezvousMessage["kind"]
 
 /** In the order of their numbers 1..13. */
 const KINDS: readonly RendezvousKind[] = [

@@ -9,7 +9,7 @@ import { settingsShape } from "./room-settings.ts"
 import type { Bytes } from "./types.ts"
 
 /** Largest application message, bytes of its JSON. */
-export const MAX_ROOM_MESSAGE = 48 * 1024
+const MAX_ROOM_MESSAGE = 48 * 1024
 /** Largest participant state, bytes of its JSON; longer ones are ignored by whoever reads the state. */
 const MAX_STATE_IN_MESSAGE = MAX_ROOM_MESSAGE
 /** States in one page of `room.states`; a page is at most 40 KiB. */

@@ -29,7 +29,7 @@ export const orderShape = {
 export type RoomOrder = Decoded<typeof orderShape>
 
 /** What an order's signature covers, the label aside. */
-export interface OrderSubject {
+interface OrderSubject {
   kind: RoomOrder["kind"]
   roomId: Bytes
   target: string

@@ -11,13 +11,13 @@ import type { Bytes, PeerKeyId } from "./types.ts"
 /** Label of the signature. */
 export const SETTINGS_LABEL = "mesh/room/v1"
 /** Largest body in bytes of UTF-8. */
-export const MAX_SETTINGS_BODY = 16_384
+const MAX_SETTINGS_BODY = 16_384
 
 export const admissionField = /* @__PURE__ */ oneOf("invited", "knock", "locked")
 const rightField = /* @__PURE__ */ oneOf("all", "token")
 
 /** Token chains that a root hands out with the settings, so that they reach whoever comes back or comes later. */
-export const MAX_GRANTS = 32
+const MAX_GRANTS = 32
 const grantField = objectOf({
   keyId: required("key_id", keyIdField),
   right: required("right", oneOf("host", "publish", "relay")),
@@ -54,7 +54,6 @@ export interface RoomGrant {
   chain: Bytes
 }
 export type RoomSettings = Decoded<typeof bodyShape>
-export type Admission = RoomSettings["admission"]
 
 /** What holds as long as nobody signed other settings. */
 export const DEFAULT_SETTINGS: RoomSettings = /* @__PURE__ */ Object.freeze({

@@ -12,7 +12,7 @@ const SCHEMES = new Map([
 ])
 const SECRET_LENGTH = 32
 
-export interface RoomUrl {
+interface RoomUrl {
   /** The room's name, also the rendezvous namespace; the server sees it. */
   name: string
   /** WebSocket address of the rendezvous server, path included, up to the last slash. */
@@ -43,17 +43,17 @@ export function isRoomName(name: string): boolean {
 }
 
 /** Nobody invited: the key follows from the room's name, so whoever knows the name can come in. */
-export interface OpenInvitation {
+interface OpenInvitation {
   kind: "open"
 }
 /** For members: the room's secret, and the entity id of its root when the link names one. */
-export interface MemberInvitation {
+interface MemberInvitation {
   kind: "member"
   k: Bytes
   h?: Bytes
 }
 /** For keyless relays. */
-export interface RelayInvitation {
+interface RelayInvitation {
   kind: "relay"
   r: Bytes
   h?: Bytes

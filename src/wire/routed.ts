@@ -7,7 +7,7 @@ import type { Bytes, NodeId, U64 } from "./types.ts"
 
 /** Hops a routed frame may take; every relay takes one off and drops at zero. */
 export const ROUTED_TTL = 16
-export const ROUTED_HEADER_LENGTH = 28
+const ROUTED_HEADER_LENGTH = 28
 const TAG_LENGTH = 16
 const HELLO_TTL_OFFSET = 20
 const FRAME_TTL_OFFSET = 0
@@ -35,7 +35,7 @@ export interface RoutedHello2 extends RoutedEnvelope, RoutedHelloKeys {
   signature: Bytes
 }
 /** Step 3, from the initiator. */
-export interface RoutedHello3 extends RoutedEnvelope {
+interface RoutedHello3 extends RoutedEnvelope {
   step: 3
   signature: Bytes
 }

@@ -6,7 +6,7 @@ import { isServiceName, MAX_SERVICE_NAME } from "./service-name.ts"
 import type { Bytes, U64 } from "./types.ts"
 
 /** Every frame begins with this many bytes. */
-export const RPC_HEAD = 16
+const RPC_HEAD = 16
 /** Largest body of a REQUEST and of the RESPONSE to a unary or client-streaming call, bytes. */
 export const MAX_RPC_BODY = 4_194_304
 /** Largest item of a stream, bytes. */
@@ -14,7 +14,7 @@ export const MAX_RPC_ITEM = 65_536
 /** Largest number of credits: of one grant, of an initial window, and outstanding on a stream. */
 export const MAX_RPC_CREDIT = 65_535
 
-export const RPC_KINDS = {
+const RPC_KINDS = {
   request: 0x10,
   response: 0x11,
   cancel: 0x12,

@@ -21,14 +21,14 @@ const XOR_MAPPED_ADDRESS = 0x0020
 /** Flag of CHANGE-REQUEST: from another IP address. */
 const CHANGE_IP = 0x04
 
-export interface BindingRequest {
+interface BindingRequest {
   /** {@link TRANSACTION_LENGTH} bytes. */
   transaction: Bytes
   /** The answer is to come from another IP address of the server. */
   fromElsewhere: boolean
 }
 
-export interface BindingResponse {
+interface BindingResponse {
   transaction: Bytes
   /** Where the question came from, as the server saw it. */
   mapped: AddressBlock

@@ -48,7 +48,7 @@ export function damaged(samples: readonly Bytes[]): fc.Arbitrary<Bytes> {
     })
 }
 
-export interface CodecUnderTest<T> {
+interface CodecUnderTest<T> {
   decode(bytes: Bytes): T
   /** Left out where several byte strings may mean the same. */
   encode?(value: T): Bytes

@@ -119,7 +119,7 @@ export function remoteTileState(participant: Participant): TileState {
 }
 
 /** "Ada Lovelace" → "AL". Counts characters as people see them, so an emoji stays whole. */
-export function initialsOf(name: string): string {
+function initialsOf(name: string): string {
   const words = name.trim().split(/[\s._-]+/)
   const first = (word: string | undefined) => (word === undefined ? "" : ([...word][0] ?? ""))
   return (first(words[0]) + (words.length > 1 ? first(words.at(-1)) : "")).toUpperCase() || "?"

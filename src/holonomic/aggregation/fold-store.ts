@@ -19,11 +19,11 @@ import {
 } from "./record.ts"
 
 /** Items folded into one. */
-export const FOLD_FAN_IN = 16
+const FOLD_FAN_IN = 16
 const LEVEL_DIGITS = 10
 const TIME_DIGITS = 20
 
-export interface DescentOptions {
+interface DescentOptions {
   consent: ConsentState
   underPressure: boolean
   targetTier?: RetentionTier

@@ -8,7 +8,7 @@ export const FOLD_ALGORITHMS = ["fountain-mean-v1", "fountain-decimate-v1", "fou
 export type FoldAlgorithm = (typeof FOLD_ALGORITHMS)[number]
 
 /** Share of positions in which a member may still be seen (D28), when there are more members than its inverse. */
-export const RESIDUAL_LIMIT = 1 / 64
+const RESIDUAL_LIMIT = 1 / 64
 
 /** @throws AvError `MalformedInput` (unknown algorithm), `NoMembers`, `EmptyMember`, `TooManyMembers` */
 export function foldMembers(algorithm: string, members: readonly Bytes[]): Bytes {
@@ -41,7 +41,7 @@ export function isErasing(members: readonly Bytes[], composite: Bytes): boolean 
   return members.every((member) => residualFidelity(member, composite) <= limit)
 }
 
-export function isFoldAlgorithm(name: string): name is FoldAlgorithm {
+function isFoldAlgorithm(name: string): name is FoldAlgorithm {
   return (FOLD_ALGORITHMS as readonly string[]).includes(name)
 }
 

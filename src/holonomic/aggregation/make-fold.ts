@@ -14,7 +14,7 @@ import { type AggregationMeta, aggregationMetaBytes, memberCommitment } from "./
 import { contentMultiplicity } from "./multiplicity.ts"
 import { AGGREGATE_PREFIX, type AggregationRecord, aggregationMetaEnvelope } from "./record.ts"
 
-export interface FoldOptions {
+interface FoldOptions {
   /** The composite's own content id. */
   compositeId: string
   /** The content this pyramid is for. */

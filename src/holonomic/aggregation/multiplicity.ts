@@ -6,7 +6,7 @@ import type { Bytes } from "../../wire/types.ts"
 const SIMILARITY_PER_MILLE = 950
 const MAX_U32 = 0xffffffff
 
-export interface ContentMultiplicity {
+interface ContentMultiplicity {
   /** Each member's share of all bytes' sum. */
   masses: number[]
   /** Members of the largest group in which each is alike to another one. */

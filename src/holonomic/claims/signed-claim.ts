@@ -8,7 +8,7 @@ export const CLAIM_VERSION = 1
 export const MAX_WITNESS_CHAIN_LENGTH = 5
 
 /** Each part may be missing; only all three together mean something to a destination. */
-export interface OwnerBinding {
+interface OwnerBinding {
   userOwner: string
   delegatesTo: string
   identityOccurrence: string

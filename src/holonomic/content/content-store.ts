@@ -38,7 +38,7 @@ export interface PutOptions {
   also?: (envelope: ContentEnvelope) => Promise<readonly StorageOp[]>
 }
 
-export type ContentReading =
+type ContentReading =
   | { state: "unknown" }
   | { state: "revoked"; tombstone: Tombstone | undefined }
   | {

@@ -9,10 +9,10 @@ import type { PeerKeys } from "../trust/verified.ts"
 
 const ENVELOPE_VERSION = 1
 /** Others than the producer who may consent and revoke. */
-export const MAX_AUTHORITIES = 32
+const MAX_AUTHORITIES = 32
 /** Bytes of a class name or of a peer id. */
 const MAX_NAME = 255
-export const MAX_APPLICATION_BYTES = 8_192
+const MAX_APPLICATION_BYTES = 8_192
 const MAX_KEY = 4_096
 
 export interface ContentEnvelope {

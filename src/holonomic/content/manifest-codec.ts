@@ -7,7 +7,7 @@ import { separator } from "../separators.ts"
 import { type FountainManifest, manifestBytes, type SignedManifest } from "./manifest.ts"
 
 /** Symbols of one content: above this the hashes alone would be a large message. */
-export const MAX_CONTENT_SYMBOLS = 1_024
+const MAX_CONTENT_SYMBOLS = 1_024
 /** Bytes of one symbol; it travels in one frame (D34). */
 export const MAX_SYMBOL_BYTES = 65_535
 /** Bytes of a content id or a corpus kind. */

@@ -5,7 +5,7 @@ import type { ContentStore } from "./content-store.ts"
 import type { ContentRef } from "./manifest.ts"
 
 /** What the plan says about a content. */
-export interface PressureFacts {
+interface PressureFacts {
   consentUnknown: boolean
   hasRare: boolean
 }

@@ -21,7 +21,7 @@ export interface TrustOptions {
   maxChainDepth?: number
 }
 
-export interface AdmissionEvents {
+interface AdmissionEvents {
   /** It is served from now on. */
   admitted(peer: Peer, nowMs: Milliseconds): Promise<void>
   /** It serves us: we may ask. */

@@ -24,7 +24,7 @@ export interface FoldingOptions {
 }
 
 /** What it does by the node. */
-export interface FoldingNode {
+interface FoldingNode {
   /** Somebody with a say in it consents to its being kept. */
   consents(item: ShelfItem): boolean
   fetch(ref: ContentRef, options?: ReadOptions): Promise<FetchedContent>

@@ -16,7 +16,7 @@ import type { HoloMessageOf } from "./messages.ts"
 
 export const BOOTSTRAP_KIND = "bootstrap_hello"
 /** A nonce is good once, for this long. */
-export const NONCE_LASTS_MS = 30_000
+const NONCE_LASTS_MS = 30_000
 /** Newcomers that have a nonce at once. */
 const MAX_NONCES = 256
 

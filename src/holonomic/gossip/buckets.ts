@@ -5,10 +5,10 @@ import type { Bytes } from "../../wire/types.ts"
 import type { HoloMessageOf } from "./messages.ts"
 import { MAX_LEAF_HASHES } from "./messages.ts"
 
-export const BUCKET_COUNT = 256
+const BUCKET_COUNT = 256
 
 /** The hashes of one bucket. `sorted` is ascending. */
-export function bucketOf(sorted: readonly Bytes[], bucket: number): Bytes[] {
+function bucketOf(sorted: readonly Bytes[], bucket: number): Bytes[] {
   return sorted.filter((hash) => hash[0] === bucket)
 }
 

@@ -10,7 +10,7 @@ import type { ContentCare } from "./content-care.ts"
 import { type NodeContext, unixMs } from "./context.ts"
 import type { LoopName } from "./loops.ts"
 
-export interface ChoreParts {
+interface ChoreParts {
   care: ContentCare
   claims: ClaimGossip
   autoFold: AutoFold | undefined

@@ -18,13 +18,13 @@ import { filterWitnessLeaves } from "../witness/namespaces.ts"
 import { type DurableClaim, type DurableKind, type LiveFacts, liveAt, readDurable } from "./durable.ts"
 
 /** Claims of one signer, and of all: admitted peers may hand on what strangers signed. */
-export const MAX_CLAIMS_PER_SIGNER = 20_000
-export const MAX_BOOK_CLAIMS = 50_000
+const MAX_CLAIMS_PER_SIGNER = 20_000
+const MAX_BOOK_CLAIMS = 50_000
 /** Cuts kept: by kind, and of the epochs that are compared. */
 const MAX_CUTS = 16
 /** Never told to anybody. */
 export const SCOPE_SELF = "self"
-export const SCOPE_MESH = "mesh"
+const SCOPE_MESH = "mesh"
 
 /** A claim with what it takes to check it. */
 export interface KeyedClaim {
@@ -33,7 +33,7 @@ export interface KeyedClaim {
 }
 
 /** The leaves of a witness: what it is computed over. */
-export class LeafCut {
+class LeafCut {
   /** SHA-256 of each leaf, ascending. */
   readonly hashes: readonly Bytes[]
   readonly #leaves: readonly Bytes[]

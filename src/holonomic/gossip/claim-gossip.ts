@@ -34,7 +34,7 @@ const PULL_ORDER: readonly DurableKind[] = ["trust_revoke", "consent_state", "tr
 /** After so many of these everything that was revoked is known. */
 const REVOCATION_STAGES = 2
 
-export interface ClaimGossipEvents {
+interface ClaimGossipEvents {
   /** A claim is new here. `from`: who sent it, undefined for one's own. */
   added(claim: DurableClaim, from: PeerKeyId | undefined, nowMs: Milliseconds): Promise<void>
   /** All revocations that a peer has are known. */

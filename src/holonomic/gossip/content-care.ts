@@ -40,7 +40,7 @@ const REUSE_CLAIM_MS = 120_000
 /** Share of a content that may go in one step. */
 const TRIM_SHARE = 10
 
-export interface CareOptions {
+interface CareOptions {
   targetHolders: number | ((livePeers: number) => number)
   /** For simulations, where many peers compute the same ones. */
   ranks?: RankTable

@@ -42,7 +42,7 @@ interface Active {
   progressMs: Milliseconds
 }
 
-export interface FetchBoardEvents {
+interface FetchBoardEvents {
   /** Whom to ask, the best first. */
   sources(item: ShelfItem, nowMs: Milliseconds): FetchSource[]
   /** Symbols were stored. */

@@ -17,7 +17,7 @@ export interface FetchSource {
   symbolIds: ReadonlySet<number>
 }
 
-export interface FetchOptions {
+interface FetchOptions {
   manifest: SignedManifest
   /** Symbols that are here already. */
   have: ReadonlySet<number>
@@ -32,7 +32,7 @@ interface Request {
   sinceMs: Milliseconds
 }
 
-export interface FetchRequest {
+interface FetchRequest {
   peerId: PeerKeyId
   message: HoloMessageOf<"holo.symbols?">
 }

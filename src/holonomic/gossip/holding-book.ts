@@ -8,7 +8,7 @@ export const HOLDING_LASTS_MS = 600_000
 /** A clock may be this much ahead. */
 const MAX_AHEAD_MS = 60_000
 /** Proof of possession counts for this long. */
-export const POSSESSION_LASTS_MS = 86_400_000
+const POSSESSION_LASTS_MS = 86_400_000
 /** Contents of one peer, and claims of all. */
 const MAX_PER_PEER = 4_096
 const MAX_CLAIMS = 100_000

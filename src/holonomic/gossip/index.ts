@@ -1,10 +1,8 @@
 /** What peers of a mesh tell each other, and the node that puts everything together. */
-export type { FoldingOptions } from "./auto-fold.ts"
 export * from "./bootstrap-exchange.ts"
 export * from "./claim-book.ts"
 export * from "./durable.ts"
 export * from "./events.ts"
-export type { FetchedContent, ReadOptions } from "./fetch-board.ts"
 export * from "./holding-book.ts"
 export * from "./loops.ts"
 export * from "./mesh-snapshot.ts"

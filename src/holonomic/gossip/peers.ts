@@ -9,10 +9,10 @@ const MAX_PEERS = 1_024
 /** Requests per minute of everybody who is let in; standing adds to it (14.5). */
 const BASE_BUDGET = 10
 /** Of members of a room, who need no chain. */
-export const MEMBER_STANDING = 255
+const MEMBER_STANDING = 255
 const MINUTE_MS = 60_000
 /** What somebody holds who has gone still counts for this long: pages are reloaded. */
-export const GONE_AFTER_MS = 10_000
+const GONE_AFTER_MS = 10_000
 /** Keys of peers that are not connected. */
 const MAX_KEYS = 20_000
 

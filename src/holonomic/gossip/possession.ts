@@ -7,7 +7,7 @@ import { probeDigest } from "../claims/digests.ts"
 import { verifySymbolAgainstManifest } from "../content/manifest.ts"
 import type { HoldingBook } from "./holding-book.ts"
 
-export const ANSWER_WITHIN_MS = 2_000
+const ANSWER_WITHIN_MS = 2_000
 /** One challenge per peer and content in this time. */
 export const CHALLENGE_EVERY_MS = 600_000
 /** Challenges under way at once. */
@@ -15,7 +15,7 @@ const MAX_PENDING = 256
 /** Pairs of peer and content whose last challenge is remembered. */
 const MAX_REMEMBERED = 100_000
 
-export interface Probe {
+interface Probe {
   contentId: string
   symbolId: number
   nonce: Bytes
@@ -25,7 +25,7 @@ export interface Probe {
 }
 
 /** What the challenger knows about a content. */
-export interface ChallengeFacts {
+interface ChallengeFacts {
   /** Hashes of the symbols; without them an answer could not be judged. */
   symbolHashes: readonly string[]
   /** Own copies of symbols. */

@@ -16,13 +16,13 @@ const MAX_TRIES = 3
 const MAX_WANTED = 20_000
 
 /** What the walk needs to know about our own claims. */
-export interface ReconcileFacts {
+interface ReconcileFacts {
   has(hash: string): boolean
   /** Our leaf hashes, ascending. */
   hashes(epochId: U64, kind: DurableKind | undefined): readonly Bytes[]
 }
 
-export interface WalkOptions {
+interface WalkOptions {
   epochId: U64
   /** Only claims of this kind. */
   kind?: DurableKind

@@ -12,7 +12,7 @@ import type { FetchBoard } from "./fetch-board.ts"
 import type { HoloMessage, HoloMessageOf, SymbolFrame } from "./messages.ts"
 import type { Peer } from "./peers.ts"
 
-export interface RouterParts {
+interface RouterParts {
   admission: Admission
   claims: ClaimGossip
   care: ContentCare

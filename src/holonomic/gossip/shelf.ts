@@ -186,7 +186,7 @@ export class ContentShelf implements LiveFacts {
 }
 
 /** What an `aggregation` claim names: SHA-256 of the signed bytes, which the record keeps together with both signatures. */
-export function aggregationHash(aggregationMeta: Bytes): string {
+function aggregationHash(aggregationMeta: Bytes): string {
   return toHex(sha256Sync(aggregationMeta.subarray(0, Math.max(0, aggregationMeta.length - META_SIGNATURES_LENGTH))))
 }
 

@@ -2,6 +2,7 @@
 import type { IdentitySigner } from "../../identity/index.ts"
 import { MemoryHoloStorage } from "../../store/holo/memory.ts"
 import type { HoloStorage } from "../../store/holo/storage.ts"
+import { seeded } from "../../wire/seeded.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../../wire/types.ts"
 import { keysOf } from "../testing.ts"
 import type { HoloEvent, HoloOutgoing } from "./events.ts"
@@ -63,27 +64,18 @@ export class VirtualMesh {
   readonly #lastAt = new Map<string, Milliseconds>()
   readonly #options: Required<Omit<MeshOptions, "startMs">>
   #order = 0
-  #state: number
+  /** In [0, 1). */
+  readonly unit: () => number
 
   constructor(options: MeshOptions = {}) {
     const { startMs = 1_700_000_000_000, delayMs = 20, seed = 1, wire = true, reorder = false, shared = {} } = options
     this.nowMs = startMs
     this.#options = { delayMs, seed, wire, reorder, shared }
-    this.#state = seed >>> 0 || 1
+    this.unit = seeded(seed || 1)
   }
 
   /** Deterministic bytes for nonces and lots. */
   random = (length: number): Bytes => Uint8Array.from({ length }, () => Math.floor(this.unit() * 256))
-
-  /** In [0, 1). */
-  unit(): number {
-    // mulberry32
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0
-    let word = this.#state
-    word = Math.imul(word ^ (word >>> 15), word | 1)
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61)
-    return ((word ^ (word >>> 14)) >>> 0) / 2 ** 32
-  }
 
   async add(
     signer: IdentitySigner,

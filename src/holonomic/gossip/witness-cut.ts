@@ -29,7 +29,7 @@ export function dueEpoch(nowUnixMs: Milliseconds): U64 {
   return witnessEpoch(nowUnixMs - CUT_DELAY_MS)
 }
 
-export interface WitnessCutOptions {
+interface WitnessCutOptions {
   ledger: WitnessLedger
   book: ClaimBook
   signer: IdentitySigner

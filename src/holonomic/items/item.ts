@@ -12,7 +12,7 @@ import type { ContentRef, FountainManifest } from "../content/manifest.ts"
 
 /** Bytes of one part; the last one is shorter. Each of its symbols travels in one frame and leaves room for other messages. */
 export const PART_BYTES = 1_048_576
-export const MAX_PARTS = 1_024
+const MAX_PARTS = 1_024
 /** Bytes of one item. */
 export const MAX_ITEM_BYTES = MAX_PARTS * PART_BYTES
 /** Characters of a name and of a media type. */

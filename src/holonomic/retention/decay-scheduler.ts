@@ -5,7 +5,7 @@ import { computeDecayTier, type DecayThresholds, type DecayTier, tierOfDecay } f
 import { severity } from "./tiers.ts"
 
 /** What the scheduler reads of one content. */
-export interface DecaySchedule {
+interface DecaySchedule {
   admittedAtUnixMs: U64
   revokedAtUnixMs: U64 | null
   className: string
@@ -22,7 +22,7 @@ export interface ConsentDecayStore<Ref> {
   hardDelete(content: Ref): Promise<void>
 }
 
-export interface DecayEvents<Ref> {
+interface DecayEvents<Ref> {
   /** One content could not be looked at or changed; the next walk tries again. */
   failed?: (content: Ref, error: unknown) => void
   changed?: (content: Ref, tier: DecayTier) => void

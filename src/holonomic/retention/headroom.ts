@@ -10,7 +10,7 @@ const LIMITS = [
   { level: "host_at_risk", bytes: 50 * MIB, percent: 1 },
 ] as const
 
-export const HEADROOM_LEVELS = ["normal", "warn", "crit", "stop", "host_at_risk"] as const
+const HEADROOM_LEVELS = ["normal", "warn", "crit", "stop", "host_at_risk"] as const
 export type HeadroomLevel = (typeof HEADROOM_LEVELS)[number]
 
 const TIER: Record<HeadroomLevel, RetentionTier> = { normal: "Full", warn: "T2", crit: "T3", stop: "T4", host_at_risk: "T5" }
@@ -35,7 +35,7 @@ export function pressureTier(level: HeadroomLevel, own: boolean): RetentionTier 
 }
 
 /** What decides when a content gives way. */
-export interface PressureCandidate {
+interface PressureCandidate {
   own: boolean
   /** Nobody consented to it as far as is known. */
   consentUnknown: boolean

@@ -3,9 +3,9 @@ import { AvError } from "../../wire/errors.ts"
 
 export const DEFAULT_N_SOURCE = 20
 export const DEFAULT_K_REPAIR = 6
-export const DEFAULT_TOTAL_SYMBOLS = 26
+const DEFAULT_TOTAL_SYMBOLS = 26
 /** With fewer symbols than this nothing but the manifest is of use. */
-export const DEFAULT_MIN_VIABLE_SYMBOLS = 5
+const DEFAULT_MIN_VIABLE_SYMBOLS = 5
 export const DEFAULT_TARGET_HOLDERS = 30
 
 export interface FountainPolicy {

@@ -4,17 +4,15 @@ import type { FountainHoldingClaim } from "../claims/holding.ts"
 import { DEFAULT_TARGET_HOLDERS } from "./policy.ts"
 
 const MAX_U32 = 0xffffffff
-/** The score of a symbol that nobody is known to hold. */
-export const MAX_RARITY_SCORE = 0
-export const EJECT_ABOVE_TARGET_SAFETY_MARGIN_PCT = 15
+const EJECT_ABOVE_TARGET_SAFETY_MARGIN_PCT = 15
 
 /** What is known of the consent to keep a content. */
 export type ConsentState = "Active" | "Revoked" | "Unknown"
 /** How far a holding claim was checked. */
 export type HoldingVerification = "PossessionVerified" | "SignatureOnly" | "Unverified"
-export type EvictionReason = "NotRare" | "ConsentRevoked" | "ConsentUnknown"
-export type RarityVerdict = { kind: "RetainRare"; weight: number } | { kind: "EvictEligible"; reason: EvictionReason }
-export type EjectionVerdict = "Keep" | "EjectToTier" | "EjectHardDelete"
+type EvictionReason = "NotRare" | "ConsentRevoked" | "ConsentUnknown"
+type RarityVerdict = { kind: "RetainRare"; weight: number } | { kind: "EvictEligible"; reason: EvictionReason }
+type EjectionVerdict = "Keep" | "EjectToTier" | "EjectHardDelete"
 
 type Holding = Pick<FountainHoldingClaim, "peerId" | "contentId" | "symbolIds">
 export interface JudgedHolding {

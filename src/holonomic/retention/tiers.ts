@@ -7,7 +7,7 @@ export type ReadClass = "Full" | "Partial" | "EnvelopeOnly"
 export const RETENTION_TIERS = ["Full", "T2", "T3", "T4", "T5", "HardDelete"] as const
 export type RetentionTier = (typeof RETENTION_TIERS)[number]
 
-export interface TierShape {
+interface TierShape {
   nSource: number
   kRepair: number
   minViableSymbols: number
@@ -35,7 +35,7 @@ export function keepCount(tier: RetentionTier, { nSource, kRepair, minViableSymb
   }
 }
 
-export interface RankedSymbol {
+interface RankedSymbol {
   symbolId: number
   /** Larger goes first; `retentionPriority` of the fountain. */
   priority: number

@@ -5,6 +5,9 @@ import { readTabMessage } from "./messages.ts"
 import { TestLocks, testChannels } from "./testing.ts"
 import { type OrderControl, type TabNode, TabWriter } from "./writer.ts"
 
+/** A busy machine takes its time. */
+const soon = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 })
+
 type Handle = (order: unknown, control: OrderControl) => Promise<unknown>
 
 function tabs() {
@@ -37,7 +40,7 @@ test("one tab writes; orders of the others reach it; the next takes over when it
   expect([a.isWriter, b.isWriter, c.isWriter]).toEqual([true, false, false])
   await a.close()
   expect(await c.order("list")).toBe("b: list")
-  await vi.waitFor(() => expect(b.isWriter).toBe(true))
+  await soon(() => expect(b.isWriter).toBe(true))
   // One that waits may go without having written.
   await c.close()
   await b.close()
@@ -130,7 +133,7 @@ test("progress comes back, and an order can be taken back, here and there", asyn
     await expect(order).rejects.toMatchObject({ code: "Aborted" })
     await expect(one.order("never", { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: "Aborted" })
   }
-  await vi.waitFor(() => expect(ended).toEqual(["own", "other"]))
+  await soon(() => expect(ended).toEqual(["own", "other"]))
   await Promise.all([first.close(), second.close()])
 })
 
@@ -140,7 +143,7 @@ test("a tab with the stored identity gets the storage, and what was under way is
   const handle: Handle = () => new Promise(() => {})
   const first = tab("a", { handle })
   const [own, other] = [first.order("put"), tab("b", { handle }).order("get")]
-  await vi.waitFor(() => expect(first.isWriter).toBe(true))
+  await soon(() => expect(first.isWriter).toBe(true))
   const stored = tab("s", { preferred: true })
   expect(await own).toBe("s: put")
   expect(await other).toBe("s: get")
@@ -171,7 +174,7 @@ test("news reach every tab, and come from the one that writes alone", async () =
   await b.order("anything")
   a.tellAll("changed")
   b.tellAll("not mine to tell")
-  await vi.waitFor(() => expect(news).toEqual(["a changed", "b changed"]))
+  await soon(() => expect(news).toEqual(["a changed", "b changed"]))
   await a.close()
   await b.close()
 })

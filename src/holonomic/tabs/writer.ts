@@ -19,7 +19,7 @@ export interface TabChannel {
   close(): void
 }
 
-export interface TabWriterOptions {
+interface TabWriterOptions {
   meshId: string
   locks: LocksPort
   channel: TabChannel
@@ -46,7 +46,7 @@ export interface TabNode {
   close(): Promise<void>
 }
 
-export interface OrderOptions {
+interface OrderOptions {
   /** Ends it with `Aborted`. */
   signal?: AbortSignal
   tell?(progress: unknown): void

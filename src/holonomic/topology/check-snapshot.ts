@@ -30,7 +30,7 @@ export function checkRootedOptions({ sourcePeerId, edgeMillibps }: RootedOptions
 }
 
 /** @throws AvError as {@link checkSnapshot}. */
-export function checkAd({ advertiserKeyId, capacity, streamId, epoch }: TopologyAd): void {
+function checkAd({ advertiserKeyId, capacity, streamId, epoch }: TopologyAd): void {
   wellFormed(advertiserKeyId)
   if (streamId.length !== 32) throw new AvError("UsageError", { why: "stream id length", got: streamId.length })
   u64(epoch, "epoch")

@@ -5,7 +5,7 @@ import type { AdVerification } from "./types.ts"
 /** No advertisement is believed above this, in thousandths of Mbit/s: a capacity counts fully from here on. */
 export const CAPACITY_NORMALIZER_MILLIBPS = 10_000_000
 /** What a relay's signature alone is good for. */
-export const MAX_SELF_ASSERTED_MILLIBPS = 1_000_000
+const MAX_SELF_ASSERTED_MILLIBPS = 1_000_000
 /** A pair with a longer round trip has no edge. */
 export const MAX_USEFUL_RTT_MS = 5_000
 /** A grant through a longer chain counts for nothing. */

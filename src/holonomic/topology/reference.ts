@@ -6,7 +6,7 @@ import { PENALTY_PER_SUB_PATH_DUP, parentScore } from "./quantise.ts"
 import { type PathKey, pathBytes } from "./sub-path.ts"
 import type { AlmTopology, TopologySnapshot } from "./types.ts"
 
-export const TOPOLOGY_VERSION = 1
+const TOPOLOGY_VERSION = 1
 
 /**
  * One parent per peer and path, by score alone.

@@ -4,7 +4,7 @@ import { NO_EDGE, type PairScores } from "./pairs.ts"
 import { MAX_USEFUL_RTT_MS, pairScore } from "./quantise.ts"
 
 /** Round trip of a pair about which nothing is known, ms. */
-export const UNKNOWN_RTT_MS = 300
+const UNKNOWN_RTT_MS = 300
 const DIRECT_GRANT = 0
 const NOT_KNOWN = -1
 /** By round trip in milliseconds. Millions of pairs are looked at for one tree of a large room. */

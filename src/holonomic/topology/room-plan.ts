@@ -5,7 +5,7 @@ import { RoomSnapshot, type RoomView, TOPOLOGY_EPOCH_MS, topologyEpoch } from ".
 import { RoomTree, type RoomTreeOptions } from "./room-tree.ts"
 
 /** A snapshot is not used before it is this old: by then the others have made theirs. */
-export const SETTLE_MS = 2_000
+const SETTLE_MS = 2_000
 /** Trees kept for one snapshot; streams of a whole stage. The one that was asked for first goes first. */
 const MAX_TREES = 256
 /** While there is no plan yet, how often what is known is looked at again. */

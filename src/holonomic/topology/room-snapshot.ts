@@ -20,7 +20,7 @@ export interface RoomView {
   ads: Iterable<Omit<SignedRelayCapacity, "signatureEd25519Base64" | "signatureMlDsa65Base64">>
 }
 
-export interface RoomViewRelay {
+interface RoomViewRelay {
   keyId: PeerKeyId
   nodeId: NodeId
 }

@@ -22,18 +22,18 @@ const KEPT = 16
 const MAX_AHEAD = 5n
 const EPOCH_DIGITS = 20
 
-export interface IngestOptions {
+interface IngestOptions {
   /** Of our clock. */
   currentEpoch: U64
   nowUnixMs: U64
 }
 
-export interface IngestEvents {
+interface IngestEvents {
   /** A peer has contradicted itself, here or in a proof by somebody else: to be passed on once. */
   equivocation?: (proof: EquivocationProof) => void
 }
 
-export interface LedgerOptions extends IngestEvents {
+interface LedgerOptions extends IngestEvents {
   /** Of witnesses that come in. */
   verify?: VerifyHybrid
 }

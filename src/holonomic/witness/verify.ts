@@ -8,7 +8,7 @@ import { strictBase64 } from "../checks.ts"
 import type { VerifyHybrid } from "../trust/verified.ts"
 import { type WholenessWitness, witnessPreimage } from "./witness.ts"
 
-export type WitnessVerification =
+type WitnessVerification =
   | "Valid"
   | "PqcMissing"
   | "ClassicalSignatureInvalid"
@@ -18,7 +18,7 @@ export type WitnessVerification =
   | "CanonicalSerializationFailed"
 
 /** Answers whether a signature is right. The keys may come from anywhere, so the check is passed in as well. */
-export type SignatureCheck = (message: Bytes, signature: Bytes, publicKey: Bytes) => boolean | Promise<boolean>
+type SignatureCheck = (message: Bytes, signature: Bytes, publicKey: Bytes) => boolean | Promise<boolean>
 
 export interface WitnessKeys {
   ed25519: Bytes
@@ -26,7 +26,7 @@ export interface WitnessKeys {
 }
 
 /** Strict Ed25519 and ML-DSA-65 with an empty context. */
-export const hybridChecks: { ed25519: SignatureCheck; mlDsa65: SignatureCheck } = {
+const hybridChecks: { ed25519: SignatureCheck; mlDsa65: SignatureCheck } = {
   ed25519: (message, signature, publicKey) => ed25519Verify(publicKey, message, signature),
   mlDsa65: (message, signature, publicKey) => mlDsaVerify(publicKey, message, signature),
 }

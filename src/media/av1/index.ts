@@ -1,2 +1,2 @@
 /** AV1 without the browser's help. */
-export { Av1Decoder, type Av1ModuleFactory, type Av1Picture } from "./av1-decoder.ts"
+export { Av1Decoder, type Av1Picture } from "./av1-decoder.ts"

@@ -6,7 +6,7 @@ import { canCaptureByElement, captureByElement } from "./element-capture.ts"
 /** Pictures waiting for the worker at most: an old picture is worth nothing. */
 const MAX_BUFFERED = 2
 
-export interface VideoCapture {
+interface VideoCapture {
   /** Transfer it to the publish worker (`PublishApi.addVideoSource`). It ends when the track does. */
   readonly source: ReadableStream<VideoFrame> | MessagePort
   /** Ends it without touching the track. Idempotent; cancelling in the worker does the same. */

@@ -12,7 +12,7 @@ const COARSE = 4
 /** About -60 dBFS: quieter than this everything fits onto everything. */
 const SILENCE = 1e-6 * LAG_WINDOW
 
-export interface Lag {
+interface Lag {
   samples: number
   /** 1: the shifted sound is the same. Around 0: it has nothing to do with it. */
   likeness: number

@@ -2,7 +2,7 @@
 import { requireFeature } from "../support.ts"
 import { canOutputByCanvas, createCanvasOutput } from "./canvas-output.ts"
 
-export interface VideoOutput {
+interface VideoOutput {
   readonly track: MediaStreamTrack
   /** Transfer it to the receive worker (`ReceiveApi.addVideo`). */
   readonly sink: WritableStream<VideoFrame> | MessagePort

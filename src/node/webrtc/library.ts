@@ -14,7 +14,7 @@ export interface NativeChannel {
   onMessage(handler: (message: string | Uint8Array | ArrayBuffer) => void): void
 }
 
-export interface NativeChannelInit {
+interface NativeChannelInit {
   negotiated?: boolean
   id?: number
   unordered?: boolean
@@ -22,7 +22,7 @@ export interface NativeChannelInit {
   maxPacketLifeTime?: number
 }
 
-export interface NativeCandidate {
+interface NativeCandidate {
   address: string
   port: number
   type: string

@@ -1,11 +1,11 @@
 /** The library behind the face of `RTCPeerConnection`: what links rely on. */
-import { createSocket } from "node:dgram"
 import { afterEach, describe, expect, test } from "vitest"
 import { candidateInit, parseCandidate } from "../../link/candidates.ts"
 import { MEDIA_CHANNEL } from "../../link/lane-forward.ts"
 import { buildSdp, readSdp } from "../../link/sdp.ts"
 import { transportStats } from "../../link/transport-stats.ts"
 import { AvError } from "../../wire/errors.ts"
+import { freePort } from "../test-port.ts"
 import type { NativeConfig, NodeDataChannel } from "./library.ts"
 import { nodeWebRtc } from "./node-webrtc.ts"
 import { NodeCertificate, NodePeerConnection } from "./peer-connection.ts"
@@ -43,15 +43,6 @@ async function join(offerer: RTCPeerConnection, answerer: RTCPeerConnection): Pr
   await answerer.setLocalDescription(await answerer.createAnswer())
   const answer = readSdp(answerer.localDescription?.sdp ?? "")
   await offerer.setRemoteDescription({ type: "answer", sdp: buildSdp("answer", answer) })
-}
-
-/** A UDP port that nobody uses at the moment. */
-async function freePort(): Promise<number> {
-  const socket = createSocket("udp4")
-  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
-  const { port } = socket.address()
-  await new Promise<void>((resolve) => socket.close(() => resolve()))
-  return port
 }
 
 function opened(channel: RTCDataChannel): Promise<void> {

@@ -6,8 +6,6 @@ import { makeCertificate } from "./certificate.ts"
 import type { NodeDataChannel } from "./library.ts"
 import { NodeCertificate, NodePeerConnection, type SocketOptions } from "./peer-connection.ts"
 
-export type { SocketOptions } from "./peer-connection.ts"
-
 const PACKAGE = "node-datachannel"
 
 /** Options of {@link nodeWebRtc}. */

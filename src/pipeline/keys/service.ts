@@ -13,7 +13,7 @@ import type { KeysApi, KeysOptions, PublicIdentity } from "./types.ts"
 const MAX_GROUPS = 16
 
 /** The port as far as it is used here, so that tests need no worker. */
-export type KeysPort = Pick<MessagePort, "postMessage" | "close">
+type KeysPort = Pick<MessagePort, "postMessage" | "close">
 
 export class KeysService implements KeysApi {
   readonly #load: (options: LoadIdentityOptions) => Promise<LoadedIdentity>

@@ -41,7 +41,7 @@ const CLASSES = [
   { name: "STANDARD", days: 26 },
 ] as const
 
-export interface ItemsOptions {
+interface ItemsOptions {
   node: HoloNode
   signer: IdentitySigner
   /** Unix ms. */

@@ -22,7 +22,7 @@ const AFTER_FAILURE_MS = 10_000
 /** Changes are told together, ms. */
 const CHANGED_MS = 250
 
-export interface KeeperHost {
+interface KeeperHost {
   meshId: string
   signer: IdentitySigner
   /** Unix ms as the others count them. */

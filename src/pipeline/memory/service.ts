@@ -31,12 +31,12 @@ const FIRST_FETCH = 0x8000_0000
 export type MemoryPort = Pick<MessagePort, "postMessage" | "close"> & { onmessage: MessagePort["onmessage"] }
 
 /** What pages of one origin find each other by. */
-export interface TabPorts {
+interface TabPorts {
   locks: LocksPort
   channel(name: string): TabChannel
 }
 
-export interface MemoryServiceOptions {
+interface MemoryServiceOptions {
   /** Where things are kept; tests pass their own. */
   openStorage?: typeof openMemoryStorage
   /** Default: what the browser has. `undefined`: this page is alone. */

@@ -67,7 +67,7 @@ test("a second page works with the first one's storage, and keeps it when the fi
   expect(second.events.filter(({ type }) => type === "progress").at(-1)).toMatchObject({ operation: 4, done: content.size })
   expect(first.events.some(({ type }) => type === "progress")).toBe(false)
   expect((await first.service.list()).map(({ id }) => id)).toEqual([put.id])
-  await vi.waitFor(() => expect(second.events.some(({ type }) => type === "changed")).toBe(true))
+  await vi.waitFor(() => expect(second.events.some(({ type }) => type === "changed")).toBe(true), { timeout: 10_000 })
   await first.service.close()
   expect(await read(second.service, put.id)).toBe(await content.text())
   expect((await second.service.list())[0]).toMatchObject({ producer: first.keyId, own: false })

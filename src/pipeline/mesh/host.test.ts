@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from "vitest"
+import { afterEach, describe, expect, test, vi } from "vitest"
 import type { ForwardedNote } from "../../link/lane-port.ts"
 import type { MeshToReceive } from "../../media/types.ts"
 import { CODEC_OPUS, UNCAPPED } from "../../wire/layers.ts"
@@ -45,8 +45,7 @@ function forward(from: MessagePort, to: MessagePort): void {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let i = 0; i < 400 && !condition(); i++) await new Promise((resolve) => setTimeout(resolve, 5))
-  expect(condition()).toBe(true)
+  await vi.waitFor(() => expect(condition()).toBe(true), { timeout: 20_000, interval: 5 })
 }
 
 describe("the worker's driver", () => {

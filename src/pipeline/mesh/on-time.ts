@@ -4,8 +4,8 @@
 const INTERVAL_MS = 10_000
 const INTERVALS = 6
 /** Times from capture to completion are counted in steps of this length, and so many of them, the last for everything longer. */
-export const TRANSIT_STEP_MS = 10
-export const TRANSIT_STEPS = 51
+const TRANSIT_STEP_MS = 10
+const TRANSIT_STEPS = 51
 /** A jump of the publisher's clock by more than this is a new beginning, ms. */
 const JUMP_MS = 10_000
 

@@ -1,7 +1,9 @@
 /** A fake network for tests: mesh cores joined by lossy, reordering lanes under a virtual clock and a seeded random source. */
+
 import { LANE_LOW_MARK, type LaneChannel, type LaneHandlers, type LaneState } from "../../link/lane-port.ts"
 import type { EncodedFrame, MeshToPublish, MeshToReceive } from "../../media/types.ts"
 import { CODEC_AV1_SVC, CODEC_OPUS, UNCAPPED } from "../../wire/layers.ts"
+import { seeded } from "../../wire/seeded.ts"
 import type { Bytes, ReceiverLayerPolicy, SealProfile } from "../../wire/types.ts"
 import { RelayCore } from "../relay/core.ts"
 import { MeshCore } from "./core.ts"
@@ -52,18 +54,6 @@ class NarrowPlace {
 
 /** Sees every message; returns what arrives instead (nothing, one or several). */
 type Tap = (bytes: Bytes, lane: { from: string; to: string; laneId: number }) => Bytes[]
-
-/** Small deterministic generator (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = state
-    t = Math.imul(t ^ (t >>> 15), t | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
 
 export class TestNet {
   now = 1_000

@@ -280,7 +280,7 @@ export interface MeshFeeds {
   out: { streamId: Bytes; children: PeerKeyId[] }[]
 }
 
-export interface MeshFeed {
+interface MeshFeed {
   streamId: Bytes
   from: PeerKeyId
   /** Anything authentic came from it since it was asked. */

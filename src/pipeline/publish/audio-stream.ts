@@ -2,14 +2,13 @@
 import { RateMeter } from "../../media/rate-meter.ts"
 import { AUDIO_PACKET_MS, AUDIO_SAMPLE_RATE, type AudioEncoding, type EncodedFrame } from "../../media/types.ts"
 import { AvError } from "../../wire/errors.ts"
+import { EncoderFaults } from "./encoder-faults.ts"
 import type { AudioPublishOptions, PublishStreamStats } from "./types.ts"
 import type { StreamSink } from "./video-stream.ts"
 
 const DEFAULT_BITRATE = 32_000
 /** Encoding one packet takes well under a millisecond; a queue means that the thread is stuck. */
 const MAX_QUEUE = 10
-const MAX_ERRORS = 5
-const ERROR_WINDOW_MS = 10_000
 
 /**
  * Opus with in-band FEC, without DTX: a silent microphone keeps sending small packets, so that a hole always means loss. Left to
@@ -54,7 +53,7 @@ export class AudioStream {
   readonly #config: AudioEncoderConfig
   readonly #sink: StreamSink
   readonly #rate = new RateMeter()
-  readonly #errorTimes: number[] = []
+  readonly #faults: EncoderFaults
   /** Presentation times of the blocks in the encoder: its own output times ignore pauses. One block gives one packet. */
   readonly #pending: { ptsUs: number; discontinuity: boolean }[] = []
   #encoder: AudioEncoder
@@ -68,6 +67,7 @@ export class AudioStream {
     this.#key = key
     this.#config = config
     this.#sink = sink
+    this.#faults = new EncoderFaults(key, (event) => sink.event(event))
     this.#encoder = this.#makeEncoder()
   }
 
@@ -161,23 +161,13 @@ export class AudioStream {
   #failed(cause: unknown): void {
     if (this.#closed) return
     this.#stats.encoderErrors++
-    const nowMs = performance.now()
-    this.#errorTimes.push(nowMs)
-    while (nowMs - this.#errorTimes[0]! > ERROR_WINDOW_MS) this.#errorTimes.shift()
-    let fatal = this.#errorTimes.length >= MAX_ERRORS
     this.#pending.length = 0
-    if (!fatal) {
-      try {
-        if (this.#encoder.state !== "closed") this.#encoder.close()
-        this.#encoder = this.#makeEncoder()
-        this.#discontinuity = true
-      } catch {
-        fatal = true
-      }
+    const remake = () => {
+      if (this.#encoder.state !== "closed") this.#encoder.close()
+      this.#encoder = this.#makeEncoder()
+      this.#discontinuity = true
     }
-    if (fatal) this.close()
-    const message = cause instanceof Error ? cause.message : String(cause)
-    this.#sink.event({ type: "encoder-error", streamKey: this.#key, error: "MediaEncodeFailed", message, fatal })
+    this.#faults.failed(cause, remake, () => this.close())
   }
 }
 

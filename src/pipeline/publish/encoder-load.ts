@@ -1,7 +1,7 @@
 /** Watches whether an encoder keeps up and says when the picture or the frame rate must shrink, and when they may grow again. */
 
 /** A working point: linear scale of the picture and share of the frame rate. */
-export interface WorkingPoint {
+interface WorkingPoint {
   readonly scale: number
   readonly rate: number
 }

@@ -36,7 +36,7 @@ export interface VideoPublishOptions {
 }
 
 /** As in WebCodecs. */
-export type ContentHint = "motion" | "detail" | "text"
+type ContentHint = "motion" | "detail" | "text"
 
 export interface AudioPublishOptions {
   /** 1 (default) or 2. */

@@ -4,6 +4,7 @@ import { KeyframeLimiter } from "../../media/keyframe-limiter.ts"
 import { RateMeter } from "../../media/rate-meter.ts"
 import { groupLength } from "../../media/temporal-pattern.ts"
 import type { EncodedFrame, VideoEncoding } from "../../media/types.ts"
+import { EncoderFaults } from "./encoder-faults.ts"
 import { EncoderLoad } from "./encoder-load.ts"
 import { temporalLayerOf } from "./encoder-trial.ts"
 import { FramePacer } from "./frame-pacer.ts"
@@ -16,8 +17,6 @@ const KEYFRAME_GAP_MS = 500
 /** More waiting frames than this mean that the encoder is too slow: newer input is dropped. */
 const MAX_QUEUE = 2
 /** So many encoder failures within ten seconds end the stream. */
-const MAX_ERRORS = 5
-const ERROR_WINDOW_MS = 10_000
 /** Smaller changes are not worth a reconfiguration. */
 const BITRATE_STEP = 0.08
 const MIN_BITRATE = 30_000
@@ -42,7 +41,7 @@ export class VideoStream {
   readonly #rate = new RateMeter()
   /** Capture time → when the frame went into the encoder. */
   readonly #started = new Map<number, number>()
-  readonly #errorTimes: number[] = []
+  readonly #faults: EncoderFaults
   #encoding: VideoEncoding
   #config: VideoEncoderConfig
   /** There is none while nobody watches: an encoder at rest still holds its memory, or its place in the hardware. */
@@ -64,6 +63,7 @@ export class VideoStream {
     this.#key = key
     this.#options = options
     this.#sink = sink
+    this.#faults = new EncoderFaults(key, (event) => sink.event(event))
     this.#encoding = chosen.encoding
     this.#config = chosen.config
     this.#numbering = new FrameNumbering(chosen.encoding.temporalLayers)
@@ -295,22 +295,12 @@ export class VideoStream {
   #failed(cause: unknown): void {
     if (this.#closed) return
     this.#stats.encoderErrors++
-    const nowMs = performance.now()
-    this.#errorTimes.push(nowMs)
-    while (nowMs - this.#errorTimes[0]! > ERROR_WINDOW_MS) this.#errorTimes.shift()
-    let fatal = this.#errorTimes.length >= MAX_ERRORS
-    if (!fatal) {
-      try {
-        this.#closeEncoder()
-        this.#encoder = this.#makeEncoder()
-        this.#forceKeyframe = true
-        this.#restart = true
-      } catch {
-        fatal = true
-      }
+    const remake = () => {
+      this.#closeEncoder()
+      this.#encoder = this.#makeEncoder()
+      this.#forceKeyframe = true
+      this.#restart = true
     }
-    if (fatal) this.close()
-    const message = cause instanceof Error ? cause.message : String(cause)
-    this.#sink.event({ type: "encoder-error", streamKey: this.#key, error: "MediaEncodeFailed", message, fatal })
+    this.#faults.failed(cause, remake, () => this.close())
   }
 }

@@ -9,7 +9,7 @@ const US_PER_SAMPLE = 1_000_000 / AUDIO_SAMPLE_RATE
 /** Where a block of sound comes from: its own packet, the copy inside the next one, or made up from what came before. */
 export type SoundOrigin = "decoded" | "recovered" | "concealed"
 
-export interface SoundPacket {
+interface SoundPacket {
   ptsUs: number
   data: ArrayBuffer
   /** A jump of `ptsUs` before this packet is intended. */
@@ -18,7 +18,7 @@ export interface SoundPacket {
   bridge: boolean
 }
 
-export interface SoundDecoderSink {
+interface SoundDecoderSink {
   sound(ptsUs: number, planes: SoundPlanes, origin: SoundOrigin, discontinuity: boolean): void
   /** The decoder is closed and useless now. */
   failed(cause: unknown): void

@@ -39,7 +39,7 @@ const EXPECTED_VIDEO_BPS = 500_000
 /** A parent that brought a forged chunk has its chunks checked before they are handed on for so long, ms. */
 const DOUBT_MS = 10_000
 
-export interface RelayIo {
+interface RelayIo {
   /** Monotonic milliseconds, fractions welcome. */
   now(): number
   emit(event: MeshEvent): void
@@ -49,7 +49,7 @@ export interface RelayIo {
 export type ChunkVerdict = "opened" | "duplicate" | "held" | "forged" | "unread"
 
 /** What a member adds: streams of its own, and the key to read. */
-export interface MemberSide {
+interface MemberSide {
   source(streamKey: string): OutStream | undefined
   sources(): Iterable<OutStream>
   chunk(inflow: Inflow, innerChunk: Bytes): Promise<ChunkVerdict>

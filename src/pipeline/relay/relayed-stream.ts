@@ -26,13 +26,13 @@ const KEYFRAME_PATIENCE_MS = 350
 const PEAK_MARGIN = 1.25
 
 /** When a neighbour that brings the stream was heard last. */
-export interface HeardParent {
+interface HeardParent {
   peer: PeerKeyId
   started: boolean
   heardAt: number
 }
 
-export interface RelayedStreamOptions {
+interface RelayedStreamOptions {
   streamId: Bytes
   sealProfile: SealProfile
   now(): number

@@ -20,7 +20,7 @@ export interface LocalCandidate {
 }
 
 /** What one look brought. */
-export interface BrowserEvidence {
+interface BrowserEvidence {
   candidates: readonly LocalCandidate[]
   /** Of REFLEX_REPLY. */
   entries: readonly ReflexReplyEntry[]

@@ -26,7 +26,7 @@ export interface NatEvidence {
 }
 
 /** The class and the address it was found with; null when the observations do not suffice for a class. */
-export type NatVerdict = { class: Exclude<NatClass, "unknown">; reflex: AddressBlock | undefined } | null
+type NatVerdict = { class: Exclude<NatClass, "unknown">; reflex: AddressBlock | undefined } | null
 
 /**
  * Classifies by what observers saw. Never gives `unknown`: too little evidence is null, and the caller keeps what it knew.
@@ -54,7 +54,7 @@ function endpointKey({ family, address, port }: AddressBlock): string {
 }
 
 /** `single` is one attempt without an automatic second; `skip` stays on the routed path. */
-export type PairAction = "direct" | "single" | "skip"
+type PairAction = "direct" | "single" | "skip"
 
 const ACTIONS: Record<NatClass, Record<NatClass, PairAction>> = {
   open: { open: "direct", cone: "direct", symmetric: "single", unknown: "direct" },

@@ -5,16 +5,16 @@ import type { Milliseconds } from "../../wire/types.ts"
 import { addressRange } from "../candidate-filter.ts"
 
 /** Ways to ask a gateway, in the order in which they are tried. */
-export const PORT_MAP_METHODS = ["nat-pmp", "upnp"] as const
+const PORT_MAP_METHODS = ["nat-pmp", "upnp"] as const
 export type PortMapMethod = (typeof PORT_MAP_METHODS)[number]
 
 /** How long one attempt may take, ms. */
-export const PORT_MAP_TIMEOUT_MS: Record<PortMapMethod, Milliseconds> = { "nat-pmp": 1_000, upnp: 2_000 }
+const PORT_MAP_TIMEOUT_MS: Record<PortMapMethod, Milliseconds> = { "nat-pmp": 1_000, upnp: 2_000 }
 /** Of the two seconds that UPnP has, the search for a gateway may take this much, ms. */
 export const UPNP_SEARCH_MS = 1_500
 export const LEASE_SECONDS = 3_600
 /** Taking the mapping away at the end must not hold up a program that stops, ms. */
-export const UNMAP_MS = 200
+const UNMAP_MS = 200
 const RENEW_MS = 1_800_000
 const STRIKES = 3
 /** A renewal that failed is tried again after this part of the lease: three strikes fall before its end. */

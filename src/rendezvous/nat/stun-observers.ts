@@ -25,7 +25,7 @@ const CLAIM_MS = 120_000
 /** Sources remembered; a flood of forged ones must not fill the memory. The one that was silent longest goes. */
 const MAX_SOURCES = 16_384
 
-export interface StunObserversOptions {
+interface StunObserversOptions {
   /** Where the observers are reached, in the order of their indexes. */
   places: readonly AddressBlock[]
   /** Somebody who was attested at this address is connected: only there an answer from elsewhere is sent. */
@@ -33,13 +33,13 @@ export interface StunObserversOptions {
 }
 
 /** What to send, and from which observer's socket. */
-export interface StunReply {
+interface StunReply {
   bytes: Bytes
   from: number
 }
 
 /** What is known of the addresses that a client named. */
-export interface ReflexFindings {
+interface ReflexFindings {
   entries: ReflexReplyEntry[]
   /** Of the named addresses those whose requests are recent enough for an attestation. */
   fresh: AddressBlock[]

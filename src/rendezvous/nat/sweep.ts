@@ -4,12 +4,12 @@ import type { Milliseconds } from "../../wire/types.ts"
 import { classifyNat, type NatClass, type NatEvidence, type NatObservation } from "./classify.ts"
 
 /** The class and the address it belongs to: always read together. */
-export interface NatState {
+interface NatState {
   class: NatClass
   reflex: AddressBlock | undefined
 }
 
-export interface NatSweepSettings {
+interface NatSweepSettings {
   /** Between looks without cause: 60 s in Node, 300 s in browsers, each ± 10 %. */
   intervalMs: Milliseconds
   random: () => number

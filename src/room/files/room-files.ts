@@ -34,7 +34,7 @@ const REACH_MS = 10_000
 /** A session that ends is no reason to give up what can be continued. */
 const MAX_ATTEMPTS = 5
 
-export interface FilesRoom {
+interface FilesRoom {
   people: People
   events: Emitter<RoomEvents>
   control: ControlPlane

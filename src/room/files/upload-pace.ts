@@ -2,7 +2,7 @@
 import type { Milliseconds } from "../../wire/types.ts"
 
 /** So that a call beside it keeps its room; bit/s. */
-export const DEFAULT_UPLOAD = 8_000_000
+const DEFAULT_UPLOAD = 8_000_000
 /** What the server forwards for one session is little, and the room's own messages need it too (D48); bit/s. */
 const ROUTED = 100_000
 /** Of what the person allows this page to send at all. */

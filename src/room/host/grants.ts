@@ -6,7 +6,7 @@ import { isAvError } from "../../wire/errors.ts"
 import type { RoomGrant } from "../../wire/index.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../../wire/types.ts"
 
-export interface HeldGrant {
+interface HeldGrant {
   grant: RoomGrant
   proven: ProvenRight
 }

@@ -31,7 +31,7 @@ const MAX_GRANTS = 24
 const SWEEP_MS = 15_000
 
 /** The room as the application named it. */
-export interface RoomAbout {
+interface RoomAbout {
   name: string
   /** The link it was joined with. */
   url: string
@@ -40,7 +40,7 @@ export interface RoomAbout {
 }
 
 /** The parts of a room that host tools reach. */
-export interface HostRoom {
+interface HostRoom {
   driver: Pick<MachineDriver, "feed"> & { machine: RoomMachineFace }
   people: People
   events: Emitter<RoomEvents>

@@ -2,7 +2,7 @@
 import type { ParticipantState } from "../../wire/index.ts"
 import type { Bytes, PeerKeyId } from "../../wire/types.ts"
 
-export interface PublishGateHost {
+interface PublishGateHost {
   /** Whether the room asks for tokens now. */
   asks(): boolean
   /** Whether this chain shows the member's right to publish, now. */

@@ -11,7 +11,7 @@ import type { RoomWorkers } from "../workers.ts"
 import { type MemoryPlace, memoryOfPage } from "./memory-part.ts"
 import { PageMemory } from "./room-memory.ts"
 
-export interface MemoryRoom {
+interface MemoryRoom {
   people: People
   events: Emitter<RoomEvents>
   clock: WallClock

@@ -22,7 +22,7 @@ export interface OutgateSession {
   sendBinary(name: string, bytes: Bytes): void
 }
 
-export interface OutgateItem {
+interface OutgateItem {
   peer: PeerKeyId
   /** BINARY frame of this name; undefined: a JSON message. */
   binary?: string

@@ -160,6 +160,6 @@ test("what comes before this page knows that it is in the room waits, within bou
   expect(await codeOf(a.memory.list())).toBe("RoomClosed")
   a.root.bytes = bytes
   a.memory.entered()
-  await vi.waitFor(async () => expect(await a.memory.list()).toEqual([]))
+  await vi.waitFor(async () => expect(await a.memory.list()).toEqual([]), { timeout: 20_000 })
   expect(workers).toBe(1)
 })

@@ -33,7 +33,7 @@ const NO_NAME = "untitled"
 /** Before a memory that could not be started is started again without anybody asking for it, ms. */
 const AFTER_FAILURE_MS = 30_000
 
-export interface RoomMemoryHost {
+interface RoomMemoryHost {
   signer: IdentitySigner
   roomName: string
   /** Entity id of the room's root; undefined before this page is a member. */

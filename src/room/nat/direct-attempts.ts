@@ -13,7 +13,7 @@ export interface DirectStats {
   relayFallbacks: number
 }
 
-export interface DirectAttemptsAround {
+interface DirectAttemptsAround {
   /** The NAT classes of this page and of the node, as announced. */
   classes(node: NodeId): readonly [own: NatClass, other: NatClass]
   /** A TURN server gets through any NAT. */

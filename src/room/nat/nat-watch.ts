@@ -6,7 +6,7 @@ import { type AddressBlock, addressToText } from "../../wire/address.ts"
 import type { Milliseconds } from "../../wire/types.ts"
 import type { NatLook, NatProbe, NatStats } from "./types.ts"
 
-export interface NatWatchOptions {
+interface NatWatchOptions {
   probe: NatProbe
   /** STUN servers that are configured now. */
   servers(): readonly StunServer[]

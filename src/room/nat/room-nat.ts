@@ -12,7 +12,7 @@ import { browserProbe } from "./browser-probe.ts"
 import { DirectAttempts } from "./direct-attempts.ts"
 import { NatWatch } from "./nat-watch.ts"
 
-export interface RoomNatHost {
+interface RoomNatHost {
   server: Pick<ServerConnection, "client" | "iceServers">
   control: Pick<ControlPlane, "announce" | "closed">
 }
@@ -35,7 +35,7 @@ export function roomNat({ server, control }: RoomNatHost, options: JoinOptions, 
   return watch
 }
 
-export interface RoomAttemptsHost {
+interface RoomAttemptsHost {
   server: Pick<ServerConnection, "iceServers">
   control: ControlPlane
   nat: NatWatch

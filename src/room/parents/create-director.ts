@@ -19,7 +19,7 @@ import { ParentDirector } from "./director.ts"
 const TICK_MS = 250
 
 /** The parts of a room that are asked. */
-export interface RoomOfParents {
+interface RoomOfParents {
   driver: MachineDriver
   hub: PeerHub
   media: MediaPlane

@@ -25,7 +25,7 @@ const EVICTION_MS = 800
 const EVICTION_WAIT_MS = 1_600
 const EVICTION_LOOK_MS = 100
 
-export interface DirectorHost {
+interface DirectorHost {
   me: PeerKeyId
   /** Unix ms as others count them. */
   now(): Milliseconds

@@ -4,7 +4,7 @@ import type { RoomView, RoomViewMember } from "../../holonomic/index.ts"
 import { rttClass } from "../../wire/participant-state.ts"
 import type { Milliseconds, NodeId, PeerKeyId } from "../../wire/types.ts"
 
-export type MemberLinks = RoomViewMember["links"]
+type MemberLinks = RoomViewMember["links"]
 
 /** Round trips are the least of this time, ms: what comes on top is the load of a moment, at this end or the other. */
 const RTT_BUCKET_MS = 15_000

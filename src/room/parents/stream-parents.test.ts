@@ -182,6 +182,7 @@ describe("two parents of a stream", () => {
     upstream.parentLeaving("rob", 1_500)
     expect(said("av.unsubscribe")).toEqual([])
     await accept("sue")
+    await run(1_000)
     expect(said("av.unsubscribe")).toContain("rob")
     const before = said("av.subscribe").length
     upstream.linkLost("pub")

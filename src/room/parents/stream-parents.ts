@@ -20,7 +20,7 @@ const MIN_CHUNKS = 8
 const EXPECTED_MBPS = 0.5
 
 /** A stream as one parent brings it, since it was asked; see `MeshFeed`. */
-export interface Feed {
+interface Feed {
   from: PeerKeyId
   started: boolean
   silentMs: number
@@ -37,7 +37,7 @@ export interface ParentFigures extends ParentReport {
   share: number | undefined
 }
 
-export interface StreamParentsHost {
+interface StreamParentsHost {
   me: PeerKeyId
   /** Unix ms. */
   now(): Milliseconds

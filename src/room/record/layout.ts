@@ -1,6 +1,6 @@
 /** Where each picture of a recording goes: equal cells, as many columns as make them largest. */
 
-export interface Box {
+interface Box {
   x: number
   y: number
   width: number

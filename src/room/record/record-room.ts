@@ -6,7 +6,7 @@ import { CallRecording, type RecordingSound } from "./recorder.ts"
 import type { RecordedTrack } from "./sources.ts"
 import type { Recording, RecordOptions } from "./types.ts"
 
-export interface RecordedRoom {
+interface RecordedRoom {
   people: People
   events: { on<K extends keyof RoomEvents>(event: K, handler: (value: RoomEvents[K]) => void): () => void }
   media: { publications: { all: readonly Publication[] } }

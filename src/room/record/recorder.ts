@@ -17,7 +17,7 @@ export interface RecordingSound {
   tap(node: AudioNode): AudioCapture
 }
 
-export interface RecorderOptions extends RecordOptions {
+interface RecorderOptions extends RecordOptions {
   /** What is to be seen and heard now; asked again and again. */
   tracks(): RecordedTrack[]
   sound: RecordingSound

@@ -4,6 +4,9 @@ import { RpcAppError } from "../../rpc/index.ts"
 import { all, failure, type TestLink, TestMesh, type TestPeer, text, words } from "./test-mesh.ts"
 import type { RpcService, StandardSchema } from "./types.ts"
 
+/** A busy machine takes its time. */
+const soon = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 })
+
 let mesh: TestMesh
 let alice: TestPeer
 let bob: TestPeer
@@ -112,7 +115,7 @@ describe("who may call", () => {
     await new Promise((resolve) => setTimeout(resolve, 20))
     alice.plane.classified(sessions.sessions[0].id, true)
     await waiting
-    await vi.waitFor(() => expect(alice.capabilities.of(stranger.id)).toBeDefined())
+    await soon(() => expect(alice.capabilities.of(stranger.id)).toBeDefined())
     // Removed from the room: the session is still there for a moment.
     mesh.expel(stranger)
     expect(await failure(stranger.plane.rpc.call(alice.signer.nodeId, "door", text("")))).toMatchObject({
@@ -134,7 +137,7 @@ describe("streams", () => {
       }
     })
     for await (const item of bob.rpc.callStream(alice.id, "forever", text(""))) if (words(item) === "40") break
-    await vi.waitFor(() => expect(ended).toBe(true))
+    await soon(() => expect(ended).toBe(true))
   })
 
   test("an upload follows the callee's answer, the caller's signal, and its own source", async () => {
@@ -155,7 +158,7 @@ describe("streams", () => {
       return text("none")
     })
     expect(words(await bob.rpc.callUpload(alice.id, "first", endless()))).toBe("x")
-    await vi.waitFor(() => expect(closed).toBe(1))
+    await soon(() => expect(closed).toBe(1))
     alice.rpc.serveUpload("refuses", async () => {
       throw new RpcAppError(0x8001, "busy")
     })
@@ -173,14 +176,14 @@ describe("streams", () => {
     const call = bob.rpc.callUpload(alice.id, "waits", silent(), { signal: stop.signal })
     setTimeout(() => stop.abort(), 20)
     expect(await failure(call)).toEqual({ kind: "cancelled" })
-    await vi.waitFor(() => expect(aborted).toBe(true))
+    await soon(() => expect(aborted).toBe(true))
     aborted = false
     const broken = async function* () {
       yield text("a")
       throw new RangeError("the source broke")
     }
     await expect(bob.rpc.callUpload(alice.id, "waits", broken())).rejects.toThrow("the source broke")
-    await vi.waitFor(() => expect(aborted).toBe(true))
+    await soon(() => expect(aborted).toBe(true))
     const reading = bob.rpc.callDuplex(alice.id, "none", broken())
     expect(await failure(reading.next())).toMatchObject({ kind: "server-error", status: 1 })
   })
@@ -196,12 +199,12 @@ describe("streams", () => {
       throw new RangeError("the source broke")
     }
     await expect(all(bob.rpc.callDuplex(alice.id, "echo", broken()))).rejects.toThrow("the source broke")
-    await vi.waitFor(() => expect(aborted).toBe(1))
+    await soon(() => expect(aborted).toBe(1))
     const endless = async function* () {
       for (let i = 0; ; i++) yield text(`${i}`)
     }
     for await (const item of bob.rpc.callDuplex(alice.id, "echo", endless())) if (words(item) === "99") break
-    await vi.waitFor(() => expect(aborted).toBe(2))
+    await soon(() => expect(aborted).toBe(2))
   })
 
   test("a long request keeps its place among the frames of its call", async () => {
@@ -240,7 +243,9 @@ describe("sessions", () => {
 
   test("the end of a session ends its calls, at both ends", async () => {
     let aborted = false
+    const began = vi.fn()
     alice.rpc.serve("wait", (_body, { signal }) => {
+      began()
       return new Promise((resolve) => {
         signal.addEventListener("abort", () => {
           aborted = true
@@ -249,7 +254,7 @@ describe("sessions", () => {
       })
     })
     const call = bob.rpc.call(alice.id, "wait", text(""))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await soon(() => expect(began).toHaveBeenCalled())
     link.close()
     expect(await failure(call)).toMatchObject({ kind: "transport" })
     expect(aborted).toBe(true)
@@ -270,7 +275,7 @@ describe("sessions", () => {
       yield body
     })
     await mesh.link(cleo, bob)
-    await vi.waitFor(() => expect(cleo.capabilities.of(alice.id)?.services).toEqual(["far"]))
+    await soon(() => expect(cleo.capabilities.of(alice.id)?.services).toEqual(["far"]))
     expect((await all(cleo.rpc.callStream("any", "far", text("1")))).map(words)).toEqual(["1"])
     expect((await all(cleo.rpc.callStream(alice.id, "far", text("2")))).map(words)).toEqual(["2"])
     expect(asked).toEqual(["true true"])

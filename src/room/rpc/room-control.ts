@@ -7,7 +7,7 @@ import type { People } from "../people.ts"
 import { ControlPlane } from "./control-plane.ts"
 import type { ControlStorage } from "./storage.ts"
 
-export interface RoomControlHost {
+interface RoomControlHost {
   people: People
   clock: WallClock
   /** Made after the control plane. */

@@ -1,9 +1,11 @@
 /** What `room.stats()` counts: links, lanes, streams, and what is handed on. */
+import type { ParentCounts } from "../../alm/index.ts"
 import type { DirectStats } from "../nat/direct-attempts.ts"
 import type { NatStats } from "../nat/types.ts"
 import type { ControlStats } from "../rpc/types.ts"
 import type { LayerReason, Quality, TrackKind } from "./media.ts"
 
+export type { ParentCounts }
 export type FreezeCause = "network" | "cpu" | "source" | "hidden"
 
 /** Times at which a picture stood still: more than 200 ms, and more than three times its usual interval. Pauses by mute do not count. */
@@ -225,22 +227,6 @@ export interface ParentStats {
   share?: number
   /** What it promised to carry for the whole room, bit/s; missing where it promised nothing. */
   claimedBitrate?: number
-}
-
-/** What happened to the parents of all streams that are taken now. */
-export interface ParentCounts {
-  /** Requests that went out. */
-  asked: number
-  refused: number
-  timeouts: number
-  /** Parents that fell silent or whose link broke, and were replaced. */
-  healed: number
-  /** Parents that were left for better ones. */
-  switched: number
-  /** Parents that were replaced because they delivered less than others. */
-  demoted: number
-  /** Times without any parent that was heard. */
-  dry: number
 }
 
 /** A stream of somebody else that this page hands on. */

@@ -6,8 +6,8 @@ import { type StreamIdInputs, streamIdPreimage } from "../../wire/stream-id.ts"
 import type { Bytes, U64 } from "../../wire/types.ts"
 
 /** Label and length for an MLS engine's own exporter; the context is empty. */
-export const ROOT_SECRET_LABEL = "ciris-realtime-av-epoch-dek-seed-v1"
-export const ROOT_SECRET_LENGTH = 32
+const ROOT_SECRET_LABEL = "ciris-realtime-av-epoch-dek-seed-v1"
+const ROOT_SECRET_LENGTH = 32
 
 /** The epoch's root secret from its exporter secret. Profile 0 uses it as content key as it is. */
 export async function deriveRootSecret(exporterSecret: Bytes): Promise<Bytes> {

@@ -9,7 +9,7 @@ import type { ContentKeys } from "./content-keys.ts"
 import { ChunkDedup } from "./dedup.ts"
 import { InnerNonces } from "./inner-nonce.ts"
 
-export interface InnerOpenerOptions {
+interface InnerOpenerOptions {
   streamId: Bytes
   keys: ContentKeys
   /** Default 1; the stream's descriptor says it. */

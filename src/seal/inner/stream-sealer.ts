@@ -11,7 +11,7 @@ import { checkSealable } from "./seal-inner.ts"
 /** Most chunks under one content key (D-3.4): the bound for AES-GCM with random-looking nonces. */
 const MAX_SEALS_PER_KEY = 2 ** 32
 
-export interface StreamSealerOptions {
+interface StreamSealerOptions {
   /** 32 bytes, derived with a fresh `instance`: a restarted publisher has another stream id and another sealer. */
   streamId: Bytes
   keys: ContentKeys

@@ -12,11 +12,11 @@ import { AvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
 
 export const KEX1_LENGTH = 1 + 32 + ML_KEM_PUBLIC_LENGTH + 16
-export const KEX2_BODY_LENGTH = 1 + 32 + ML_KEM_CIPHERTEXT_LENGTH + 16
+const KEX2_BODY_LENGTH = 1 + 32 + ML_KEM_CIPHERTEXT_LENGTH + 16
 export const KEX2_LENGTH = KEX2_BODY_LENGTH + HYBRID_SIGNATURE_LENGTH
 export const KEX3_LENGTH = 1 + HYBRID_SIGNATURE_LENGTH
 
-export interface Kex1 {
+interface Kex1 {
   x25519: Bytes
   /** ML-KEM-768 public key, 1184 bytes. */
   mlKem: Bytes
@@ -24,7 +24,7 @@ export interface Kex1 {
   nonce: Bytes
 }
 
-export interface Kex2Body {
+interface Kex2Body {
   x25519: Bytes
   /** ML-KEM-768 ciphertext, 1088 bytes. */
   ciphertext: Bytes

@@ -66,7 +66,7 @@ export async function deriveTransitKey(
 }
 
 /** The inputs of the reference's one-message handshake. */
-export interface ReferenceKexInputs {
+interface ReferenceKexInputs {
   x25519Shared: Bytes
   mlkemShared: Bytes
   ephemeralX25519: Bytes

@@ -9,7 +9,7 @@ import { opensKeepAlive } from "./keep-alive.ts"
 import { OuterNonces } from "./outer-nonce.ts"
 import { REPLAY_WIDTH_LANES, type ReplayOutcome, ReplayWindow } from "./replay-window.ts"
 
-export interface OuterOpenerOptions {
+interface OuterOpenerOptions {
   /** 32 bytes. May be wiped after `create` returned. */
   transitKey: Bytes
   /** UTF-8 bytes of our own key id (D-5.1). */

@@ -14,7 +14,7 @@ import { sealKeepAlive } from "./keep-alive.ts"
 import { OuterNonces } from "./outer-nonce.ts"
 import type { LinkSequence, TransitKeyRegistry } from "./transit-registry.ts"
 
-export interface OuterSealerOptions {
+interface OuterSealerOptions {
   /** 32 bytes; see `deriveTransitKey`. May be wiped after `create` returned. */
   transitKey: Bytes
   /** UTF-8 bytes of the receiving peer's key id (D-5.1). */

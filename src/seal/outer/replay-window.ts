@@ -5,7 +5,7 @@ import type { U64 } from "../../wire/types.ts"
 export type ReplayOutcome = "Fresh" | "Duplicate" | "StaleBelowWindow"
 
 /** Width for links without lanes. */
-export const REPLAY_WIDTH = 1_024
+const REPLAY_WIDTH = 1_024
 /** Width where several lanes reorder (D-41), and for deduplication behind the inner open (D-28). */
 export const REPLAY_WIDTH_LANES = 4_096
 

@@ -11,7 +11,7 @@ const FILES = "files"
 /** Where browsers say nothing about room, bytes. */
 const UNKNOWN_QUOTA = 256 * 1_048_576
 
-export interface BrowserHoloOptions {
+interface BrowserHoloOptions {
   /** `never`: everything in IndexedDB. Default: files where there are any. */
   files?: "auto" | "never"
 }

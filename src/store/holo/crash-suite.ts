@@ -5,7 +5,7 @@ import type { HoloStorage, StorageOp } from "./storage.ts"
 import { expectSame, filled, type StorageCase } from "./storage-suite.ts"
 
 /** The two parts of a storage in a place that can be opened again. */
-export interface LayeredPlace {
+interface LayeredPlace {
   parts(): Promise<{ index: HoloIndex; files: HoloFiles }>
   /** Leaves half of what is written there, as a crash in the middle of writing does. */
   tear(name: string, bytes: Bytes): Promise<void>

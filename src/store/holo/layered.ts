@@ -6,10 +6,10 @@ import { sha256, sha256Sync } from "../../crypto/index.ts"
 import { concatBytes, equalBytes, toHex, utf8Encode } from "../../wire/bytes.ts"
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
-import type { HoloStorage, StorageOp } from "./storage.ts"
+import { changesOf, type HoloStorage, type StorageOp } from "./storage.ts"
 
 /** Larger values are files, bytes. */
-export const MAX_INLINE = 4_096
+const MAX_INLINE = 4_096
 const INLINE = 0
 const FILE = 1
 /** Type, length in 32 bits, SHA-256. */
@@ -106,11 +106,7 @@ export class LayeredHoloStorage implements HoloStorage {
 
   async batch(ops: readonly StorageOp[]): Promise<void> {
     this.#requireOpen()
-    const changes = new Map<string, Bytes | undefined>()
-    for (const op of ops) {
-      if ("put" in op) changes.set(op.put[0], op.put[1].slice())
-      else changes.set(op.del, undefined)
-    }
+    const changes = changesOf(ops)
     const done = this.#tail.then(() => guarded(() => this.#batch(changes)))
     this.#tail = done.catch(() => {})
     await done

@@ -2,7 +2,7 @@
 import { AvError } from "../../wire/errors.ts"
 import type { Bytes } from "../../wire/types.ts"
 import { SortedKeys } from "./sorted-keys.ts"
-import type { HoloStorage, StorageOp } from "./storage.ts"
+import { changesOf, type HoloStorage, type StorageOp } from "./storage.ts"
 
 const DEFAULT_QUOTA = 256 * 1_048_576
 
@@ -43,11 +43,7 @@ export class MemoryHoloStorage implements HoloStorage {
 
   async batch(ops: readonly StorageOp[]): Promise<void> {
     this.#requireOpen()
-    const changes = new Map<string, Bytes | undefined>()
-    for (const op of ops) {
-      if ("put" in op) changes.set(op.put[0], op.put[1].slice())
-      else changes.set(op.del, undefined)
-    }
+    const changes = changesOf(ops)
     let growth = 0
     for (const [key, value] of changes) {
       growth += (value === undefined ? 0 : cost(key, value)) - this.#costOf(key)

@@ -3,7 +3,7 @@ import { type ErrorCode, isAvError } from "../../wire/errors.ts"
 import type { HoloStorage } from "./storage.ts"
 
 /** Somewhere to keep things, empty at first: what one storage kept there the next one finds. */
-export interface StoragePlace {
+interface StoragePlace {
   open(): Promise<HoloStorage>
 }
 

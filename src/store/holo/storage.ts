@@ -49,3 +49,13 @@ function keyPart(part: string | number | bigint): string {
   if (!isWellFormedText(text)) throw new AvError("IllFormedString")
   return encodeURIComponent(text)
 }
+
+/** What a batch leaves behind: values by key, copied, the last operation on a key; `undefined` for what is gone. */
+export function changesOf(ops: readonly StorageOp[]): Map<string, Bytes | undefined> {
+  const changes = new Map<string, Bytes | undefined>()
+  for (const op of ops) {
+    if ("put" in op) changes.set(op.put[0], op.put[1].slice())
+    else changes.set(op.del, undefined)
+  }
+  return changes
+}

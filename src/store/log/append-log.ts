@@ -15,7 +15,7 @@ export interface AppendLogOptions {
   onSyncFailure?: (error: unknown) => void
 }
 
-export interface AppendOptions {
+interface AppendOptions {
   /** Resolve only when the records are safe from a loss of power. */
   durable?: boolean
 }

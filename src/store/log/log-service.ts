@@ -25,7 +25,7 @@ export interface LogPort {
   onmessage: ((event: { data: LogQuestion }) => void) | null
 }
 
-export type OpenLog = (name: string, options: AppendLogOptions) => Promise<AppendLog>
+type OpenLog = (name: string, options: AppendLogOptions) => Promise<AppendLog>
 
 /** Records that one answer may hold. */
 const MAX_READ = 1_024

@@ -6,7 +6,7 @@ import type { Crc32 } from "./crc32.ts"
 /** `u32 length | u32 crc | u64 seq`, little-endian, then the payload. */
 export const RECORD_HEAD = 16
 /** Payload bytes of one record. */
-export const MAX_RECORD = 16_777_216
+const MAX_RECORD = 16_777_216
 
 /** All payloads as consecutive records, ready for one write. */
 export function encodeRecords(payloads: readonly Bytes[], firstSeq: U64, crc: Crc32): Bytes {

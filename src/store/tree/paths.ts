@@ -15,9 +15,9 @@ export interface TreePath {
 /** Which file system the tree goes to. Windows and the browser's own refuse more names. */
 export type TreePlatform = "posix" | "windows" | "opfs"
 
-export const MAX_PATH_BYTES = 1_024
+const MAX_PATH_BYTES = 1_024
 export const MAX_PATH_DEPTH = 64
-export const MAX_COMPONENT_BYTES = 255
+const MAX_COMPONENT_BYTES = 255
 
 /** Longest link target; file systems refuse longer ones. UTF-16 units. */
 const MAX_TARGET_LENGTH = 4_096
@@ -30,7 +30,7 @@ export interface PathLimits {
 const LIMITS: PathLimits = { pathBytes: MAX_PATH_BYTES, depth: MAX_PATH_DEPTH, componentBytes: MAX_COMPONENT_BYTES }
 
 /** Why a path or a link is refused. */
-export type PathFault =
+type PathFault =
   | "empty"
   | "absolute"
   | "component"

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest"
-import { seeded } from "../../../link/test-path.ts"
 import { ReplayWindow } from "../../../seal/outer/index.ts"
+import { seeded } from "../../../wire/seeded.ts"
 import { HopSim } from "./test-hop.ts"
 
 const SEEDS = Array.from({ length: 10 }, (_, index) => index + 1)

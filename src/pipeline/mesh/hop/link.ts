@@ -28,9 +28,9 @@ const REST_MS = 50
 const PATH_ONCE_MS = 3_000
 
 /** A wish of the link for its lanes, for the page to fulfil. */
-export type LinkWish = LaneWish | { action: "replace"; laneId: number }
+type LinkWish = LaneWish | { action: "replace"; laneId: number }
 
-export interface MeshLinkOptions {
+interface MeshLinkOptions {
   now(): number
   /** First rate, bit/s; undefined: that of an unknown peer. */
   startRate?: number

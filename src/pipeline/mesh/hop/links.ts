@@ -6,7 +6,7 @@ import type { MeshEvent, MeshLinkId } from "../types.ts"
 import { MeshLink } from "./link.ts"
 import { TransitKeys } from "./transit.ts"
 
-export interface MeshLinksOptions {
+interface MeshLinksOptions {
   ownKeyId: PeerKeyId
   /** First rate of a link to an unknown peer, bit/s. */
   startRate?: number

@@ -1,8 +1,8 @@
 /** A simulated hop for tests: two real ends of a link, lanes between them that lose, block and overtake, frames of plain symbols, no keys. */
 import { burstRepair, publisherRepair } from "../../../link/lane-capacity.ts"
 import type { LaneChannel, LaneState } from "../../../link/lane-port.ts"
-import { seeded } from "../../../link/test-path.ts"
 import { decodeLaneMessage, LANE_DATA } from "../../../wire/lane-message.ts"
+import { seeded } from "../../../wire/seeded.ts"
 import type { Bytes } from "../../../wire/types.ts"
 import type { MeshLinkStats } from "../types.ts"
 import { MeshLink } from "./link.ts"

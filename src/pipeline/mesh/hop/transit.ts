@@ -9,7 +9,7 @@ import type { HopOpener } from "./inbound.ts"
 import type { HopSealer } from "./sender.ts"
 
 /** One subscription as both ends name it. */
-export interface Subscription {
+interface Subscription {
   link: MeshLinkId
   peer: PeerKeyId
   streamId: Bytes
