@@ -7,7 +7,7 @@ import { eventually } from "./observe.ts"
 const VIEWERS = 6
 const COPIES = 2
 /** So often one leaves and so often a relay is killed; a new viewer takes its place in between. `bench/mesh` does it more often. */
-const LEAVES = 1
+const LEAVES = 3
 const KILLS = 1
 /** A room on a busy machine needs a while until nobody depends on one relay again, ms. */
 const SETTLING_MS = 120_000
