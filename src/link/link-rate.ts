@@ -49,6 +49,8 @@ const MOST_LOST = 0.15
  */
 const SPELL_SHARE = 0.3
 const GAVE_WAY_SHARE = 0.5
+/** What looks like a shorter queue may be messages that were lost and came again, ms. */
+const LONG_QUEUE_MS = 60
 /** A cut to less than this share also empties the queue of what is far back (LL-12 notes). */
 const DEEP_CUT = 0.7
 
@@ -133,8 +135,9 @@ export class LinkRate {
     return this.#controller.mode
   }
 
-  /** A queue, ours or somebody else's, has taken more than half of what the path carried. */
+  /** A long queue, ours or somebody else's, has taken more than half of what the path carried. */
   get givesWay(): boolean {
+    if (this.#queueNow < LONG_QUEUE_MS) return false
     return this.mode === "compete" || (this.#spellBegan !== undefined && this.target < GAVE_WAY_SHARE * this.#spellBegan)
   }
 
@@ -247,7 +250,8 @@ export class LinkRate {
     this.#spell(digest.q)
     const told = this.#spread.feed(digest.lost, digest.q >= FREE_MS, now)
     this.#controller.feed({ ...digest, lost: told, now, limited })
-    if (this.#spellBegan !== undefined) this.#controller.keep(Math.min(before, SPELL_SHARE * this.#spellBegan))
+    const long = digest.q >= LONG_QUEUE_MS
+    if (long && this.#spellBegan !== undefined) this.#controller.keep(Math.min(before, SPELL_SHARE * this.#spellBegan))
     this.#comeBack(digest.q, competed, limited, now)
     const { mode, delivered } = this.#controller
     const { limit, newBase, theirs } = this.#ownQueue.look({ now, q: digest.q, rtt: digest.rtt, mode, delivered })
@@ -258,7 +262,9 @@ export class LinkRate {
     const slower = mode === "steady" && this.#slowBase.look(now, digest.q, { target: this.target, delivered })
     if (newBase || slower) this.#digester.forgetBase()
     // What arrives of an idle link is what was sent, not what the path carries: no reason to go down there at once.
-    if (unused) this.#controller.keep((this.#controller.mode === "compete" && digest.lost === 0 ? 1 : IDLE_CUT) * before)
+    if (unused && (long || this.#controller.mode !== "compete")) {
+      this.#controller.keep((this.#controller.mode === "compete" && digest.lost === 0 ? 1 : IDLE_CUT) * before)
+    }
     return { old: false, deepCut: this.#controller.rate < DEEP_CUT * before }
   }
 

@@ -87,7 +87,7 @@ export class LaneDemands {
 
   #contestBegins(): boolean {
     const before = this.#competes
-    this.#competes = this.#sender.rate.mode === "compete"
+    this.#competes = this.#sender.rate.mode === "compete" && this.#sender.rate.givesWay
     return this.#competes && !before
   }
 
