@@ -176,7 +176,7 @@ export class PublishedStream implements OutStream {
 
   /** A subscriber still waits for a keyframe; after one that did not get through, another must not follow at once. */
   #askAgain(now: number): void {
-    const breaks = this.fanout.size > 1 ? this.fanout.all().flatMap((each) => (each.awaitsKeyframe ? [each.breaks] : [])) : [1]
+    const breaks = this.fanout.all().flatMap((each) => (each.awaitsKeyframe ? [each.breaks] : []))
     // Who breaks again and again has a link that is too small: keyframes for it cost everybody else.
     const often = Math.min(KEYFRAME_DOUBLINGS, Math.max(0, Math.min(...breaks) - 1))
     if (now - this.#askedAt >= KEYFRAME_AGAIN_MS * 2 ** often) this.wantKeyframe()
