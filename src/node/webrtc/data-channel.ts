@@ -63,7 +63,8 @@ export class NodeDataChannel {
 
   /** @throws DOMException `InvalidStateError` unless it is open, `OperationError` when the library refuses the message */
   send(data: Uint8Array | ArrayBuffer): void {
-    if (this.#state !== "open") throw new DOMException("the channel is not open", "InvalidStateError")
+    // The library knows of an end before it tells of it.
+    if (this.#state !== "open" || !this.#native.isOpen()) throw new DOMException("the channel is not open", "InvalidStateError")
     try {
       this.#native.sendMessageBinary(data instanceof Uint8Array ? data : new Uint8Array(data))
     } catch (cause) {
@@ -75,6 +76,11 @@ export class NodeDataChannel {
     if (this.#state === "closed" || this.#state === "closing") return
     this.#state = "closing"
     this.#native.close()
+  }
+
+  /** Its connection is being closed: nothing can be sent from now on, whenever the library gets to say so. */
+  closing(): void {
+    if (this.#state !== "closed") this.#state = "closing"
   }
 
   /** It is closed for good: the library has said so, or its connection is no more. */

@@ -101,6 +101,7 @@ describe("connections of the library", () => {
       channel.onclose = () => resolve()
     })
     a.close()
+    expect(() => out.send(new Uint8Array(1))).toThrow("not open")
     await ended
     expect([channel.readyState, a.connectionState, a.signalingState]).toEqual(["closed", "closed", "closed"])
     expect(() => out.send(new Uint8Array(1))).toThrow("not open")

@@ -161,6 +161,7 @@ export class NodePeerConnection {
     if (this.#closed) return
     this.#closed = true
     this.connectionState = "closed"
+    for (const channel of this.#channels) channel.closing()
     this.#native.close()
   }
 
