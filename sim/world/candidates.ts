@@ -72,8 +72,7 @@ export function candidatesOf(peer: SimPeer, room: SimRoom, most: number, now: nu
   for (const hop of peer.up.values()) near.push(hop.parent.keyId)
   const planned = tree?.parentOf(peer.keyId)
   if (planned !== undefined) near.push(planned)
-  const spare = peer.manager?.spare
-  if (spare !== undefined) near.push(spare)
+  near.push(...(peer.manager?.spares ?? []))
   for (const keyId of near) take(room.candidate(keyId, now))
   const depth = rooted?.depthOf(peer.keyId)
   const draw = (until: number, sameDepth: boolean) => {

@@ -26,7 +26,7 @@ const CONGESTED_QUEUE_MS = 50
 
 interface MediaDuties {
   /** Tells the parent manager of the child. */
-  heard(child: SimPeer, parent: SimPeer): void
+  heard(child: SimPeer, parent: SimPeer, chunk: boolean): void
   /** First chunk of a subscription came. */
   firstChunk(hop: Hop): void
 }
@@ -80,7 +80,7 @@ export class MediaPlane {
     if (child.up.get(parent.index) !== hop) return
     const now = this.#clock.now
     child.heardAt = now
-    this.#duties.heard(child, parent)
+    this.#duties.heard(child, parent, true)
     if (child.up.get(parent.index) !== hop) return
     const slot = child.slotOf(group, now)
     if (slot < 0) return
@@ -140,7 +140,7 @@ export class MediaPlane {
     const hop = this.#hops.get(hopId)
     if (hop === undefined || !hop.child.alive || hop.child.up.get(hop.parent.index) !== hop) return
     hop.child.heardAt = this.#clock.now
-    this.#duties.heard(hop.child, hop.parent)
+    this.#duties.heard(hop.child, hop.parent, false)
   }
 
   /** Those of the symbols that no parent has brought yet. */

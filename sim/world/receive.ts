@@ -109,9 +109,9 @@ export class Receiving {
     peer.inNeed = inNeed
   }
 
-  heard(peer: SimPeer, parent: SimPeer): void {
+  heard(peer: SimPeer, parent: SimPeer, chunk: boolean): void {
     const manager = peer.manager
-    if (manager !== undefined) this.#act(peer, manager.heard(parent.keyId, this.#unixMs))
+    if (manager !== undefined) this.#act(peer, manager.heard(parent.keyId, this.#unixMs, chunk))
   }
 
   subscribed(peer: SimPeer, parent: SimPeer): void {
@@ -307,8 +307,12 @@ export class Receiving {
 
   /** A link that nothing needs any more is closed. */
   #unlink(peer: SimPeer, other: SimPeer): void {
-    if (other.up.has(peer.index) || peer.manager?.spare === other.keyId || other.manager?.spare === peer.keyId) return
+    if (other.up.has(peer.index) || isSpareOf(peer, other) || isSpareOf(other, peer)) return
     peer.links.delete(other.index)
     other.links.delete(peer.index)
   }
+}
+
+function isSpareOf({ manager }: SimPeer, other: SimPeer): boolean {
+  return manager?.spares.includes(other.keyId) === true
 }

@@ -79,7 +79,7 @@ export class World {
     )
     this.#serving = new Serving(this.room, this.#hops, this.#mail, this.metrics, this.#mbps, this.#receiving)
     this.#media = new MediaPlane(scenario, this.#clock, this.#hops, this.metrics, this.#random, {
-      heard: (child, parent) => this.#receiving.heard(child, parent),
+      heard: (child, parent, chunk) => this.#receiving.heard(child, parent, chunk),
       firstChunk: (hop) => {
         this.metrics.diary.note(hop.child.index, this.#clock.now, `${hop.parent.index} delivers`)
         this.metrics.hasParents(hop.child, this.liveParents(hop.child), this.#clock.now)

@@ -11,8 +11,8 @@ const PAUSES = {
   failed: [2_000, 60_000],
   /** Accepted and then said nothing. */
   silent: [5_000, 60_000],
-  /** Delivered less than others. */
-  demoted: [60_000, 600_000],
+  /** Delivered less than others; a minute at least, however it is spread. */
+  demoted: [75_000, 600_000],
   /** Said that it goes. */
   leaving: [30_000, 60_000],
 } as const

@@ -7,6 +7,8 @@ export const MAX_BACKUPS = 2
 export const PARENT_SILENCE_HEAL_MS = 1_500
 /** A parent that has been silent this long while another one goes on delivering is probably gone: the next one is asked before it is certain. */
 export const PARENT_MISSED_MS = 600
+/** One that has never paused for long is missed sooner, but not before. */
+export const PARENT_MISSED_SOON_MS = 300
 /** A parent that delivers is kept this long beside the one that takes its place: over a longer way its copies are later than the new one's. */
 export const HANDOVER_MS = 500
 /** First pause between two reports of the same silent parent; doubles. */

@@ -25,7 +25,7 @@ export type ParentAction =
   | { kind: "setPolicy"; parent: PeerKeyId; policy: ReceiverLayerPolicy }
   /** Pictures were missed: the decoder needs a fresh start. */
   | { kind: "requestKeyframe"; parent: PeerKeyId }
-  /** The warm spare: make a link to it and keep it. At most one at a time. */
+  /** A warm spare: make a link to it and keep it. At most two at a time. */
   | { kind: "prepare"; parent: PeerKeyId }
   | { kind: "release"; parent: PeerKeyId }
   /** Nobody has fed this stream for 2 s: look for introductions, tell the person. Repeats with a backoff while it lasts. */

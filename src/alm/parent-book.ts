@@ -41,7 +41,7 @@ export class ParentBook {
   policy: ReceiverLayerPolicy
   /** Parents to have at a time. */
   wanted: number
-  #spare: PeerKeyId | undefined
+  #spares: readonly PeerKeyId[] = []
 
   constructor(options: ParentManagerOptions, now: Milliseconds) {
     const { me, publisher, policy, streamMaxLayer, bitrateMbps, path = new Uint8Array(), wanted = 2 } = options
@@ -54,8 +54,8 @@ export class ParentBook {
     this.set = new ParentSet(this.heal, publisher)
   }
 
-  get spare(): PeerKeyId | undefined {
-    return this.#spare
+  get spares(): readonly PeerKeyId[] {
+    return this.#spares
   }
 
   /** Round trip to a parent or candidate, as known here. */
@@ -66,10 +66,11 @@ export class ParentBook {
   /** @param replaces a live parent that goes when this one delivers */
   ask(candidate: ParentCandidate, replaces: PeerKeyId | undefined, now: Milliseconds, out: ParentAction[]): void {
     const parent = keyOf(candidate)
-    const wait = candidate.linked === false ? NEW_LINK_TIMEOUT_MS : SUBSCRIBE_TIMEOUT_MS
+    const linking = candidate.linked === false
+    const wait = linking ? NEW_LINK_TIMEOUT_MS : SUBSCRIBE_TIMEOUT_MS
     this.counts.asked++
-    this.set.slots.set(parent, newSlot(parent, now + wait, replaces))
-    if (this.#spare === parent) this.#spare = undefined
+    this.set.slots.set(parent, newSlot(parent, linking, now + wait, replaces))
+    this.#spares = this.#spares.filter((keyId) => keyId !== parent)
     out.push({ kind: "subscribe", parent, policy: this.policy, range: undefined, via: this.choice.via(parent, now) })
   }
 
@@ -108,10 +109,9 @@ export class ParentBook {
     if (slot.provenAt === undefined && stays?.doomed === "improved") stays.doomed = undefined
   }
 
-  keepSpare(spare: PeerKeyId | undefined, out: ParentAction[]): void {
-    if (spare === this.#spare) return
-    if (this.#spare !== undefined) out.push({ kind: "release", parent: this.#spare })
-    if (spare !== undefined) out.push({ kind: "prepare", parent: spare })
-    this.#spare = spare
+  keepSpares(spares: readonly PeerKeyId[], out: ParentAction[]): void {
+    for (const parent of this.#spares) if (!spares.includes(parent)) out.push({ kind: "release", parent })
+    for (const parent of spares) if (!this.#spares.includes(parent)) out.push({ kind: "prepare", parent })
+    this.#spares = spares
   }
 }

@@ -66,7 +66,7 @@ it("who was left for a better one is not taken again within a minute, unless the
   choice.left("planned", START)
   expect(ask(choice, "left", "right", 25_000)).toEqual([])
   const next = (now: number) => {
-    const feeding = { ...newSlot("right", now, undefined), state: "live", provenAt: now } as const
+    const feeding = { ...newSlot("right", false, now, undefined), state: "live", provenAt: now } as const
     const found = choice.next(new Map([["right", feeding]]), now)
     return found === undefined ? undefined : keyOf(found)
   }

@@ -4,7 +4,7 @@ import type { CandidateBackoff } from "./candidate-backoff.ts"
 import type { CandidateList } from "./candidate-list.ts"
 import { REPARENT_BACKOFF_MS } from "./constants.ts"
 import { areIndependent, chooseBackup } from "./diversity.ts"
-import { isHealthy, type ParentSlot } from "./parent-slot.ts"
+import { isHealthy, MAX_SPARES, type ParentSlot } from "./parent-slot.ts"
 import { SwitchDamper } from "./switch-damper.ts"
 import type { ParentCandidate } from "./types.ts"
 
@@ -18,6 +18,18 @@ const MAX_LEFT = 32
 const MAX_NEAR = 3
 
 type Slots = ReadonlyMap<PeerKeyId, ParentSlot>
+
+/** What kind of parent is sought. */
+interface Wish {
+  /** One was lost, and quickness counts more than the best. */
+  urgent?: boolean
+  /** Beside others that were asked; the last resort of everybody is not. */
+  extra?: boolean
+  /** As many as are wanted deliver, though not all of them are to stay. */
+  enough?: boolean
+  /** Only who has a link, or only who has none. */
+  linked?: boolean | undefined
+}
 
 export class ParentChoice {
   readonly #list: CandidateList
@@ -58,21 +70,25 @@ export class ParentChoice {
   }
 
   /**
-   * The next one to ask; undefined when nobody should be asked now. `urgent`: a parent was lost, and quickness counts more than the best.
-   * `extra`: beside others that were asked; the last resort of everybody is not.
+   * The next one to ask; undefined when nobody should be asked now.
    */
-  next(slots: Slots, now: Milliseconds, urgent = false, extra = false): ParentCandidate | undefined {
+  next(
+    slots: Slots,
+    now: Milliseconds,
+    { urgent = false, extra = false, enough = false, linked }: Wish = {},
+  ): ParentCandidate | undefined {
     const mayBe = (keyId: PeerKeyId) => !slots.has(keyId) && !(extra && keyId === this.#publisher)
     const unused = (list: ParentCandidate[]) => list.filter((candidate) => mayBe(keyOf(candidate)))
     const ready = (list: ParentCandidate[]) => list.filter((candidate) => this.#backoff.until(keyOf(candidate)) <= now)
-    const free = ready(unused(this.#list.ranked(now)))
+    const isKind = (candidate: ParentCandidate) => linked === undefined || linked === (candidate.linked !== false)
+    const free = ready(unused(this.#list.ranked(now))).filter(isKind)
     const all = [...slots.values()]
     const hungry = all.every(({ state, doomed }) => state === "asked" || doomed === "silent")
-    if (!hungry) return urgent ? this.#quickest(all, free, now) : this.#beside(all, this.#notLeft(free, now), now)
+    if (!hungry) return urgent ? this.#quickest(all, free, now) : this.#beside(all, this.#notLeft(free, enough, now), now)
     // Whoever has a link answers within a round trip.
     const linkedFirst = [...free.filter(({ linked }) => linked !== false), ...free.filter(({ linked }) => linked === false)]
     if (free.length > 0) return urgent ? this.#quickest(all, free, now) : this.#beside(all, linkedFirst, now)
-    const others = unused(this.#list.rankedWithoutPlan(now))
+    const others = unused(this.#list.rankedWithoutPlan(now)).filter(isKind)
     return ready(others)[0] ?? this.#inNeed(others, now)
   }
 
@@ -132,8 +148,11 @@ export class ParentChoice {
     return this.#list.ranked(now).find((candidate) => keyOf(candidate) === planned)
   }
 
-  /** The best one that is not in use; stays the same while it is still good. */
-  spare(slots: Slots, current: PeerKeyId | undefined, now: Milliseconds): PeerKeyId | undefined {
+  /**
+   * The best ones that are not in use, two at most; who is one stays it while it is still good. The publisher only where there is nobody
+   * else: it would have links to everybody.
+   */
+  spares(slots: Slots, current: readonly PeerKeyId[], now: Milliseconds): PeerKeyId[] {
     const usable = (candidate: ParentCandidate) => {
       const keyId = keyOf(candidate)
       return !slots.has(keyId) && this.#backoff.until(keyId) <= now
@@ -142,9 +161,12 @@ export class ParentChoice {
     const roomy = ranked.filter((candidate) => this.#list.fullness(candidate) < 2)
     const known = roomy.length > 0 ? roomy : ranked
     const choices = known.length > 0 ? known : this.#list.unreached(now).filter(usable)
-    const emptiest = choices.find((candidate) => this.#list.fullness(candidate) === 0) ?? choices[0]
-    const next = choices.find((candidate) => keyOf(candidate) === current) ?? emptiest
-    return next === undefined ? undefined : keyOf(next)
+    const empty = choices.filter((candidate) => this.#list.fullness(candidate) === 0)
+    const keyIds = new Set(
+      [...choices.filter((candidate) => current.includes(keyOf(candidate))), ...empty, ...choices].map(keyOf),
+    )
+    if (keyIds.size > 1) keyIds.delete(this.#publisher)
+    return [...keyIds].slice(0, MAX_SPARES)
   }
 
   /** Where else the stream is known to be: up to four, the publisher last. */
@@ -181,10 +203,10 @@ export class ParentChoice {
     return now - (this.#left.get(keyId) ?? Number.NEGATIVE_INFINITY) < LEFT_MS
   }
 
-  /** Without those that were left not long ago, as long as there are other relays. */
-  #notLeft(free: readonly ParentCandidate[], now: Milliseconds): readonly ParentCandidate[] {
-    const others = free.filter((candidate) => keyOf(candidate) !== this.#publisher && !this.#wasLeft(keyOf(candidate), now))
-    return others.length > 0 ? others : free
+  /** Without those that were left not long ago, as long as there are other relays, or enough that deliver. */
+  #notLeft(free: readonly ParentCandidate[], enough: boolean, now: Milliseconds): readonly ParentCandidate[] {
+    const others = free.filter((candidate) => !this.#wasLeft(keyOf(candidate), now))
+    return enough || others.some((candidate) => keyOf(candidate) !== this.#publisher) ? others : free
   }
 
   /** The planned parent, else one that does not fail together with the parent that is there or was asked. */

@@ -86,15 +86,31 @@ describe("healing", () => {
     return world.actions("subscribe").slice(before)
   }
 
-  it("asks three in need: who has a link and room first", () => {
+  it("asks several in need, who has a link and room first; those without a link beside the others, three at most", () => {
     const others = [
       candidate("far", 30, { linked: false }),
       candidate("full", 40, { currentSubscribers: 7 }),
       candidate("near", 90),
       candidate("other", 95, { linked: false }),
       candidate("last", 99, { linked: false }),
+      candidate("later", 100, { linked: false }),
     ]
-    expect(askedInNeed(others).map(({ parent }) => parent)).toEqual(["near", "far", "other"])
+    expect(askedInNeed(others).map(({ parent }) => parent)).toEqual(["near", "far", "other", "last", "full"])
+  })
+
+  it("asks three in all for a parent that says that it goes: it still delivers", () => {
+    const world = new ParentWorld({ a: { rttMs: 10 }, b: { rttMs: 20 } })
+    world.run(1_000)
+    const others = ["c", "d", "e", "f"].map((keyId) => candidate(keyId, 30, { linked: keyId === "c" }))
+    world.do(world.manager.setCandidates([candidate("a", 10), candidate("b", 20), ...others], world.now))
+    const before = world.actions("subscribe").length
+    world.do(world.manager.leaving("a", 2_000, world.now))
+    expect(
+      world
+        .actions("subscribe")
+        .slice(before)
+        .map(({ parent }) => parent),
+    ).toEqual(["c", "d", "e"])
   })
 
   it("asks one with a link beside one to which a link must be made", () => {
@@ -106,6 +122,42 @@ describe("healing", () => {
     expect(askedInNeed([candidate("near", 90)]).map(({ parent }) => parent)).toEqual(["near"])
     const full = ["far", "farther"].map((keyId) => candidate(keyId, 30, { linked: false, currentSubscribers: 7 }))
     expect(askedInNeed(full).map(({ parent }) => parent)).toEqual(["publisher", "far", "farther"])
+  })
+
+  it("asks sooner for a parent that has never paused", () => {
+    const world = new ParentWorld(three)
+    world.run(10_000)
+    world.relays.get("a")!.alive = false
+    world.run(500)
+    expect(world.actions("subscribe").map(({ parent }) => parent)).toEqual(["a", "b", "c"])
+    expect(world.actions("unsubscribe")).toEqual([])
+  })
+
+  it("leaves a parent outside the plan that sends keep-alives alone: they may go round in a circle (D-39, D-44)", () => {
+    for (const outside of [true, false]) {
+      const world = new ParentWorld({ low: { rttMs: 10 } }, { wanted: 1 })
+      world.run(8_000)
+      expect(world.feeding).toEqual(["low"])
+      const parents = outside
+        ? { me: "top", top: "publisher", other: "publisher", mid: "other", low: "mid" }
+        : { me: "low", low: "publisher" }
+      world.relays.set("top", { rttMs: 20, alive: true })
+      world.do(world.manager.setTree(treeOf(parents), world.now))
+      world.advertise()
+      world.relays.get("top")!.refuses = "CapacityExceeded"
+      world.run(100)
+      world.silent.add("low")
+      // As long as anything comes, it is not left for others in a hurry.
+      for (let n = 0; n < 4; n++) {
+        world.run(500)
+        world.do(world.manager.heard("low", world.now, false))
+      }
+      expect(world.manager.parents.map(({ keyId, doomed }) => [keyId, doomed])).toContainEqual([
+        "low",
+        outside ? "silent" : undefined,
+      ])
+      expect(world.manager.inNeed).toBe(outside)
+    }
   })
 
   it("notices with the next sign of the other parent, not with the next tick", () => {

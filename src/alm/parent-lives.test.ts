@@ -32,7 +32,7 @@ function randomLife(seed: number, ms: number, check: (world: ParentWorld) => voi
 }
 
 describe("whatever happens", () => {
-  it("there are never more than five parents, nor two slots for one", () => {
+  it("there are never more than eight parents, nor two slots for one", () => {
     fc.assert(
       fc.property(fc.integer(), (seed) => {
         randomLife(seed, 60_000, ({ manager }) => {

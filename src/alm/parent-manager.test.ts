@@ -10,8 +10,28 @@ describe("finding parents", () => {
     world.run(1_000)
     expect(world.feeding).toEqual(["a", "b"])
     expect(world.manager.primary).toBe("a")
-    expect(world.manager.spare).toBe("c")
+    expect(world.manager.spares).toEqual(["c"])
     expect(world.actions("requestKeyframe")).toHaveLength(1)
+  })
+
+  it("keeps two spares, the same for as long as they are good, and the publisher only for want of others", () => {
+    const world = new ParentWorld({ ...three, d: { rttMs: 40 }, e: { rttMs: 50 } })
+    world.run(1_000)
+    expect(world.manager.spares).toEqual(["c", "d"])
+    world.relays.get("e")!.rttMs = 32
+    world.relays.get("c")!.rttMs = 35
+    world.advertise()
+    expect(world.manager.spares).toEqual(["c", "d"])
+    for (const keyId of ["d", "e"]) world.relays.get(keyId)!.alive = false
+    world.advertise()
+    expect(world.manager.spares).toEqual(["c"])
+    world.relays.get("c")!.alive = false
+    world.advertise()
+    expect(world.manager.spares).toEqual(["publisher"])
+    const told = world.log.flatMap(({ action }) => (action.kind === "prepare" || action.kind === "release" ? [action] : []))
+    const held = new Set<string>()
+    for (const { kind, parent } of told) kind === "prepare" ? held.add(parent) : held.delete(parent)
+    expect([...held]).toEqual(["publisher"])
   })
 
   it("prefers a second parent in another network", () => {

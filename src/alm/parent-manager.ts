@@ -52,8 +52,9 @@ export class ParentManager {
     return this.#book.heal.primaryParent
   }
 
-  get spare(): PeerKeyId | undefined {
-    return this.#book.spare
+  /** Warm spares: links to them are kept. */
+  get spares(): readonly PeerKeyId[] {
+    return this.#book.spares
   }
 
   /** A parent was lost and is not replaced yet: whatever can be known of further candidates is worth knowing now. */
@@ -61,7 +62,7 @@ export class ParentManager {
     return this.#need.isUrgent
   }
 
-  /** Every parent, asked ones included; at most three, while a lost one is replaced five. */
+  /** Every parent, asked ones included; at most three, while a lost one is replaced eight. */
   get parents(): ParentReport[] {
     return this.#book.set.all.map(({ keyId, state, doomed, range }) => {
       const role = state === "asked" ? "asked" : doomed !== undefined ? "going" : keyId === this.primary ? "primary" : "backup"
@@ -148,11 +149,18 @@ export class ParentManager {
     return this.#settle(now)
   }
 
-  /** A chunk or keep-alive of this stream that passed the outer seal. Called for every one: cheap. */
-  heard(parent: PeerKeyId, now: Milliseconds): readonly ParentAction[] {
+  /**
+   * A chunk of this stream that passed the outer seal, or a keep-alive (`chunk` false). Called for every one: cheap.
+   *
+   * While plans change, members can come to feed each other in a circle, in which nothing but keep-alives goes round for ever. At least one
+   * of them then has a parent that its plan does not allow (D-44): from such a one only chunks count, and the circle is left when they end.
+   */
+  heard(parent: PeerKeyId, now: Milliseconds, chunk = true): readonly ParentAction[] {
     const { set, heal, choice } = this.#book
     const slot = set.slots.get(parent)
     if (slot === undefined) return NOTHING
+    if (!chunk && slot.outsideSince !== undefined) return set.hasNothing(slot, now) ? this.#settle(now) : NOTHING
+    set.countPause(slot, now)
     if (slot.state === "live") heal.heard(parent, now)
     slot.remindAfter = SILENT_REMIND_MS
     const missesOther = set.countMoment(slot, now)
@@ -221,7 +229,7 @@ export class ParentManager {
     if (this.#closed) return NOTHING
     const out: ParentAction[] = []
     for (const slot of this.#book.set.all) this.#book.drop(slot, "closed", undefined, now, out)
-    this.#book.keepSpare(undefined, out)
+    this.#book.keepSpares([], out)
     this.#closed = true
     return out
   }
@@ -237,8 +245,8 @@ export class ParentManager {
     this.#choosePrimary(now)
     this.#drought.watch(now, out)
     this.#ranges?.assign(now, out)
-    const { choice, set, spare } = this.#book
-    this.#book.keepSpare(choice.spare(set.slots, spare, now), out)
+    const { choice, set, spares } = this.#book
+    this.#book.keepSpares(choice.spares(set.slots, spares, now), out)
     return out
   }
 

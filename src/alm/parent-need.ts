@@ -2,12 +2,14 @@
 import type { Milliseconds } from "../wire/types.ts"
 import type { ParentAction } from "./parent-actions.ts"
 import type { ParentBook } from "./parent-book.ts"
-import { ASKED_BESIDE, isHealthy, MAX_IN_NEED, MAX_PARENTS, type ParentSlot } from "./parent-slot.ts"
+import { ASKED_BESIDE, isHealthy, LINKED_BESIDE, MAX_IN_NEED, MAX_PARENTS, type ParentSlot } from "./parent-slot.ts"
 
 export class ParentNeed {
   readonly #book: ParentBook
   /** A parent was lost, and what it brought is not replaced yet. */
   #urgent = false
+  /** It brings nothing any more; one that says that it goes still does. */
+  #lost = false
 
   constructor(book: ParentBook) {
     this.#book = book
@@ -19,7 +21,7 @@ export class ParentNeed {
 
   /** This one brings nothing any more. */
   lost({ provenAt }: ParentSlot): void {
-    if (provenAt !== undefined) this.#urgent = true
+    if (provenAt !== undefined) this.#urgent = this.#lost = true
   }
 
   /** Asks further candidates until enough parents are there or on their way; in a hurry two more than are needed. */
@@ -28,11 +30,18 @@ export class ParentNeed {
     this.#judge(now, out)
     for (;;) {
       const slots = set.all
-      const asked = slots.filter(({ state }) => state === "asked").length
+      const asked = slots.filter(({ state }) => state === "asked")
       const missing = wanted - slots.filter((slot) => isHealthy(slot) && !set.isMissed(slot, now)).length
-      const extra = asked >= missing
-      if (missing <= 0 || (extra && !(this.#urgent && asked < missing + ASKED_BESIDE))) return
-      const candidate = choice.next(set.slots, now, this.#urgent, extra)
+      const extra = asked.length >= missing
+      if (missing <= 0 || (extra && !this.#urgent)) return
+      // A link takes a second: meanwhile others may have answered no.
+      const linking = this.#lost ? asked.filter((slot) => slot.linking).length : 0
+      const mayAsk = asked.length - linking < missing + ASKED_BESIDE
+      const mayLink = this.#lost ? linking < LINKED_BESIDE : mayAsk
+      if (extra && !mayLink && !mayAsk) return
+      const linked = !extra || mayLink === mayAsk ? undefined : mayAsk
+      const enough = slots.filter(({ provenAt, doomed }) => provenAt !== undefined && doomed !== "silent").length >= wanted
+      const candidate = choice.next(set.slots, now, { urgent: this.#urgent, extra, enough, linked })
       if (candidate === undefined) return
       const most = this.#urgent ? MAX_IN_NEED : MAX_PARENTS
       if (slots.length >= most && !this.#makePlace(extra, now, out)) return
@@ -56,8 +65,9 @@ export class ParentNeed {
         this.#book.drop(slot, "surplus", undefined, now, out)
       }
     }
-    if (enough) this.#urgent = false
-    else if (missed || slots.some(({ doomed }) => doomed === "leaving")) this.#urgent = true
+    if (enough) this.#urgent = this.#lost = false
+    else if (missed) this.#urgent = this.#lost = true
+    else if (slots.some(({ doomed }) => doomed === "leaving")) this.#urgent = true
   }
 
   /** Gives up a doomed parent for another one. */

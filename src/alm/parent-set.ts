@@ -1,6 +1,5 @@
 /** The parents of one subscription, asked ones included: which of them bring something, and which of them could go. */
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
-import { PARENT_MISSED_MS } from "./constants.ts"
 import type { MultiParentSubscription } from "./heal.ts"
 import { isProven, type ParentSlot } from "./parent-slot.ts"
 
@@ -46,7 +45,13 @@ export class ParentSet {
   /** Not silent long enough to be given up, but another one goes on delivering meanwhile, more often than one that has nothing to send. */
   isMissed(slot: ParentSlot, now: Milliseconds): boolean {
     const heard = this.heardAt(slot) ?? now
-    return slot.state === "live" && now - heard >= PARENT_MISSED_MS && slot.othersHeard >= MISSED_MOMENTS
+    return slot.state === "live" && now - heard >= slot.pauses.missedAfter && slot.othersHeard >= MISSED_MOMENTS
+  }
+
+  /** This one is heard now; call it before the heal machine knows. */
+  countPause(slot: ParentSlot, now: Milliseconds): void {
+    const before = this.heardAt(slot)
+    if (before !== undefined && slot.provenAt !== undefined) slot.pauses.add(now - before, now)
   }
 
   /** This one was heard. True when another parent is missed from this moment on: who waits for the next tick loses time. */
@@ -63,6 +68,14 @@ export class ParentSet {
       missesOther = true
     }
     return missesOther
+  }
+
+  /** It says that it has nothing to send. True when it is missed from now on. */
+  hasNothing(slot: ParentSlot, now: Milliseconds): boolean {
+    slot.othersHeard = MISSED_MOMENTS
+    if (slot.missed || !this.isMissed(slot, now)) return false
+    slot.missed = true
+    return true
   }
 
   /** The source itself is among them. */

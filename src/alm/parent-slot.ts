@@ -1,14 +1,20 @@
 /** One parent of a subscription as the manager sees it. */
 import type { Milliseconds, PeerKeyId } from "../wire/types.ts"
 import type { DoomReason } from "./parent-actions.ts"
+import { ParentPauses } from "./parent-pauses.ts"
 import type { SymbolRange } from "./types.ts"
 
 /** At most this many at a time: two, and one on its way in or out. */
 export const MAX_PARENTS = 3
 /** While a lost parent is being replaced so many more than are missing are asked; who comes beyond two is let go at once. */
 export const ASKED_BESIDE = 2
+/** So many to which a link must be made first are asked beside them: that takes a second. */
+export const LINKED_BESIDE = 3
 /** With those on their way in or out. */
-export const MAX_IN_NEED = MAX_PARENTS + ASKED_BESIDE
+export const MAX_IN_NEED = MAX_PARENTS + ASKED_BESIDE + LINKED_BESIDE
+
+/** Members that a link is kept to, so that it need not be made when a parent is lost. */
+export const MAX_SPARES = 2
 
 /** Of a parent that accepted something is due at once: a chunk or a keep-alive, and the next ones within 500 ms. */
 const UNHEARD_MS = 1_000
@@ -16,6 +22,8 @@ const UNHEARD_MS = 1_000
 export interface ParentSlot {
   readonly keyId: PeerKeyId
   state: "asked" | "live"
+  /** It had no link when it was asked. */
+  readonly linking: boolean
   /** No answer until then: the next candidate. */
   answerBy: Milliseconds
   /** A live parent that this one is to replace. */
@@ -33,6 +41,8 @@ export interface ParentSlot {
   othersHeardAt: Milliseconds
   /** It was noticed that it is missed since it was heard last. */
   missed: boolean
+  /** How long its pauses are: how soon it is missed. */
+  readonly pauses: ParentPauses
   /** Asked symbols; undefined: all. */
   range: SymbolRange | undefined
   /** Its part of the frames was missing: until then the other parent carries everything. */
@@ -42,10 +52,11 @@ export interface ParentSlot {
   remindAfter: Milliseconds
 }
 
-export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: PeerKeyId | undefined): ParentSlot {
+export function newSlot(keyId: PeerKeyId, linking: boolean, answerBy: Milliseconds, replaces: PeerKeyId | undefined): ParentSlot {
   return {
     keyId,
     state: "asked",
+    linking,
     answerBy,
     replaces,
     provenAt: undefined,
@@ -56,6 +67,7 @@ export function newSlot(keyId: PeerKeyId, answerBy: Milliseconds, replaces: Peer
     othersHeard: 0,
     othersHeardAt: Number.NEGATIVE_INFINITY,
     missed: false,
+    pauses: new ParentPauses(),
     range: undefined,
     suspectUntil: 0,
     remindedAt: Number.NEGATIVE_INFINITY,

@@ -67,6 +67,8 @@ export class StreamParents implements UpstreamDriver {
   readonly #host: StreamParentsHost
   readonly #manager: ParentManager
   readonly #heardAt = new Map<PeerKeyId, Milliseconds>()
+  /** Bytes of chunks when a parent was heard last: without more of them it was a keep-alive. */
+  readonly #bytesAt = new Map<PeerKeyId, number>()
   readonly #secondSince = new Map<PeerKeyId, Milliseconds>()
   readonly #lead = new LeadWatch()
   #baseOnly: ReadonlySet<PeerKeyId> = new Set()
@@ -111,11 +113,13 @@ export class StreamParents implements UpstreamDriver {
   /** What parents brought; then time passes. A few times per second. @param isLossy much of what this parent sends gets lost on the way */
   tick(feeds: readonly Feed[], isLossy: (keyId: PeerKeyId) => boolean = () => false): void {
     const now = this.#host.now()
-    for (const { from, started, silentMs } of feeds) {
+    for (const { from, started, silentMs, bytes } of feeds) {
       const at = now - silentMs
       if (!started || at <= (this.#heardAt.get(from) ?? Number.NEGATIVE_INFINITY)) continue
+      const chunk = bytes !== this.#bytesAt.get(from)
       this.#heardAt.set(from, at)
-      this.#do(this.#manager.heard(from, at))
+      this.#bytesAt.set(from, bytes)
+      this.#do(this.#manager.heard(from, at, chunk))
     }
     this.#measure(feeds, now)
     this.#do(this.#manager.tick(now))
@@ -187,6 +191,7 @@ export class StreamParents implements UpstreamDriver {
     switch (action.kind) {
       case "subscribe":
         this.#heardAt.delete(action.parent)
+        this.#bytesAt.delete(action.parent)
         if (this.upstream.ask(action.parent, action.via.slice(0, 4))) this.subscribed(action.parent)
         else this.#host.connect(action.parent)
         return
