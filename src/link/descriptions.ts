@@ -76,6 +76,7 @@ export class AttemptLog {
 
 /** What a description says before it is verified. For routing only. */
 export interface DescriptionHead {
+  fromEntity: Bytes
   fromNode: NodeId
   toNode: NodeId
   attemptId: U64
@@ -88,8 +89,8 @@ export interface DescriptionHead {
 export function peekDescription(bytes: Bytes): DescriptionHead | undefined {
   try {
     const { description } = decode(bytes)
-    const { toNode, attemptId, trickle, iceRestart, dtlsFingerprint } = description
-    return { fromNode: nodeIdOf(description.fromEntity), toNode, attemptId, trickle, iceRestart, dtlsFingerprint }
+    const { fromEntity, toNode, attemptId, trickle, iceRestart, dtlsFingerprint } = description
+    return { fromEntity, fromNode: nodeIdOf(fromEntity), toNode, attemptId, trickle, iceRestart, dtlsFingerprint }
   } catch {
     return undefined
   }

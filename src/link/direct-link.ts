@@ -15,6 +15,7 @@ import { LanePeer } from "./lane-peer.ts"
 import { LaneSet } from "./lane-set.ts"
 import { LinkExchange } from "./link-exchange.ts"
 import { GATHER_MS } from "./own-description.ts"
+import { patiently } from "./patience.ts"
 import { SessionCore } from "./session-core.ts"
 import { transportStats } from "./transport-stats.ts"
 import type {
@@ -36,6 +37,8 @@ const VIDEO_LANES = 2
 const DISCONNECTED_MS = 15_000
 /** A GOAWAY gets this long to leave before the connections are closed, ms. */
 const LINGER_MS = 150
+/** Without what the browser knows of the path after so long, ms. */
+const TRANSPORT_STATS_MS = 2_000
 
 export class DirectLink implements PeerLink {
   readonly id: string
@@ -223,12 +226,19 @@ export class DirectLink implements PeerLink {
 
   async stats(): Promise<LinkTransportStats> {
     const control = { laneId: 0, role: "control" as const, path: "page" as const, state: this.#channels.state }
-    const transport = this.#closed === undefined ? await transportStats(this.#control.connection) : {}
+    const transport = await this.#transportStats()
     return { ...transport, lanes: [control, ...this.#lanes.infos], drops: Object.fromEntries(this.#drops) }
   }
 
   close(code?: number, text?: string): void {
     if (this.#closed === undefined) this.#core.close(code, text)
+  }
+
+  /** Nothing promises that a browser answers for a connection that is closed while it is asked. */
+  async #transportStats(): ReturnType<typeof transportStats> {
+    if (this.#closed !== undefined) return {}
+    const look = (waitedMs: number) => (this.#closed !== undefined || waitedMs >= TRANSPORT_STATS_MS ? {} : undefined)
+    return patiently(transportStats(this.#control.connection), look)
   }
 
   #requireReady(): void {

@@ -1,6 +1,7 @@
 /** What a room tells about itself: warnings, figures, and the report for a bug tracker. */
+import { patiently } from "../link/patience.ts"
 import type { AudioEngine } from "../media/index.ts"
-import type { AvError } from "../wire/errors.ts"
+import { AvError } from "../wire/errors.ts"
 import { diagnosticsText, pageFacts, RoomLog, userAgent } from "./diagnostics.ts"
 import type { Emitter } from "./emitter.ts"
 import type { RoomAddress } from "./invitation.ts"
@@ -19,6 +20,9 @@ import type { ServerConnection } from "./server-connection.ts"
 import { collectStats } from "./stats.ts"
 import type { JoinOptions, RoomEvents, RoomState, RoomStats } from "./types.ts"
 import type { RoomWorkers } from "./workers.ts"
+
+/** A worker that says nothing for so long hangs. */
+const STATS_MS = 20_000
 
 interface RoomReportParts {
   address: RoomAddress
@@ -65,7 +69,17 @@ export class RoomReport {
     this.#host.events.emit("warning", { error, message: describeError(error) })
   }
 
-  stats(): Promise<RoomStats> {
+  /** @throws AvError `RoomClosed` after the end, `WorkerFailed` when a worker says nothing for 20 s. */
+  async stats(): Promise<RoomStats> {
+    const look = (waitedMs: number) => {
+      if (this.#host.state === "left") throw new AvError("RoomClosed")
+      if (waitedMs >= STATS_MS) throw new AvError("WorkerFailed", { why: "no answer" })
+      return undefined
+    }
+    return patiently(this.#collect(), look)
+  }
+
+  #collect(): Promise<RoomStats> {
     const { driver, hub, media, people, server, quality, parents, control, nat, direct } = this.#host
     return collectStats({
       machine: driver.machine,
