@@ -114,13 +114,14 @@ describe("a server and its clients", () => {
     })
     const rejected = once(ann.client, "reject")
     const big = { src: ann.signer.nodeId, dst: bob.signer.nodeId, ttl: ROUTED_TTL, ciphertext: new Uint8Array(10_000) }
-    for (let i = 0; i < 30; i++) ann.client.sendRouted(encodeRoutedFrame({ ...big, counter: BigInt(i) }))
+    for (let i = 0; i < 60; i++) ann.client.sendRouted(encodeRoutedFrame({ ...big, counter: BigInt(i) }))
     expect(await rejected).toMatchObject({ target: bob.signer.nodeId, reason: "rate-limited" })
     expect((await rejected).retryAfterMs).toBeGreaterThan(0)
     await expect.poll(() => bytes).toBeGreaterThan(200_000)
     // Whatever else was let through would come right behind it.
     await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(bytes).toBeLessThanOrEqual(256 * 1024)
+    // 256 KiB, and what some seconds add again on a busy machine; not the 600 kB that were sent.
+    expect(bytes).toBeLessThan(400_000)
   })
 
   test("the directory gives each package once, and only its owner may put it there", async () => {

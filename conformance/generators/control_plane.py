@@ -163,7 +163,8 @@ def announcements():
     six = bytes([6]) + bytes.fromhex("20010db8000000000000000000000001") + le(443, 2)
     nodes = sorted(int.from_bytes(rnd(8), "big") | 1 for _ in range(64))
     tags = sorted({f"t{i:03d}" for i in range(256)})
-    metadata = {"note": 'a"b\\c\n€', "zz": "", "__proto__": "x", "1": "one"}
+    # A byte order mark is part of its text: the last two keys are different ones.
+    metadata = {"note": 'a"b\\c\n€', "zz": "", "__proto__": "x", "1": "one", "a": "", "\ufeffa": "\ufeff"}
     for hop, map_ in [
         (0, base(e)),
         (15, base(e, 2**63 - 1, f6=["nat:cone", "nrpc:echo"], f7=metadata, f8=sorted([four, six]), f9=3)),

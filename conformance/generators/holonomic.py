@@ -480,8 +480,25 @@ def ad_case():
 
 
 def sorted_case():
-    texts = list({text() for _ in range(8)})
+    texts = list(dict.fromkeys(text() for _ in range(8)))
     return {"in": texts, "out": in_order(texts)}
+
+
+def unwritable():
+    """A statement that has no bytes is a verdict as well, but a missing second half comes first."""
+    signed = {"signature": "ZWQtb2s=", "ed_ok_hex": b"ed-ok".hex(), "pq_ok_hex": b"pq-ok".hex()}
+    w = {**witness(), "epoch_id": str(2**64)}
+    halves = [("cHEtb2s=", "CanonicalSerializationFailed"), ("", "PqcMissing")]
+    return [{"in": {"witness": w, **signed, "signature_ml_dsa_65": pq}, "out": out} for pq, out in halves]
+
+
+def nameless_rates():
+    """Rates that JSON cannot write, and one that only rounding makes infinite."""
+    out = []
+    for mbps in ["NaN", "Infinity", "-Infinity", 3.5e38, 1e-46]:
+        ad = [0, {**capacity(), "uplink_mbps": mbps}, rng.randbytes(32).hex(), str(u64()), ""]
+        out.append({"in": {"capacity": ad[1], "stream_id": ad[2], "epoch": ad[3]}, "out": ad_bytes(ad).hex()})
+    return out
 
 
 def base64_case():
@@ -546,6 +563,8 @@ SECTIONS = {
     "topology": cases(12, profile_1),
     "topology_rooted": with_partial(16),
 }
+SECTIONS["verify_hybrid"] += unwritable()
+SECTIONS["relay_capacity"] += nameless_rates()
 
 
 def public():

@@ -358,6 +358,14 @@ def ranked():
     return {"in": c, "out": priority(*c)}
 
 
+REFUSED = [
+    ([], {"error": "NoMembers"}),
+    (["01", "", ""], {"error": "EmptyMember", "index": 1}),
+    ([""], {"error": "EmptyMember"}),
+]
+FOLDS_REFUSED = [(op, *case) for op in ["fountain-mean-v1", "fountain-mipmap-v1"] for case in REFUSED]
+FOLDS_REFUSED += [("fountain-median-v1", members, {"error": "MalformedInput"}) for members in (["01"], [])]
+
 VERDICTS = [("Revoked", True), ("Revoked", False), ("Active", True), ("Active", False), ("Unknown", True), ("Unknown", False)]
 SECTIONS = {
     "manifest": [manifest() for _ in range(8)],
@@ -372,8 +380,8 @@ SECTIONS = {
     "decay_tier": [decay() for _ in range(40)],
     "bootstrap_walk": [walk() for _ in range(60)],
     "bootstrap_linked": [linked() for _ in range(60)],
-    "multiplicity": [multiplicity() for _ in range(10)],
-    "fold": [fold() for _ in range(15)],
+    "multiplicity": [multiplicity() for _ in range(10)] + [{"in": members, "out": out} for members, out in REFUSED],
+    "fold": [fold() for _ in range(15)] + [{"in": {"op": op, "members": ms}, "out": out} for op, ms, out in FOLDS_REFUSED],
     "ejection_verdict": [{"in": v, "out": "EjectHardDelete" if v[0] == "Revoked" else "EjectToTier" if v[1] else "Keep"} for v in VERDICTS],
     "survival": [survival() for _ in range(10)],
 }

@@ -79,6 +79,9 @@ function capacityOf(c: CapacityCase): RelayCapacity {
   }
 }
 
+/** A bitrate that JSON cannot write is given by its name, or as null. */
+const bitrateOf = (value: number | string | null) => (value === null ? Number.NaN : Number(value))
+
 /** What `action` returns, or the error that it raises as a case writes it. */
 function outcome<T>(action: () => T): T | { error: string } {
   try {
@@ -125,12 +128,12 @@ const room: CaseRunner = (c) => {
     uplink_mbps: c.uplink_mbps ?? c.capacity?.uplink_mbps,
     max_subscribers_per_stream: c.max_subscribers_per_stream ?? c.capacity?.max_subscribers_per_stream,
   })
-  expectRoom(() => hasRoomFor(capacity, c.bitrate_mbps, c.current), c)
+  expectRoom(() => hasRoomFor(capacity, bitrateOf(c.bitrate_mbps), c.current), c)
 }
 
 const roomSubstream: CaseRunner = (c) => {
   const path = Uint8Array.from(c.path)
-  expectRoom(() => hasRoomForSubstream(capacityOf(c.capacity), path, c.bitrate_mbps, c.current), c)
+  expectRoom(() => hasRoomForSubstream(capacityOf(c.capacity), path, bitrateOf(c.bitrate_mbps), c.current), c)
 }
 
 const candidatesOf = (list: CandidateCase[]): ParentCandidate[] =>
@@ -154,17 +157,17 @@ const pathOf = (path: number[] | null | undefined) => (path === null || path ===
 
 const plannerReference: CaseRunner = (c) => {
   const [candidates, policy, now] = [candidatesOf(c.candidates), policyOf(c.policy), BigInt(c.now)]
-  expectPlan(() => planJoinReference(candidates, pathOf(c.sub_stream_path), c.bitrate_mbps, policy, now), c.result)
+  expectPlan(() => planJoinReference(candidates, pathOf(c.sub_stream_path), bitrateOf(c.bitrate_mbps), policy, now), c.result)
 }
 
 const plannerProject: CaseRunner = (c) => {
   const [candidates, policy, now] = [candidatesOf(c.candidates), policyOf(c.policy), BigInt(c.now)]
   const options = { exclude: c.exclude ?? [], ...(c.stream_max_layer === null ? {} : { streamMaxLayer: c.stream_max_layer }) }
-  const path = pathOf(c.sub_stream_path)
+  const [path, bitrate] = [pathOf(c.sub_stream_path), bitrateOf(c.bitrate_mbps)]
   const plan = (list: ParentCandidate[]) =>
     path === undefined
-      ? planJoin(list, c.bitrate_mbps, policy, now, options)
-      : planJoinForSubstream(list, path, c.bitrate_mbps, policy, now, options)
+      ? planJoin(list, bitrate, policy, now, options)
+      : planJoinForSubstream(list, path, bitrate, policy, now, options)
   expectPlan(() => plan(candidates), c.result)
   // D-26.1: the answer must not depend on the order of the input.
   expectPlan(() => plan([...candidates].reverse()), c.result)

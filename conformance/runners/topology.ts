@@ -20,7 +20,7 @@ import { type CapacityCase, capacityOf, rateOf } from "./capacity-case.ts"
 interface SnapshotCase {
   peers: string[]
   ads: [peer: number, capacity: CapacityCase, streamId: string, epoch: string, verification: AdVerification][]
-  grants: [from: number, to: number, at: string, depth: number, weight: number][]
+  grants: [from: number, to: number, at: string, depth: number, weight: number | null][]
   reach: [from: number, to: number, rtt: number, at: string][]
   locality_id: string
   snapshot_epoch_id: string
@@ -41,7 +41,8 @@ function snapshotOf(c: SnapshotCase): TopologySnapshot {
       granteePeerId: peer(to),
       grantedAtUnixMs: BigInt(at),
       chainDepth,
-      weight,
+      // Old grants have no weight: it was always the full one.
+      weight: weight ?? 255,
     })),
     reachabilityObservations: c.reach.map(([from, to, observedRttMs, at]) => ({
       fromPeerId: peer(from),

@@ -110,7 +110,7 @@ async function open(options: Partial<Parameters<typeof openPortMapping>[0]> = {}
   return { mapping, states, errors }
 }
 
-const until = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 20 })
+const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 20 })
 const names = (states: PortMappingState[]) =>
   states.map(({ external, open: isOpen }) => [external && `${external.host}:${external.port}`, isOpen])
 

@@ -187,7 +187,8 @@ export class Door {
         memberCount: core.members.size,
         inBatch: this.#hooks.inBatch(),
         isBarred: (id) => settings.barred.includes(id),
-        waiting: this.#knockers.size,
+        // Others: whoever was admitted must not stand in its own way.
+        waiting: this.#knockers.size - (knocker === undefined ? 0 : 1),
         order: this.#hooks.order(keyId),
       },
     )

@@ -14,6 +14,6 @@ const CODES: Record<Exclude<RefuseReason, "too-old">, ErrorCode> = {
 
 /** The error for a `room.refuse`; a reason of a later version reads as `JoinTimeout`. */
 export function refusalError(reason: string, details: { max?: number | undefined } = {}): AvError {
-  const code = reason in CODES ? CODES[reason as keyof typeof CODES] : "JoinTimeout"
+  const code = Object.hasOwn(CODES, reason) ? CODES[reason as keyof typeof CODES] : "JoinTimeout"
   return new AvError(code, code === "RoomFull" ? { max: details.max } : { reason })
 }

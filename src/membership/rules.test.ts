@@ -9,6 +9,7 @@ import { CommitBook } from "./commit-book.ts"
 import { EpochQueue } from "./epoch-order.ts"
 import { SeenSet } from "./flood.ts"
 import { neighbours } from "./neighbours.ts"
+import { refusalError } from "./refusals.ts"
 
 describe("own vectors", () => {
   const file = new URL("../../conformance/vectors/room-membership.json", import.meta.url)
@@ -24,6 +25,13 @@ const commit = fc.record({
   authorLeaf: fc.nat(5),
   removes: fc.uniqueArray(fc.nat(5), { maxLength: 3 }),
   hash: fc.uint8Array({ minLength: 4, maxLength: 4 }),
+})
+
+test("a refusal for a reason that is none of ours is one error whatever it is called", () => {
+  expect([refusalError("locked").code, refusalError("room-full", { max: 4 }).details]).toEqual(["RoomLocked", { max: 4 }])
+  for (const reason of ["too-old", "later", "", "toString", "constructor", "__proto__", "hasOwnProperty"]) {
+    expect(refusalError(reason).code).toBe("JoinTimeout")
+  }
 })
 
 test("RM-29: the choice does not depend on the order in which commits became known", () => {

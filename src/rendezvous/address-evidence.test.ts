@@ -97,6 +97,24 @@ describe("addresses of a peer", () => {
   })
 })
 
+test("somebody trusted vouches for a peer only with an attestation of its own that still holds", async () => {
+  const vouches = (attestation?: Uint8Array, now = NOW, byMember = false) =>
+    evidence.vouches({ subject: peer!.entityId, byMember, ...(attestation && { attestation }) }, now)
+  const right = await attest("1.1.1.1")
+  expect([await vouches(right), await vouches(right, NOW + 299_999), await vouches(right, NOW + 300_000)]).toEqual([
+    true,
+    true,
+    false,
+  ])
+  const changed = right.map((byte, index) => (index === right.length - 1 ? byte ^ 1 : byte))
+  const others = [await attest("1.1.1.1", mallory), await attest("1.1.1.1", peer, other), changed, new Uint8Array(9)]
+  for (const attestation of [undefined, ...others]) expect(await vouches(attestation)).toBe(false)
+  // D46, and asking takes nothing from the budget.
+  evidence.serverUp = false
+  for (let i = 0; i < 4; i++) expect(await vouches(right, NOW + HOUR, true)).toBe(true)
+  expect([await vouches(right, NOW + HOUR), await vouches(right, NOW + 13 * HOUR, true)]).toEqual([false, false])
+})
+
 describe("while the server is away", () => {
   const list = [candidate("1.1.1.1", "srflx"), candidate("9.9.9.9"), candidate("8.8.8.8")]
   beforeEach(() => {

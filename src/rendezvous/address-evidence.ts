@@ -77,6 +77,14 @@ export class AddressEvidence {
     return this.#gate({ peerAttested: peer.addresses }, now)
   }
 
+  /**
+   * Whether somebody trusted has seen this peer anywhere, so that its candidates may count (active mode). Nothing is taken from a budget.
+   */
+  async vouches({ subject, attestation, byMember = false }: AddressWord, now: Milliseconds): Promise<boolean> {
+    const peer = attestation === undefined ? undefined : await this.#read(attestation, subject)
+    return peer !== undefined && (now < peer.expiresMs || (byMember && this.#isRecent(peer.issuedMs, now)))
+  }
+
   /** For our own candidates, before they are signed: what every peer would refuse is not shown to anybody. */
   ownGate(): AddressGate {
     const none = { peerAttested: [], ownAttested: [], relayAllow: [] }

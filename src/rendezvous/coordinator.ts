@@ -27,6 +27,8 @@ export interface Neighbourhood {
   read(description: Uint8Array): DescriptionFacts | undefined
   /** Looks at an attestation that `subject` sent along. */
   attestationFits(attestation: Uint8Array, subject: NodeId): boolean
+  /** The description names addresses of others and none that `target` could use. Only a server knows; default: no. */
+  namesOnlyOthers?(description: Uint8Array, requester: NodeId, target: NodeId): boolean
 }
 
 /** A message to hand on. */
@@ -91,6 +93,7 @@ export class Coordinator {
     if (this.#isStale(facts.issuedMs, now)) return refuse("stale")
     if (target === from || !this.#around.hasSession(target)) return refuse("no-session-with-target")
     if (!this.#around.mayMeet(from, target)) return refuse("policy")
+    if (this.#around.namesOnlyOthers?.(introduction.description, from, target) === true) return refuse("reflex-mismatch")
     const key = attemptKey(target, attemptId)
     const known = this.#attempts.get(key)
     if (known !== undefined && known.requester !== from) return refuse("limit")

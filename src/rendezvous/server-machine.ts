@@ -11,6 +11,7 @@ import type { Bytes, Milliseconds, NodeId } from "../wire/types.ts"
 import { Coordinator, type Forward } from "./coordinator.ts"
 import { attestationFits, readDescription } from "./evidence.ts"
 import { deltaPages, forwardToMessage, introductionOf, rejectMessage } from "./messages.ts"
+import { addressOfVisitor, namesOnlyOthers } from "./named-addresses.ts"
 import type { StunObservers } from "./nat/stun-observers.ts"
 import { type Delta, Registry, type SessionId } from "./registry.ts"
 import { DirectoryDesk, type ShelfTicket } from "./server-directory.ts"
@@ -26,6 +27,8 @@ export type * from "./server-types.ts"
 
 /** A session whose frames are wrong this often is not confused, it is probing. */
 const MAX_FAULTS = 32
+/** The id of no socket. */
+const NO_SESSION: SessionId = -1
 
 /**
  * Feed it events, carry out the actions it returns, in order. `now` is Unix milliseconds. It never throws on what the network
@@ -58,8 +61,17 @@ export class ServerMachine {
     this.#registers = new FixedWindows(limits.register)
     const mayMeet = (a: NodeId, b: NodeId) => this.#registry.share(a, b)
     const hasSession = (node: NodeId) => this.#byNode.has(node)
-    const around = { hasSession, mayMeet, read: readDescription, attestationFits }
-    this.#coordinator = new Coordinator(around, limits.coordinator)
+    this.#coordinator = new Coordinator(
+      {
+        hasSession,
+        mayMeet,
+        read: readDescription,
+        attestationFits,
+        namesOnlyOthers: (description, requester, target) =>
+          namesOnlyOthers(description, this.#seenAt(requester), this.#seenAt(target)),
+      },
+      limits.coordinator,
+    )
     this.#routing = new Routing(limits, (a, b) => hasSession(b) && mayMeet(a, b))
   }
 
@@ -242,6 +254,14 @@ export class ServerMachine {
 
   #attest(session: Session, namespace: string, { entityId: subject }: ProvenPeer, now: Milliseconds): ServerAction {
     return { type: "attest", session: session.id, namespace, subject, extra: this.#reflex.extraOf(session, now) }
+  }
+
+  /** Where the server saw a registered node: its socket's address, and what is attested beside it. */
+  #seenAt(node: NodeId): AddressBlock[] {
+    const session = this.#sessions.get(this.#byNode.get(node) ?? NO_SESSION)
+    const address = session && addressOfVisitor(session.visitor)
+    if (session === undefined || address === undefined) return []
+    return session.extra === undefined ? [address] : [address, session.extra.address]
   }
 
   #forward(forward: Forward): ServerAction[] {

@@ -127,12 +127,14 @@ export class HubLinks {
       this.#options.events.dropped(new AvError("LimitExceeded", { what: "introductions", max: MAX_CHECKING }))
       return
     }
-    const { signer, pins, wallClock } = this.#options
+    const { signer, pins, wallClock, evidence } = this.#options
     const expected = { selfNode: signer.nodeId, fromNode: from, kind: "offer" as const, restart: head.iceRestart, pins }
+    const { attestation, byMember } = introduction
+    const word = { subject: head.fromEntity, byMember, ...(attestation && { attestation }) }
     this.#checking++
-    checkDescription(description, { ...expected, now: wallClock() })
+    Promise.all([checkDescription(description, { ...expected, now: wallClock() }), evidence.vouches(word, wallClock())])
       .then(
-        () => this.#verified(introduction, head, signal),
+        ([, attested]) => this.#verified(introduction, head, signal, attested),
         (error: unknown) => this.#options.events.dropped(asDropped(error)),
       )
       .finally(() => {
@@ -188,14 +190,16 @@ export class HubLinks {
     if (attempt.link.attemptId === attemptId && attempt.signal.way === way) this.#giveUp(node)
   }
 
-  #verified(introduction: Introduced, head: DescriptionHead, signal: Signal): void {
+  /** `attested`: somebody trusted saw the caller at an address; what only looks like an attestation is none. */
+  #verified(introduction: Introduced, head: DescriptionHead, signal: Signal, attested: boolean): void {
     const { from } = introduction
     if (this.#stop.signal.aborted || !this.#seen.admit(from, head.attemptId)) return
     if (head.iceRestart) this.#repair.introduced(head, introduction, signal)
-    else this.#answer(introduction, head, signal)
+    else if (attested || this.#options.requireAttestation !== true) this.#answer(introduction, head, signal, attested)
+    else signal.reject(this.#options.signer.nodeId, head.attemptId, "unattested")
   }
 
-  #answer(introduction: Introduced, head: DescriptionHead, signal: Signal): void {
+  #answer(introduction: Introduced, head: DescriptionHead, signal: Signal, attested: boolean): void {
     const { from } = introduction
     const own = this.#attempts.get(from)
     if (own !== undefined) {
@@ -212,7 +216,6 @@ export class HubLinks {
       }
     }
     const answering = [...this.#attempts.values()].filter(({ role }) => role === "answerer").length
-    const attested = introduction.attestation !== undefined
     if (this.#links.size >= MAX_LINKS || !this.#responder.room(this.#host.introducerOf(signal), attested, answering)) {
       signal.reject(this.#options.signer.nodeId, head.attemptId, "target-busy")
       return

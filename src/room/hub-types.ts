@@ -39,7 +39,9 @@ export interface PeerHubOptions {
   laneSink: LaneSink
   rendezvous: RendezvousClient
   /** What speaks for the addresses that others name. */
-  evidence: Pick<AddressEvidence, "gateFor" | "ownGate" | "onRefused">
+  evidence: Pick<AddressEvidence, "gateFor" | "ownGate" | "vouches" | "onRefused">
+  /** Calls of peers whose address nobody trusted has seen are refused instead of answered passively. Default false. */
+  requireAttestation?: boolean
   videoLanes: number
   forwardMedia: boolean
   /** Default: the browser's. */

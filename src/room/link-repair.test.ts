@@ -58,7 +58,7 @@ const signal = (way: string): Signal => ({
   routed: () => true,
 })
 const head = (fromNode: string, attemptId: bigint, dtlsFingerprint = PRINT): DescriptionHead => {
-  return { fromNode, toNode: SELF, attemptId, trickle: false, iceRestart: true, dtlsFingerprint }
+  return { fromEntity: new Uint8Array(32), fromNode, toNode: SELF, attemptId, trickle: false, iceRestart: true, dtlsFingerprint }
 }
 const offer = { description: new Uint8Array(1) }
 const start = (link: FakeLink) => repair.restart(link as unknown as PeerLink)

@@ -21,7 +21,7 @@ type Handler = (value: never) => void
 class Server {
   readonly #listeners = new Map<NodeId, Map<string, Handler[]>>()
   readonly connects: { from: NodeId; to: NodeId; introduction: Introduction }[] = []
-  readonly rejects: { from: NodeId; attemptId: bigint }[] = []
+  readonly rejects: { from: NodeId; attemptId: bigint; reason: string }[] = []
   hold = false
 
   client(self: NodeId): RendezvousClient {
@@ -46,7 +46,7 @@ class Server {
         this.tell(to, "candidates", { description })
         return true
       },
-      reject: ({ attemptId }) => this.rejects.push({ from: self, attemptId }) > 0,
+      reject: ({ attemptId, reason }) => this.rejects.push({ from: self, attemptId, reason }) > 0,
     }
     return client as RendezvousClient
   }
@@ -73,7 +73,7 @@ function hubOf(
   person: Person,
   skewMs = 0,
   evidence: Partial<PeerHubOptions["evidence"]> = {},
-  attempts?: PeerHubOptions["attempts"],
+  more: Pick<Partial<PeerHubOptions>, "attempts" | "requireAttestation"> = {},
 ) {
   const told: string[] = []
   const hub = new PeerHub({
@@ -81,11 +81,11 @@ function hubOf(
     pins: new PinTable(),
     laneSink: { add: () => {}, remove: () => {} },
     rendezvous: server.client(person.nodeId),
-    evidence: { ...ANY_ADDRESS, onRefused: () => {}, ...evidence },
+    evidence: { ...ANY_ADDRESS, vouches: async () => true, onRefused: () => {}, ...evidence },
     videoLanes: 1,
     forwardMedia: true,
     iceServers: () => [],
-    ...(attempts && { attempts }),
+    ...more,
     wallClock: () => Date.now() + skewMs,
     accepts: () => true,
     isMember: () => true,
@@ -130,7 +130,7 @@ describe("introductions", () => {
       succeeded: () => heard.push(`${who} up`),
       closed: (_, reason) => heard.push(`${who} ${reason}`),
     })
-    const [a, b] = [hubOf(small, 0, {}, counts("a")), hubOf(large, 0, {}, counts("b"))]
+    const [a, b] = [hubOf(small, 0, {}, { attempts: counts("a") }), hubOf(large, 0, {}, { attempts: counts("b") })]
     a.hub.connect(large.nodeId, "server")
     await soon(() => expect(a.told).toEqual([`failed ${large.nodeId}`]))
     expect([server.connects, heard]).toEqual([[], []])
@@ -211,6 +211,29 @@ describe("addresses that are named", () => {
       { subject: large.entityId, byMember: false },
     ])
   })
+})
+
+test("NAT-R5: who requires attestations refuses others by name and answers those whom somebody trusted has seen", async () => {
+  const words: unknown[] = []
+  let seen = false
+  const vouches = async (word: object) => {
+    words.push(Object.keys(word).sort())
+    return seen
+  }
+  const a = hubOf(small)
+  const b = hubOf(large, 0, { vouches }, { requireAttestation: true })
+  a.hub.connect(large.nodeId, "server")
+  await soon(() => expect(server.rejects).toMatchObject([{ from: large.nodeId, reason: "unattested" }]))
+  const { attemptId } = server.rejects[0]!
+  server.tell(small.nodeId, "reject", { target: large.nodeId, attemptId, reason: "unattested", retryAfterMs: 0 })
+  await soon(() => expect(a.told).toEqual([`failed ${large.nodeId}`]))
+  seen = true
+  a.hub.connect(large.nodeId, "server")
+  await Promise.all([opened(a.told), opened(b.told)])
+  expect(words).toEqual([
+    ["byMember", "subject"],
+    ["byMember", "subject"],
+  ])
 })
 
 describe("a flood of introductions", () => {

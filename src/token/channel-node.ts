@@ -1,10 +1,12 @@
 /** One node's channels: subscribing, publishing and the checks at both ends, as a machine without I/O (control-plane 5.7). */
+import { LruMap } from "../identity/index.ts"
 import { canonicalChannelName } from "../wire/channel-name.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import { FRAME_CHANNEL_DATA, FRAME_MEMBERSHIP } from "../wire/frame.ts"
 import type { Bytes, Milliseconds, NodeId, U64 } from "../wire/types.ts"
 import { ChannelAccess, type ChannelAccessOptions, type Grant, type Peer } from "./channel-access.ts"
 import { ChannelSession, MAX_CHANNELS_PER_PEER, NO_CHAIN, type Pending } from "./channel-session.ts"
+import type { FailureThrottle } from "./failure-throttle.ts"
 import { chooseReceivers } from "./fan-out.ts"
 import {
   type AckReason,
@@ -24,6 +26,8 @@ const DEFAULT_SWEEP_MS = 30_000
 const MAX_WAITING = 256
 /** Requests to one peer that wait for their answer. */
 const MAX_PENDING = 2 * MAX_CHANNELS_PER_PEER
+/** Peers without a session whose refusals are remembered. */
+const MAX_THROTTLES = 1_024
 /** Refusals that say something about the peer's rights, and therefore count against it. */
 const COUNTED: readonly AckReason[] = ["unauthorized", "queue-group-denied", "malformed"]
 
@@ -61,6 +65,8 @@ export class ChannelNode {
   readonly #access: ChannelAccess
   readonly #sweepMs: Milliseconds
   readonly #sessions = new Map<NodeId, ChannelSession>()
+  /** Of peers whose session ended after refusals. */
+  readonly #throttles = new LruMap<NodeId, FailureThrottle>(MAX_THROTTLES)
   /** Our own publications: the chain to show and the right it gives us here. */
   readonly #publications = new Map<string, { chain: Bytes; grant: Grant }>()
   readonly #cursors = new Map<string, number>()
@@ -75,14 +81,17 @@ export class ChannelNode {
 
   sessionOpened(peer: Peer): void {
     this.sessionClosed(peer.node)
-    this.#sessions.set(peer.node, new ChannelSession(peer))
+    this.#sessions.set(peer.node, new ChannelSession(peer, this.#throttles.get(peer.node)))
+    this.#throttles.delete(peer.node)
   }
 
-  /** Everything the session granted ends with it. */
+  /** Everything the session granted ends with it; what was refused to the peer is remembered. */
   sessionClosed(node: NodeId): void {
     const session = this.#sessions.get(node)
-    if (session !== undefined) session.closed = true
+    if (session === undefined) return
+    session.closed = true
     this.#sessions.delete(node)
+    if (!session.throttle.isClean) this.#throttles.set(node, session.throttle)
   }
 
   /** Peers that would get a message on the channel now, by node. */

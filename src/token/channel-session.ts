@@ -46,7 +46,7 @@ export interface Pending {
 
 export class ChannelSession {
   readonly peer: Peer
-  readonly throttle = new FailureThrottle()
+  readonly throttle: FailureThrottle
   readonly subscribers = new Map<string, Subscriber>()
   readonly own = new Map<string, OwnSubscription>()
   readonly inbound = new Map<number, InboundHandle>()
@@ -58,8 +58,10 @@ export class ChannelSession {
   #queue: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
-  constructor(peer: Peer) {
+  /** @param throttle of the peer's session before this one: a new session must not be a way around it. */
+  constructor(peer: Peer, throttle: FailureThrottle = new FailureThrottle()) {
     this.peer = peer
+    this.throttle = throttle
   }
 
   /** Frames not handled yet. */

@@ -102,6 +102,31 @@ describe("subscribing (5.7)", () => {
     }
   })
 
+  test("CHAN-R16: a new session is no way around the silence, nor around the count", async () => {
+    const net = new Net()
+    const alice = net.add(ALICE, { registry: registry({ name: "ok" }) })
+    const bob = net.add(BOB)
+    const ask = async (name: string) => {
+      await net.act(BOB, bob.subscribe(ALICE.nodeId, name, {}, net.now))
+      return net.answers(BOB)[0]
+    }
+    const again = () => {
+      alice.sessionClosed(BOB.nodeId)
+      alice.sessionOpened({ node: BOB.nodeId, entity: BOB.entityId })
+    }
+    for (let i = 0; i < 16; i++) {
+      expect(await ask("no")).toBe("subscribe unauthorized")
+      again()
+    }
+    expect(await ask("ok")).toBe("subscribe rate-limited")
+    again()
+    net.now += 29_999
+    expect(await ask("ok")).toBe("subscribe rate-limited")
+    again()
+    net.now += 1
+    expect(await ask("ok")).toBe("subscribe ok")
+  })
+
   test("at most 1024 channels a peer; one held already may be asked for again", async () => {
     const net = new Net()
     const alice = net.add(ALICE, { registry: registry({ name: "c/" }) })

@@ -6,10 +6,15 @@ const MAX_FAILURES = 16
 const WINDOW_MS = 60_000
 const PAUSE_MS = 30_000
 
-/** One per session. */
+/** One per peer; it outlives a session. */
 export class FailureThrottle {
   #failures: Milliseconds[] = []
   #until = Number.NEGATIVE_INFINITY
+
+  /** Nothing is held against the peer. */
+  get isClean(): boolean {
+    return this.#failures.length === 0 && this.#until === Number.NEGATIVE_INFINITY
+  }
 
   isThrottled(now: Milliseconds): boolean {
     return now < this.#until

@@ -2,6 +2,9 @@
 import { AvError } from "./errors.ts"
 import type { Bytes, U64 } from "./types.ts"
 
+/** binary32. */
+const CANONICAL_NAN = 0x7fc00000
+
 /**
  * Builds fixed layouts. Integers out of range raise `UsageError`: silently cut integers would sign something else than
  * was meant.
@@ -68,8 +71,9 @@ export class ByteWriter {
     return this
   }
 
-  /** binary32, big-endian, rounded from the double. */
+  /** binary32, big-endian, rounded from the double. Engines keep sign and payload of a NaN; here every NaN has the same bits. */
   f32be(value: number): this {
+    if (Number.isNaN(value)) return this.u32be(CANONICAL_NAN)
     const at = this.#reserve(4)
     this.#view.setFloat32(at, value)
     return this

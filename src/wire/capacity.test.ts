@@ -52,6 +52,27 @@ describe("canonical bytes", () => {
   })
 })
 
+describe("a rate that is no number", () => {
+  const uplink = (uplinkMbps: number) =>
+    toHex(capacityCanonicalBytes({ ...capacity, uplinkMbps }, new Uint8Array(32), 0n).slice(56, 60))
+  const ofBits = (bits: number) => {
+    const view = new DataView(new ArrayBuffer(4))
+    view.setUint32(0, bits)
+    return view.getFloat32(0)
+  }
+
+  it("has one spelling, whatever made it", () => {
+    for (const bits of [0x7fc00000, 0xffc00000, 0x7fc00001, 0xffffffff]) expect(uplink(ofBits(bits))).toBe("7fc00000")
+    expect(uplink(Number.NaN)).toBe("7fc00000")
+  })
+
+  it("is told from infinity, to which a rate too large is rounded", () => {
+    expect(uplink(Number.POSITIVE_INFINITY)).toBe("7f800000")
+    expect(uplink(3.5e38)).toBe("7f800000")
+    expect(uplink(Number.NEGATIVE_INFINITY)).toBe("ff800000")
+  })
+})
+
 describe("limits (D-20)", () => {
   it.each([
     [{ uplinkMbps: Number.NaN }, "uplink_mbps"],

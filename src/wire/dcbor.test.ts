@@ -35,6 +35,30 @@ describe("dCBOR subset (control-plane 0.3)", () => {
     }
   })
 
+  test("a byte order mark is part of its text, so that no two byte strings read alike", () => {
+    for (const [text, hex] of [
+      ["\ufeff", "63efbbbf"],
+      ["\ufeffa", "64efbbbf61"],
+      ["\ufeff\ufeffa", "67efbbbfefbbbf61"],
+      [`\ufeff${"x".repeat(40)}`, `782befbbbf${"78".repeat(40)}`],
+    ] as const) {
+      expect(decodeHex(hex)).toBe(text)
+      expect(toHex(encodeDcbor(text))).toBe(hex)
+    }
+    const both = new Map<DcborValue, DcborValue>([
+      ["a", 1],
+      ["\ufeffa", 2],
+    ])
+    expect(decodeDcbor(encodeDcbor(both))).toEqual(both)
+  })
+
+  test("what is decoded shares no memory with its input", () => {
+    const input = Buffer.from("8244010203044100", "hex")
+    const value = decodeDcbor(input)
+    input.fill(0xff)
+    expect(value).toEqual([fromHex("01020304"), fromHex("00")])
+  })
+
   test("keys are sorted by their encodings", () => {
     const map = new Map<DcborValue, DcborValue>([
       ["aa", 1],
@@ -129,6 +153,7 @@ describe("dCBOR subset (control-plane 0.3)", () => {
     fc.bigInt({ min: BigInt(Number.MAX_SAFE_INTEGER) + 1n, max: 0xffffffffffffffffn }),
     fc.uint8Array({ maxLength: 8 }),
     fc.string({ unit: "grapheme", maxLength: 8 }),
+    fc.string({ unit: fc.constantFrom("\ufeff", "a", "é", "\u{10ffff}"), maxLength: 4 }),
   )
   const level = (inner: fc.Arbitrary<DcborValue>): fc.Arbitrary<DcborValue> =>
     fc.oneof(

@@ -1,5 +1,5 @@
 /** Deterministic CBOR subset: one byte string per value, checked before anything is built (control-plane 0.3). */
-import { decode, encode } from "cborg"
+import { decode, encode, type Token, Tokenizer, Type } from "cborg"
 import { compareBytes, isWellFormedText, plainBytes, utf8Decode } from "./bytes.ts"
 import { AvError } from "./errors.ts"
 import type { Bytes } from "./types.ts"
@@ -13,6 +13,14 @@ export type DcborValue = number | bigint | string | Bytes | DcborValue[] | Map<D
 const MAX_DEPTH = 4
 const MAX_ITEMS = 4096
 const MAX_U64 = 0xffffffffffffffffn
+const READING = {
+  useMaps: true,
+  allowIndefinite: false,
+  allowBigInt: true,
+  strict: true,
+  rejectDuplicateMapKeys: true,
+  retainStringBytes: true,
+}
 
 /**
  * The one encoding of `value`; map entries are sorted here.
@@ -45,13 +53,9 @@ export function decodeDcbor(bytes: Bytes): DcborValue {
 /** {@link decodeDcbor} with another limit to the number of items. */
 export function decodeLargeDcbor(bytes: Bytes, maxItems: number): DcborValue {
   checkDcbor(bytes, maxItems)
+  const plain = plainBytes(bytes)
   try {
-    return decode(plainBytes(bytes), {
-      useMaps: true,
-      allowIndefinite: false,
-      strict: true,
-      rejectDuplicateMapKeys: true,
-    }) as DcborValue
+    return decode(plain, { ...READING, tokenizer: new ExactText(plain, READING) }) as DcborValue
   } catch (cause) {
     throw new AvError("Malformed", { why: "cbor" }, { cause })
   }
@@ -107,6 +111,15 @@ function checkDcbor(bytes: Bytes, maxItems: number): void {
   const scan = new Scanner(bytes, maxItems)
   scan.item(0)
   if (scan.offset !== bytes.length) throw malformed("trailing bytes")
+}
+
+/** The library alone drops a byte order mark at the start of a text, so that two byte strings would read alike. */
+class ExactText extends Tokenizer {
+  override next(): Token {
+    const token = super.next()
+    if (token.type === Type.string && token.byteValue !== undefined) token.value = utf8Decode(token.byteValue)
+    return token
+  }
 }
 
 class Scanner {

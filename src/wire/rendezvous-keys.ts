@@ -28,7 +28,8 @@ export type RejectReason = typeof REJECT_REASONS extends Map<infer K, number> ? 
 
 const MAX_NAMESPACE_BYTES = 64
 const MAX_ICE_SERVERS = 8
-const MAX_REFLEX_ENTRIES = 8
+/** Each of the eight addresses that a query may name can have been seen by several observers. */
+export const MAX_REFLEX_ENTRIES = 64
 /** One text of an ICE server. */
 const MAX_ICE_TEXT = 512
 
@@ -108,8 +109,8 @@ export class KeyReader {
   }
 
   reason(key: number): RejectReason {
-    const number = this.int(key, 0xff)
-    for (const [reason, code] of REJECT_REASONS) if (code === number) return reason
+    const number = this.u64(key)
+    for (const [reason, code] of REJECT_REASONS) if (BigInt(code) === number) return reason
     return "unspecified"
   }
 

@@ -63,8 +63,20 @@ describe("RENDEZVOUS messages (control-plane 6.2)", () => {
     expect(decodeRendezvousMessage(introduce(1))).toMatchObject({ ttlMs: 1_000 })
     expect(decodeRendezvousMessage(introduce(Number.MAX_SAFE_INTEGER))).toMatchObject({ ttlMs: 10_000 })
     expect(codeOf(() => decodeRendezvousMessage(introduce(2n ** 53n)))).toBe("RendezvousMalformed")
-    const reject = (reason: number) => raw([0, 8], [1, 0], [2, 0], [3, reason], [4, 99_999])
-    expect(decodeRendezvousMessage(reject(0x77))).toMatchObject({ reason: "unspecified", retryAfterMs: 60_000 })
+    const reject = (reason: DcborValue) => raw([0, 8], [1, 0], [2, 0], [3, reason], [4, 99_999])
+    for (const reason of [0, 0x77, 0xff, 0x100, 0x105, 2n ** 64n - 1n]) {
+      expect(decodeRendezvousMessage(reject(reason))).toMatchObject({ reason: "unspecified", retryAfterMs: 60_000 })
+    }
+    expect(decodeRendezvousMessage(reject(5))).toMatchObject({ reason: "target-busy" })
+    expect(codeOf(() => decodeRendezvousMessage(reject("policy")))).toBe("RendezvousMalformed")
+  })
+
+  test("each of the eight addresses of a query can have been seen by eight observers", () => {
+    const entries = (count: number) => Array.from({ length: count }, (_, i) => ({ address: block, observerIndex: i }))
+    const reply: RendezvousMessage = { kind: "reflex-reply", queryId: 5n, entries: entries(64) }
+    expect(decodeRendezvousMessage(encodeRendezvousMessage(reply))).toEqual(reply)
+    const long = encodeRendezvousMessage({ ...reply, entries: entries(65) })
+    expect(codeOf(() => decodeRendezvousMessage(long))).toBe("RendezvousMalformed")
   })
 
   test("wrong kinds, types, members and limits", () => {
@@ -84,7 +96,6 @@ describe("RENDEZVOUS messages (control-plane 6.2)", () => {
       raw([0, 4], [2, 1], [3, [[new Uint8Array(19)]]]),
       raw([0, 5], [1, 0], [2, Uint8Array.of(1)]),
       raw([0, 5], [1, 5]),
-      raw([0, 8], [1, 0], [2, 0], [3, 256]),
       raw([0, 10], [1, "r"], [3, nodes(257)], [4, 1]),
       raw([0, 10], [1, "r"], [3, [0]], [4, 1]),
       raw(

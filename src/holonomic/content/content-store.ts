@@ -6,7 +6,7 @@
 import { hybridVerify } from "../../crypto/index.ts"
 import { retentionPriority } from "../../fountain/config.ts"
 import { type HoloStorage, holoKey, holoKeyParts, keyNumber, type StorageOp } from "../../store/holo/storage.ts"
-import { equalBytes } from "../../wire/bytes.ts"
+import { equalBytes, utf8Decode, utf8Encode } from "../../wire/bytes.ts"
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes, U64 } from "../../wire/types.ts"
 import { type HeadroomLevel, headroomLevel, isWorse } from "../retention/headroom.ts"
@@ -132,7 +132,7 @@ export class ContentStore {
       manifest,
       readClass,
       symbols: readClass === "EnvelopeOnly" ? [] : found,
-      ...(folded && { foldedInto: new TextDecoder().decode(folded) }),
+      ...(folded && { foldedInto: utf8Decode(folded) }),
     }
   }
 
@@ -206,7 +206,7 @@ export class ContentStore {
 
   /** Marks what a content was folded into. */
   markFolded(ref: ContentRef, compositeId: string): Promise<void> {
-    return this.#exclusive(() => this.#write([{ put: [refKey("folded", ref), new TextEncoder().encode(compositeId)] }]))
+    return this.#exclusive(() => this.#write([{ put: [refKey("folded", ref), utf8Encode(compositeId)] }]))
   }
 
   /**

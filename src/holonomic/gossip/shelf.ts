@@ -1,7 +1,7 @@
 /** The contents a peer knows, with their manifests in memory, over the stores that keep them. */
 import { sha256Sync } from "../../crypto/index.ts"
 import { type HoloStorage, holoKey, holoKeyParts } from "../../store/holo/storage.ts"
-import { toHex } from "../../wire/bytes.ts"
+import { toHex, utf8Decode } from "../../wire/bytes.ts"
 import { AvError, isAvError } from "../../wire/errors.ts"
 import type { Bytes, Milliseconds, PeerKeyId } from "../../wire/types.ts"
 import { FoldStore } from "../aggregation/fold-store.ts"
@@ -158,7 +158,7 @@ export class ContentShelf implements LiveFacts {
       const bytes = await this.#storage.get(key)
       const [corpusKind, contentId] = holoKeyParts(key, "folded") ?? []
       if (bytes === undefined || corpusKind === undefined || contentId === undefined) continue
-      if (new TextDecoder().decode(bytes) === aggregateContentId) found.push({ contentId, corpusKind })
+      if (utf8Decode(bytes) === aggregateContentId) found.push({ contentId, corpusKind })
     }
     return found
   }

@@ -45,6 +45,14 @@ describe("STUN observers", () => {
     expect(observers.query([ada], "ada", 40_000).entries).toEqual([])
   })
 
+  it("name no more pairs than a reply may hold", () => {
+    const places = Array.from({ length: 9 }, (_, i) => at(`5.5.5.${i + 1}`, 3_478))
+    const observers = new StunObservers({ places, isAttested: () => false })
+    const named = Array.from({ length: 8 }, (_, i) => at(`1.1.${i}.1`, 50_000))
+    for (const source of named) for (const index of places.keys()) observers.received(ask(), source, index, 0)
+    expect(observers.query(named, "ada", 1).entries).toHaveLength(64)
+  })
+
   it("keep a source for whoever named it first, until two minutes after its last request", () => {
     const observers = make()
     observers.received(ask(), ada, 0, 0)

@@ -4,6 +4,7 @@
  */
 import { type AddressBlock, encodeAddressBlock } from "../../wire/address.ts"
 import { toHex } from "../../wire/bytes.ts"
+import { MAX_REFLEX_ENTRIES } from "../../wire/rendezvous-keys.ts"
 import type { ReflexReplyEntry } from "../../wire/rendezvous-message.ts"
 import { decodeBindingRequest, encodeBindingResponse } from "../../wire/stun.ts"
 import type { Bytes, Milliseconds } from "../../wire/types.ts"
@@ -100,7 +101,7 @@ export class StunObservers {
         continue
       }
       for (const [observerIndex, at] of source.seen) {
-        if (now - at <= SEEN_MS) findings.entries.push({ address, observerIndex })
+        if (now - at <= SEEN_MS && findings.entries.length < MAX_REFLEX_ENTRIES) findings.entries.push({ address, observerIndex })
       }
       if (now - source.lastAt <= FRESH_MS) findings.fresh.push(address)
     }

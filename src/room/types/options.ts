@@ -31,6 +31,11 @@ export interface JoinOptions {
   onProgress?: (step: JoinStep) => void
   /** The application's own ICE servers, beside those the rendezvous server hands out. Default none: nobody is called. */
   iceServers?: RTCIceServer[]
+  /**
+   * Refuse calls of peers whose address no trusted server has attested, instead of waiting for them to reach this page (which sends nothing
+   * to an address that only the peer named). Such pairs stay on the routed way. Default false.
+   */
+  requireAttestation?: boolean
   /** Required for a room without an invitation secret; without it such a URL is refused with `InvitationInvalid`. */
   open?: boolean
   workers?: WorkerUrls
