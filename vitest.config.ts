@@ -27,6 +27,7 @@ class LongOnesFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     // As for browser tests: real threads and sockets on a busy machine. What needed it is printed ("retry x1").
     retry: 1,
     // What is waited for comes at once on a machine that has nothing else to do, and late on one that has.

@@ -23,7 +23,8 @@ test.describe("files between two tabs", () => {
   test.beforeAll(async () => {
     stage = await setStage()
     ada = await stage.open("ada", 11, path("Ada"))
-    bob = await stage.open("bob", 22, path("Bob"), { colorScheme: "dark" })
+    // Files go beside Ada's picture and sound; two more cameras would only keep the machine busy.
+    bob = await stage.open("bob", 22, path("Bob", "&mode=audience"), { colorScheme: "dark" })
     for (const person of [ada, bob]) await waitForMembers(person.page, 2)
   })
   test.afterAll(async () => stage.close())
@@ -47,7 +48,7 @@ test.describe("files between two tabs", () => {
   test("a folder comes with its paths; what was cancelled goes on where it was", async () => {
     const sha = await shareFolder(ada.page)
     const row = panelOf(bob.page).getByRole("listitem").filter({ hasText: "trip" })
-    await expect(row).toContainText("3 files", { timeout: 15_000 })
+    await expect(row).toContainText("3 files")
     await row.getByRole("button", { name: "Get trip" }).click()
     const bar = row.getByRole("progressbar")
     await expect.poll(async () => Number(await bar.getAttribute("value")), { timeout: 20_000 }).toBeGreaterThan(0.3)
@@ -55,6 +56,8 @@ test.describe("files between two tabs", () => {
     await row.getByRole("button", { name: "Cancel trip" }).click()
     const before = await sentBytes(ada.page)
     expect(before).toBeLessThan(BIG)
+    // What a page sends of files by default is little enough to be cancelled in its middle; from here on it need not take that long.
+    await ada.page.evaluate(() => globalThis.holomesh.room?.files.setUploadRate(undefined))
     await row.getByRole("button", { name: "Get trip" }).click()
     await row.getByText("Single files").click({ timeout: 30_000 })
     // Nothing was sent twice but what was under way when it was cancelled.
@@ -72,7 +75,7 @@ test.describe("files between two tabs", () => {
   })
 
   test("somebody who comes later sees what is shared, and gets it", async () => {
-    const cleo = await stage.open("cleo", 33, path("Cleo"), { viewport: { width: 390, height: 780 } })
+    const cleo = await stage.open("cleo", 33, path("Cleo", "&mode=audience"), { viewport: { width: 390, height: 780 } })
     await waitForMembers(cleo.page, 3)
     const names = await cleo.page.evaluate(async () => {
       const { room } = globalThis.holomesh

@@ -86,13 +86,10 @@ test.describe("layers", () => {
   })
 
   test("without the upper temporal layer half of the pictures come", async () => {
-    const full = await rate(bob.page)
+    const full = await shownShare(bob.page)
     await atSubscription(bob.page, "half")
-    await bob.page.waitForTimeout(1_000)
-    const half = await rate(bob.page)
+    await halfOf(full, bob.page)
     await atSubscription(bob.page, "free")
-    expect(half / full).toBeGreaterThan(0.35)
-    expect(half / full).toBeLessThan(0.65)
     await moves(bob.page)
   })
 
@@ -100,8 +97,7 @@ test.describe("layers", () => {
     await publishDrawing(ada.page, { mode: "descriptions" })
     await seesDrawing(bob.page)
     await layerBecomes(bob.page, (layer) => layer.descriptions?.join() === "0,1")
-    const both = await rate(bob.page)
-    expect(await inOrder(bob.page)).toBe(true)
+    const both = await shownShare(bob.page)
     for (const alone of [0, 1]) {
       await atSubscription(bob.page, "description", alone)
       await layerBecomes(bob.page, (layer) => layer.descriptions?.join() === String(alone))
@@ -110,15 +106,16 @@ test.describe("layers", () => {
         () => pictures(ada.page),
         (sent) => sent.every(({ description, subscribers }) => subscribers.length === (description === alone ? 1 : 0)),
       )
-      const half = await rate(bob.page)
-      expect(half / both).toBeGreaterThan(0.35)
-      expect(half / both).toBeLessThan(0.65)
-      expect(await inOrder(bob.page)).toBe(true)
+      await halfOf(both, bob.page)
       await moves(bob.page)
     }
     await atSubscription(bob.page, "descriptions")
     await layerBecomes(bob.page, (layer) => layer.descriptions?.join() === "0,1")
-    expect((await rate(bob.page)) / both).toBeGreaterThan(0.75)
+    await eventually(
+      "the full rate again",
+      () => shownShare(bob.page),
+      (share) => share / both > 0.75,
+    )
   })
 
   test("each receiver gets a codec that it can show", async () => {
@@ -402,22 +399,31 @@ function shownWidth(page: Page): Promise<number> {
   )
 }
 
-/** Pictures a second that the page really shows of the drawing, over four seconds. */
-async function rate(page: Page): Promise<number> {
-  return (await shownNumbers(page, 4_000)).length / 4
-}
-
-/** Whether the pictures shown over two seconds come in the order of their making. */
-async function inOrder(page: Page): Promise<boolean> {
-  const numbers = await shownNumbers(page, 2_000)
+/**
+ * Share of the drawn pictures that the page really shows, over the next forty it shows. Told by their numbers, not by the clock: what
+ * keeps the machine busy delays the drawing as well. They come in the order of their making, always.
+ */
+async function shownShare(page: Page): Promise<number> {
+  const numbers = await shownNumbers(page, 40)
   // Numbers wrap at 256; a step back looks like a very long one forward.
-  return numbers.length > 5 && numbers.every((number, index) => index === 0 || (number - numbers[index - 1]! + 256) % 256 < 128)
+  const steps = numbers.slice(1).map((number, index) => (number - numbers[index]! + 256) % 256)
+  expect(steps.every((step) => step < 128)).toBe(true)
+  return steps.length / steps.reduce((sum, step) => sum + step, 0)
 }
 
-/** The number in each picture that the tile of the drawing presents. */
-function shownNumbers(page: Page, ms: number): Promise<number[]> {
+/** The first pictures after a wish may be from before it, and a window in which the machine stood still says nothing. */
+async function halfOf(full: number, page: Page): Promise<void> {
+  await eventually(
+    "half of the pictures",
+    () => shownShare(page),
+    (share) => share / full > 0.35 && share / full < 0.65,
+  )
+}
+
+/** The number in each of the next pictures that the tile of the drawing presents. */
+function shownNumbers(page: Page, count: number): Promise<number[]> {
   return page.evaluate(
-    async ({ duration, layout }) => {
+    async ({ count, layout }) => {
       const tiles = [...document.querySelectorAll<HTMLVideoElement>("[data-participant] video")]
       const video = tiles.find(({ videoWidth }) => videoWidth > 0)
       const context = new OffscreenCanvas(layout.width, layout.height).getContext("2d", { willReadFrequently: true })
@@ -433,17 +439,16 @@ function shownNumbers(page: Page, ms: number): Promise<number[]> {
         }
         numbers.push(value)
       }
-      const end = performance.now() + duration
       await new Promise<void>((resolve) => {
         const next = () => {
           read()
-          if (performance.now() < end) video.requestVideoFrameCallback(next)
+          if (numbers.length < count) video.requestVideoFrameCallback(next)
+          else resolve()
         }
         video.requestVideoFrameCallback(next)
-        setTimeout(resolve, duration)
       })
       return numbers
     },
-    { duration: ms, layout: PICTURE },
+    { count, layout: PICTURE },
   )
 }

@@ -12,9 +12,9 @@ declare global {
 
 const CODES = { ada: 11, bob: 22 }
 const BAD = { loss: 0.05, delayMs: 25 }
-/** Time in which the picture has to have changed many times. */
-const WATCH_MS = 5_000
+/** So many different pictures are looked for, five times a second, of the 64 that the camera shows in turn. */
 const NEW_PICTURES = 20
+const WATCH_MS = 15_000
 /** Well after the way through the server has ended beside the direct link (10 s). */
 const SETTLED_MS = 13_000
 
@@ -64,14 +64,17 @@ test.describe("a call at 5 % loss and 50 ms round trip", () => {
         (seen) => seen.some((tile) => tile.code === code && tile.frame !== undefined),
       )
       const pictures = new Set<number>()
-      const end = Date.now() + WATCH_MS
-      while (Date.now() < end) {
-        for (const tile of await seenPictures(person.page)) {
-          if (tile.code === code && tile.frame !== undefined) pictures.add(tile.frame)
-        }
-        await person.page.waitForTimeout(50)
-      }
-      expect(pictures.size, `pictures of ${code} that ${person.name} saw in ${WATCH_MS} ms`).toBeGreaterThan(NEW_PICTURES)
+      await eventually(
+        `more than ${NEW_PICTURES} pictures of ${code} at ${person.name}`,
+        async () => {
+          for (const { code: seen, frame } of await seenPictures(person.page)) {
+            if (seen === code && frame !== undefined) pictures.add(frame)
+          }
+          return pictures.size
+        },
+        (count) => count > NEW_PICTURES,
+        WATCH_MS,
+      )
     }
   })
 
@@ -98,12 +101,15 @@ test.describe("a call at 5 % loss and 50 ms round trip", () => {
       [ada, bob],
       [bob, ada],
     ] as const) {
-      const proof = await provePath(person.page, proxy, person.peer, [other.peer])
+      // The page's figures are a moment old, longer on a busy machine, and packets on the way to the proxy are in one of them only.
+      const proof = await eventually(
+        "page and proxy count the same bytes",
+        () => provePath(person.page, proxy, person.peer, [other.peer]),
+        ({ proxyBytes, pageBytes }) => Math.abs(proxyBytes - pageBytes) / proxyBytes < 0.03,
+      )
       // Control, audio and at least one video lane.
       expect(proof.connections).toBeGreaterThanOrEqual(3)
       expect(proof.direct).toBe(0)
-      // The page's figures are a moment old, and packets on the way to the proxy are in one of them only.
-      expect(Math.abs(proof.proxyBytes - proof.pageBytes) / proof.proxyBytes).toBeLessThan(0.03)
       const { offeredPackets, lostPackets } = person.peer.uplink.counters
       expect(offeredPackets).toBeGreaterThan(1_000)
       expect(lostPackets / offeredPackets).toBeGreaterThan(0.035)
@@ -114,10 +120,14 @@ test.describe("a call at 5 % loss and 50 ms round trip", () => {
   test("a blocked path stops every picture: there is no other", async () => {
     ada.peer.change({ loss: 1 })
     bob.peer.change({ loss: 1 })
-    await ada.page.waitForTimeout(1_500)
     const frameOf = async () => (await seenPictures(ada.page)).find((tile) => tile.code === CODES.bob)?.frame
-    const before = await frameOf()
-    await ada.page.waitForTimeout(1_000)
-    expect(await frameOf()).toBe(before)
+    const aSecondApart = async () => {
+      const before = await frameOf()
+      await ada.page.waitForTimeout(1_000)
+      return [before, await frameOf()]
+    }
+    // What had come is still shown.
+    const [last] = await eventually("the picture stands still", aSecondApart, ([before, after]) => before === after, 10_000)
+    expect(await aSecondApart()).toEqual([last, last])
   })
 })

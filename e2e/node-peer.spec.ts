@@ -87,7 +87,7 @@ test.describe("a relay process", () => {
     ada = await stage.open("ada", ADA, path("ada"))
     relay = new RelayProcess(roomUrl(stage, "relayed", secret))
     ids.relay = await relay.joined
-    eve = await stage.open("eve", EVE, path("eve"))
+    eve = await stage.open("eve", EVE, path("eve", "&mode=audience"))
     for (const person of [ada, eve]) {
       await waitForMembers(person.page, 3)
       ids[person.name] = await person.page.evaluate(() => globalThis.holomesh.room?.local.id ?? "")

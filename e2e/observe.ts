@@ -109,7 +109,7 @@ export async function eventually<T>(
   what: string,
   read: () => Promise<T>,
   check: (value: T) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 45_000,
 ): Promise<T> {
   const end = Date.now() + timeoutMs
   let value = await read()

@@ -55,6 +55,7 @@ test.describe("recording a call", () => {
     await bob.page.evaluate(() => globalThis.recordingPage.publish())
     await sees(ada.page, ["Bob"])
     const recording = ada.page.evaluate(() => globalThis.recordingPage.record(8_000, {}, [2, 7, 2.5]))
+    await ada.page.waitForFunction(() => globalThis.recordingPage.isRecording())
     await bob.page.waitForTimeout(4_500)
     await bob.page.evaluate(() => globalThis.recordingPage.turnBlue())
     const { same, type, name, seekable, durationMs, played, said, loudness, size } = await recording

@@ -13,12 +13,12 @@ test("the right to hand streams on comes from the host", async () => {
   try {
     const path = callPath("handing-on-by-right")
     const people: Person[] = []
-    for (const [name, code] of [
-      ["ada", ADA],
-      ["rob", 22],
-      ["eve", 37],
+    for (const [name, code, mode] of [
+      ["ada", ADA, ""],
+      ["rob", 22, ""],
+      ["eve", 37, "&mode=audience"],
     ] as const)
-      people.push(await stage.open(name, code, path(name)))
+      people.push(await stage.open(name, code, path(name, mode)))
     for (const { page } of people) await waitForMembers(page, 3)
     const [ada, rob, eve] = people.map(({ page }) => page) as [Page, Page, Page]
     const id = (page: Page) => page.evaluate(() => globalThis.holomesh.room?.local.id ?? "")

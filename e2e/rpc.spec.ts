@@ -14,7 +14,8 @@ test.describe("calls between two tabs", () => {
   test.beforeAll(async () => {
     stage = await setStage()
     ada = await stage.open("ada", 11, path("ada"))
-    bob = await stage.open("bob", 22, path("bob"))
+    // Calls go beside Ada's picture and sound.
+    bob = await stage.open("bob", 22, path("bob", "&mode=audience"))
     for (const person of [ada, bob]) await waitForMembers(person.page, 2)
     await ada.page.evaluate(() => {
       const room = globalThis.holomesh.room

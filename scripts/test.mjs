@@ -14,8 +14,13 @@ const shared = join(root, "..", "shared", "vectors", "sample")
 if (existsSync(shared)) run("conformance: shared vectors", bin("tsx"), ["conformance/main.ts", ...vectorFiles(shared)])
 run("build", process.execPath, [join("scripts", "build.mjs")])
 run("package check", bin("publint"), ["--strict"])
-const workers = availableParallelism() > 1 ? 2 : 1
-run("browser tests, two files at a time", bin("playwright"), ["test", "--project=together", `--workers=${workers}`])
+const workers = availableParallelism() > 1 ? 3 : 1
+run("browser tests, several files at a time", bin("playwright"), [
+  "test",
+  "--project=waiting",
+  "--project=together",
+  `--workers=${workers}`,
+])
 run("browser tests that measure", bin("playwright"), ["test", "--project=alone"])
 
 function vectorFiles(folder) {

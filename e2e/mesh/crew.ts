@@ -37,8 +37,12 @@ export interface Crew {
   join(relays?: boolean): Promise<Member>
   /** Everybody's place in the tree as it really is. */
   places(): Promise<Map<string, Place>>
-  /** Waits until every viewer is fed in two ways, and was for a few seconds: whoever else goes, somebody still feeds it. */
-  settled(timeoutMs?: number): Promise<Map<string, Place>>
+  /**
+   * Waits until every viewer is fed in two ways: whoever else goes, somebody still feeds it.
+   *
+   * @param heldMs so long it must have been so, by default three seconds
+   */
+  settled(timeoutMs?: number, heldMs?: number): Promise<Map<string, Place>>
   /** The viewer that most others take the picture from. */
   busiest(): Promise<Member>
   close(): Promise<void>
@@ -127,7 +131,7 @@ export async function openCrew(viewers: number, copies: number, { relays = true,
       const all = await Promise.all([crew.publisher, ...crew.viewers].map((each) => each.place()))
       return new Map(all.map((place) => [place.id, place]))
     },
-    async settled(timeoutMs = 60_000) {
+    async settled(timeoutMs = 60_000, heldMs = SETTLED_MS) {
       let since = Number.POSITIVE_INFINITY
       const places = await eventually(
         "nobody depends on one relay",
@@ -135,7 +139,7 @@ export async function openCrew(viewers: number, copies: number, { relays = true,
         (all) => {
           const settles = crew.viewers.every(({ id: gone }) => reached(all, id, gone).size === all.length - 1)
           since = settles ? Math.min(since, Date.now()) : Number.POSITIVE_INFINITY
-          return Date.now() - since >= SETTLED_MS
+          return Date.now() - since >= heldMs
         },
         timeoutMs,
       )

@@ -14,6 +14,7 @@ const SIZE = { width: 160, height: 120 }
 const PICTURES_A_SECOND = 10
 
 let room: Room | undefined
+let isRecording = false
 
 function live(): Room {
   if (room === undefined) throw new Error("not in a room")
@@ -120,6 +121,8 @@ const abilities = {
   /** Those whose picture and sound are here. */
   seen: () => [...live().participants.values()].filter(({ subscriptions }) => subscriptions.length >= 2).map(({ name }) => name),
 
+  isRecording: () => isRecording,
+
   /** Records for so long, with what is asked for in the middle, and looks at the file. */
   async record(ms: number, options: RecordOptions & { only?: string }, places: number[]) {
     const { only, ...rest } = options
@@ -133,7 +136,9 @@ const abilities = {
       ...rest,
       ...(participants && { participants }),
     })
+    isRecording = true
     await new Promise((resolve) => setTimeout(resolve, ms))
+    isRecording = false
     const result: RecordingResult = await recording.stop()
     const again = await recording.stop()
     const { file, durationMs, seekable } = result

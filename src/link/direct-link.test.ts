@@ -36,7 +36,7 @@ class Worker implements LaneSink {
   }
 }
 
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 10_000 })
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 })
 
 let links: PeerLink[] = []
 afterEach(async () => {
@@ -107,6 +107,16 @@ describe("a direct link", () => {
     expect(await lanesOf(b)).toEqual([0, 1, 2, 3])
     expect((offer.key8?.length ?? 0) + (answer.key8?.length ?? 0)).toBeGreaterThan(200)
     expect(await a.stats()).toMatchObject({ path: "host", rttMs: 4, drops: {} })
+  })
+
+  it("does not wait for what a browser knows of a connection that is closed while it is asked", async () => {
+    const { a } = await connect()
+    const asked = vi.spyOn(FakeConnection.prototype, "getStats").mockReturnValue(new Promise(() => {}))
+    const stats = a.stats()
+    a.close()
+    expect((await stats).path).toBeUndefined()
+    expect(asked).toHaveBeenCalledTimes(1)
+    asked.mockRestore()
   })
 
   it("opens as many video lanes as asked for", async () => {
@@ -262,7 +272,7 @@ describe("a link that must not come about", () => {
 
   it("is given up when nobody answers, and when it is aborted", async () => {
     const options = { id: "a", signer: alice, peerNode: bob.nodeId, laneSink: new Worker(), addresses: ANY_ADDRESS }
-    const { link } = await offerLink({ ...options, connectTimeoutMs: 30 })
+    const { link } = await offerLink({ ...options, connectTimeoutMs: 1_000 })
     expect(await ended(link)).toMatchObject({ reason: "connect-timeout" })
     const stop = new AbortController()
     const offering = offerLink({ ...options, signal: stop.signal })
@@ -381,7 +391,7 @@ describe("addresses that a peer names", () => {
       ...ANY_ADDRESS,
       gateFor: async () => ({ admit: (list) => list.map(() => undefined) }),
     }
-    const called = await connect({ b: { addresses: nobody, passiveMs: 30 } })
+    const called = await connect({ b: { addresses: nobody, passiveMs: 20_000 } })
     const { b: alone } = await introduce({ b: { addresses: nobody, passiveMs: 30 } })
     expect(await ended(alone)).toMatchObject({ reason: "connect-timeout", error: { details: { why: "not called" } } })
     expect(called.b.session?.closed).toBe(false)

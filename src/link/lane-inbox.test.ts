@@ -3,6 +3,8 @@ import type { AvError } from "../wire/errors.ts"
 import { encodeLaneControl, type LaneControl } from "../wire/lane-control.ts"
 import { LaneInbox } from "./lane-inbox.ts"
 
+const soon = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 })
+
 function open() {
   const done: LaneControl[] = []
   const faults: AvError[] = []
@@ -17,7 +19,7 @@ function open() {
   const inbox = new LaneInbox({ lanes, listed: () => 0, onFault: (error) => faults.push(error) })
   /** Lets one message finish, and the one after it begin. */
   const finishOne = async () => {
-    await vi.waitFor(() => expect(waiting).toHaveLength(1))
+    await soon(() => expect(waiting).toHaveLength(1))
     const [resolve] = waiting
     waiting = []
     resolve?.()
@@ -38,7 +40,7 @@ describe("lane messages of the peer", () => {
     expect(lanes.allow).toHaveBeenCalledOnce()
     for (let n = 0; n < 10; n++) await finishOne()
     const expected = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11].map((laneId) => ({ op: "close", laneId }))
-    await vi.waitFor(() => expect(done).toEqual(expected))
+    await soon(() => expect(done).toEqual(expected))
   })
 
   it("that can not be read are told, and do not hold up the next", async () => {
@@ -47,7 +49,7 @@ describe("lane messages of the peer", () => {
     inbox.receive(Uint8Array.of(9, 9))
     inbox.receive(close(3))
     await finishOne()
-    await vi.waitFor(() => expect(done).toEqual([{ op: "close", laneId: 3 }]))
+    await soon(() => expect(done).toEqual([{ op: "close", laneId: 3 }]))
     expect(faults.map(({ code }) => code)).toEqual(["LaneBlockInvalid"])
   })
 })

@@ -3,7 +3,7 @@ import { forwardChannel } from "./lane-forward.ts"
 import { LANE_LOW_MARK, laneTransferables, openLaneChannel } from "./lane-port.ts"
 import { FakeChannel } from "./test-webrtc.ts"
 
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 10_000 })
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 20_000 })
 
 function twoEnds() {
   const near = new FakeChannel("av", { ordered: false, maxRetransmits: 0 })

@@ -233,7 +233,7 @@ describe("routed sessions", () => {
     await vi.waitFor(() => {
       expect(node(bob).dropped.filter((code) => code === "RoutedReplay").length).toBeGreaterThan(20)
       expect(count).toBeGreaterThanOrEqual(20)
-    }, 10_000)
+    }, 20_000)
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect(count).toBe(20)
     expect(node(bob).dropped).toContain("RoutedReplay")

@@ -182,6 +182,30 @@ describe("RM-T14: knocking", () => {
     expect(other.saw("failed")[0]?.error.code).toBe("AdmissionDeclined")
   })
 
+  test("of 64 who wait each can still be admitted; a 65th is told to come back (RM-36)", async () => {
+    const { net, node } = await founder(12)
+    const settings = { admission: "knock", maxMembers: 100, publish: "all", relay: "all", barred: [] } as const
+    net.feed(node, { type: "settings", settings: { ...settings, barred: [] } })
+    await net.run(500)
+    const ask = (n: number) => {
+      const { peer } = testIdentity(net.random.bytes)
+      net.feed(node, { type: "sessionOpen", session: `k${n}`, kind: "direct", peer, bind })
+      const proof = invitationProof(KEY, 1, bind, peer.keyId, node.keyId)
+      const message: ControlMessage = { t: "room.join", proof, record: new Uint8Array(9), binding: new Uint8Array(9) }
+      const answers = node.machine.handle({ type: "message", session: `k${n}`, message }, net.now)
+      return { peer, said: answers.flatMap((action) => (action.type === "send" ? [action.message] : [])) }
+    }
+    const waiting = Array.from({ length: 64 }, (_, n) => ask(n))
+    for (const { said } of waiting) expect(said).toMatchObject([{ t: "room.pending", wait: "knock" }])
+    expect(ask(64).said).toEqual([{ t: "room.refuse", reason: "busy", retryMs: 1_000 }])
+    net.feed(node, { type: "decide", keyId: waiting[7]!.peer.keyId, admit: true })
+    await net.run(500)
+    expect(node.saw("decided")).toHaveLength(1)
+    expect(node.machine.counters["refused-busy"]).toBe(1)
+    // Its place is free.
+    expect(ask(65).said).toMatchObject([{ t: "room.pending", wait: "knock" }])
+  })
+
   test("RM-T12: a removed member with the old link is refused", async () => {
     const net = new TestNetwork(9)
     const host = net.add("host")

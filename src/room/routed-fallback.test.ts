@@ -59,7 +59,7 @@ function hubOf(signer: IdentitySigner) {
     pins: new PinTable(),
     laneSink: { add: () => {}, remove: () => {} },
     rendezvous: client(signer.nodeId),
-    evidence: { ...ANY_ADDRESS, onRefused: () => {} },
+    evidence: { ...ANY_ADDRESS, vouches: async () => true, onRefused: () => {} },
     videoLanes: 1,
     forwardMedia: true,
     iceServers: () => [],

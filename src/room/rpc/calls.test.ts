@@ -165,16 +165,16 @@ describe("streams", () => {
     // The source says nothing at all: the answer comes through nevertheless.
     expect(await failure(bob.rpc.callUpload(alice.id, "refuses", silent()))).toMatchObject({ status: 0x8001, message: "busy" })
     let aborted = false
+    const stop = new AbortController()
     alice.rpc.serveUpload("waits", async (items, { signal }) => {
       signal.addEventListener("abort", () => {
         aborted = true
       })
+      setTimeout(() => stop.abort())
       await all(items)
       return text("")
     })
-    const stop = new AbortController()
     const call = bob.rpc.callUpload(alice.id, "waits", silent(), { signal: stop.signal })
-    setTimeout(() => stop.abort(), 20)
     expect(await failure(call)).toEqual({ kind: "cancelled" })
     await soon(() => expect(aborted).toBe(true))
     aborted = false

@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => mesh.close())
 
 const channel = (peer: TestPeer, options?: ChannelOptions): RoomChannel => peer.plane.channels.channel("Captions", options)
-const until = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 10 })
+const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 })
 const ids = (people: readonly { id: string }[]) => people.map(({ id }) => id).sort()
 
 /** Subscribes and keeps what comes. */

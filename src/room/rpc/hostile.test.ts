@@ -28,7 +28,7 @@ beforeEach(async () => {
 afterEach(() => mesh.close())
 
 const rejected = () => alice.plane.stats().rejected
-const until = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval: 10 })
+const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 })
 const honest = async () => expect(words(await bob.rpc.call(alice.id, "echo", text("honest")))).toBe("honest")
 
 /** An announcement of `about`, signed by `signer`. */
@@ -136,7 +136,8 @@ describe("announcements", () => {
     }
     await until(() => expect((rejected().NeighbourRateLimited ?? 0) + (rejected().BadSignature ?? 0)).toBe(400))
     expect(rejected().BadSignature).toBeGreaterThanOrEqual(199)
-    expect(rejected().BadSignature).toBeLessThan(260)
+    // Two hundred, and what the budget gains while the machine works on them.
+    expect(rejected().BadSignature).toBeLessThan(380)
     bob.capabilities.announce({ tags: ["through"] })
     await until(() => expect(alice.capabilities.of(bob.id)?.tags).toEqual(["through"]))
     await honest()
