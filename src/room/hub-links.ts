@@ -13,6 +13,7 @@ import {
   peekDescription,
 } from "../link/index.ts"
 import { type IncomingIntroduction, ResponderBudget } from "../rendezvous/index.ts"
+import { toHex } from "../wire/bytes.ts"
 import { AvError, isAvError } from "../wire/errors.ts"
 import type { Bytes, NodeId, U64 } from "../wire/types.ts"
 import { monotonicNow } from "./clock.ts"
@@ -133,13 +134,27 @@ export class HubLinks {
     const word = { subject: head.fromEntity, byMember, ...(attestation && { attestation }) }
     this.#checking++
     Promise.all([checkDescription(description, { ...expected, now: wallClock() }), evidence.vouches(word, wallClock())])
-      .then(
-        ([, attested]) => this.#verified(introduction, head, signal, attested),
-        (error: unknown) => this.#options.events.dropped(asDropped(error)),
-      )
+      .then(async ([, attested]) => {
+        if (await this.#isWelcome(head, signal)) this.#verified(introduction, head, signal, attested)
+        else signal.reject(signer.nodeId, head.attemptId, "policy")
+      })
+      .catch((error: unknown) => this.#options.events.dropped(asDropped(error)))
       .finally(() => {
         this.#checking--
       })
+  }
+
+  /** What the application says of a new caller; whoever has a link already was asked about. */
+  async #isWelcome({ iceRestart, fromNode, fromEntity }: DescriptionHead, signal: Signal): Promise<boolean> {
+    const { acceptPeer, events } = this.#options
+    if (acceptPeer === undefined || (iceRestart && this.#host.directSession(fromNode) !== undefined)) return true
+    const caller = { node: fromNode, entity: toHex(fromEntity), introducer: this.#host.introducerOf(signal) }
+    try {
+      return (await acceptPeer(caller)) === true
+    } catch (error) {
+      events.dropped(new AvError("UsageError", { why: "acceptPeer failed" }, { cause: error }))
+      return false
+    }
   }
 
   /** Budgets come before anything is looked at (control-plane 6.6). A restart of a link that is up calls nobody new. */

@@ -8,6 +8,7 @@ import type { ControlMessage } from "../wire/index.ts"
 import type { Bytes, NodeId } from "../wire/types.ts"
 import type { DirectAttempts } from "./nat/direct-attempts.ts"
 import type { Signal } from "./signalling.ts"
+import type { AcceptPeer } from "./types/options.ts"
 
 /** What the hub tells the room. */
 interface PeerHubEvents {
@@ -42,6 +43,8 @@ export interface PeerHubOptions {
   evidence: Pick<AddressEvidence, "gateFor" | "ownGate" | "vouches" | "onRefused">
   /** Calls of peers whose address nobody trusted has seen are refused instead of answered passively. Default false. */
   requireAttestation?: boolean
+  /** The application's word on a caller that proved its identity (control-plane 6.6). Default: everybody is answered. */
+  acceptPeer?: AcceptPeer
   videoLanes: number
   forwardMedia: boolean
   /** Default: the browser's. */

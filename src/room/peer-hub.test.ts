@@ -3,6 +3,7 @@ import { createIdentity, PinTable } from "../identity/index.ts"
 import type { LinkDescription } from "../link/index.ts"
 import { ANY_ADDRESS, installFakeWebRtc } from "../link/test-webrtc.ts"
 import type { Introduction, RendezvousClient, RendezvousEvents } from "../rendezvous/index.ts"
+import { toHex } from "../wire/bytes.ts"
 import type { NodeId } from "../wire/types.ts"
 import { PeerHub, type PeerHubOptions } from "./peer-hub.ts"
 
@@ -73,7 +74,7 @@ function hubOf(
   person: Person,
   skewMs = 0,
   evidence: Partial<PeerHubOptions["evidence"]> = {},
-  more: Pick<Partial<PeerHubOptions>, "attempts" | "requireAttestation"> = {},
+  more: Pick<Partial<PeerHubOptions>, "acceptPeer" | "attempts" | "requireAttestation"> = {},
 ) {
   const told: string[] = []
   const hub = new PeerHub({
@@ -234,6 +235,30 @@ test("NAT-R5: who requires attestations refuses others by name and answers those
     ["byMember", "subject"],
     ["byMember", "subject"],
   ])
+})
+
+test("NAT-R5: the application says whom it answers, once identities are proven", async () => {
+  const asked: unknown[] = []
+  const answers = [() => false, () => Promise.reject(new Error("no list")), async () => true]
+  const acceptPeer = (caller: object) => {
+    asked.push(caller)
+    return answers[asked.length - 1]?.() ?? false
+  }
+  const a = hubOf(small)
+  const b = hubOf(large, 0, {}, { acceptPeer })
+  for (const refused of [1, 2]) {
+    a.hub.connect(large.nodeId, "server")
+    await soon(() => expect(server.rejects).toHaveLength(refused))
+    const { attemptId, reason } = server.rejects[refused - 1]!
+    expect(reason).toBe("policy")
+    server.tell(small.nodeId, "reject", { target: large.nodeId, attemptId, reason: "policy", retryAfterMs: 0 })
+    await soon(() => expect(a.told).toHaveLength(refused))
+  }
+  a.hub.connect(large.nodeId, "server")
+  await Promise.all([opened(a.told), opened(b.told)])
+  const caller = { node: small.nodeId, entity: toHex(small.entityId), introducer: "server" }
+  expect(asked).toEqual([caller, caller, caller])
+  expect(b.told).toContain("dropped UsageError acceptPeer failed")
 })
 
 describe("a flood of introductions", () => {

@@ -51,6 +51,7 @@ export function createRoomHub(host: RoomHubHost, { signer, options, workers, aro
     },
     rendezvous: server.client,
     evidence: server.evidence,
+    ...(options.acceptPeer !== undefined && { acceptPeer: options.acceptPeer }),
     ...(options.requireAttestation !== undefined && { requireAttestation: options.requireAttestation }),
     videoLanes: options.videoLanes ?? DEFAULT_VIDEO_LANES,
     forwardMedia: options.forwardMedia ?? false,

@@ -20,6 +20,18 @@ export interface WorkerUrls {
 /** What a page waits for while it joins: the server, an answer of the members, or a host that lets it in. */
 export type JoinStep = "server" | "members" | "admission"
 
+/** Somebody who asks for a direct link. */
+export interface Caller {
+  /** Node id, 16 hex digits. */
+  node: string
+  /** Ed25519 identity key, 64 hex digits. */
+  entity: string
+  /** Who introduced it: the server, or the node id of a member. */
+  introducer: string
+}
+
+export type AcceptPeer = (caller: Caller) => boolean | Promise<boolean>
+
 export interface JoinOptions {
   /** Shown to the other members; at most 64 characters. Travels encrypted inside the group, never to the server. */
   name?: string
@@ -36,6 +48,11 @@ export interface JoinOptions {
    * to an address that only the peer named). Such pairs stay on the routed way. Default false.
    */
   requireAttestation?: boolean
+  /**
+   * Asked before this page answers somebody who wants a direct link to it and proved its identity; false, or an error, refuses with `policy`.
+   * Such a pair stays on the routed way. Members of the room are all that a server introduces; default: each of them is answered.
+   */
+  acceptPeer?: AcceptPeer
   /** Required for a room without an invitation secret; without it such a URL is refused with `InvitationInvalid`. */
   open?: boolean
   workers?: WorkerUrls
