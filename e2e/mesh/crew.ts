@@ -37,13 +37,9 @@ export interface Crew {
   join(relays?: boolean): Promise<Member>
   /** Everybody's place in the tree as it really is. */
   places(): Promise<Map<string, Place>>
-  /**
-   * Waits until every viewer is fed in two ways: whoever else goes, somebody still feeds it.
-   *
-   * @param heldMs so long it must have been so, by default three seconds
-   */
-  settled(timeoutMs?: number, heldMs?: number): Promise<Map<string, Place>>
-  /** The viewer that most others take the picture from. */
+  /** Waits until every viewer is fed in two ways, and was for a few seconds: whoever else goes, somebody still feeds it. */
+  settled(timeoutMs?: number): Promise<Map<string, Place>>
+  /** The viewer that most others take the picture from, of those on whom nobody depends alone, if there is one. */
   busiest(): Promise<Member>
   close(): Promise<void>
 }
@@ -131,7 +127,7 @@ export async function openCrew(viewers: number, copies: number, { relays = true,
       const all = await Promise.all([crew.publisher, ...crew.viewers].map((each) => each.place()))
       return new Map(all.map((place) => [place.id, place]))
     },
-    async settled(timeoutMs = 60_000, heldMs = SETTLED_MS) {
+    async settled(timeoutMs = 60_000) {
       let since = Number.POSITIVE_INFINITY
       const places = await eventually(
         "nobody depends on one relay",
@@ -139,7 +135,7 @@ export async function openCrew(viewers: number, copies: number, { relays = true,
         (all) => {
           const settles = crew.viewers.every(({ id: gone }) => reached(all, id, gone).size === all.length - 1)
           since = settles ? Math.min(since, Date.now()) : Number.POSITIVE_INFINITY
-          return Date.now() - since >= heldMs
+          return Date.now() - since >= SETTLED_MS
         },
         timeoutMs,
       )
@@ -147,8 +143,12 @@ export async function openCrew(viewers: number, copies: number, { relays = true,
     },
     async busiest() {
       const places = await crew.places()
+      const all = [...places.values()]
       const count = (viewer: Member) => places.get(viewer.id)?.children.length ?? 0
-      const [most] = [...crew.viewers].sort((a, b) => count(b) - count(a))
+      const spared = crew.viewers.filter(
+        (viewer) => count(viewer) > 0 && reached(all, crew.publisher.id, viewer.id).size === all.length - 1,
+      )
+      const [most] = [...(spared.length > 0 ? spared : crew.viewers)].sort((a, b) => count(b) - count(a))
       if (most === undefined) throw new Error("no viewers")
       return most
     },
