@@ -141,7 +141,18 @@ test.describe("a room that is fed by its members", () => {
 
   /** On a busy machine somebody may be left with one parent for minutes; then a relay goes that nobody depends on alone. */
   async function settled(): Promise<void> {
-    await crew.settled(SETTLING_MS).catch((error: Error) => report(error.message.slice(0, 80)))
+    const unsettled = await crew.settled(SETTLING_MS).then(
+      () => undefined,
+      (error: Error) => error.message.slice(0, 80),
+    )
+    if (unsettled === undefined) return
+    report(unsettled)
+    for (const viewer of crew.viewers) {
+      const parents = (await viewer.place()).parents.filter(({ role }) => role !== "asked")
+      if (parents.length > 1) continue
+      const log = await viewer.page.evaluate(() => globalThis.meshPage.log())
+      await test.info().attach(`${viewer.name}, ${parents.length} parents`, { body: log ?? "" })
+    }
   }
 
   async function paused(): Promise<void> {
