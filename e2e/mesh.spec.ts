@@ -58,7 +58,7 @@ test.describe("a room that is fed by its members", () => {
     // Where some viewer sees pictures late with nobody gone, as on a busy machine, as late and one picture more says nothing of the leave.
     const seen = Math.max(calm + VISIBLE_MS, calmWorst + VISIBLE_MS / 2)
     // Seven pages change their keys at once then, on whatever processors there are. Where these are busy anyway pictures are shown late,
-    // which is no fault of the leave as long as all of them came.
+    // which is no fault of the leave as long as the median viewer got all of them.
     expect(gaps).toBeLessThanOrEqual(missed === 0 ? Math.max(seen, GAP_MS, BUSY * calmWorst) : seen)
   })
 
